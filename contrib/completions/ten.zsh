@@ -1,0 +1,198 @@
+#compdef ten tenement
+# Completion of ten(1). Made from its table of commands by `ten help --completion zsh`.
+_ten_commands() {
+	local -a commands=(
+		'init:Write a commented tenement.toml and a small conf.d to begin with.'
+		'serve:Run the server in the foreground; Ctrl-C stops everything.'
+		'status:Say what runs, what is wrong, what is held and what to type.'
+		'config:Show the settings in force, or one of them.'
+		'pause:Stop acting on changed files until unpause.'
+		'unpause:Act again, on what has changed meanwhile too.'
+		'check:Validate configuration without a daemon.'
+		'diff:Say what would be done, and why.'
+		'apply:Put files into conf.d and wait until they are in force.'
+		'ps:List the tenants that run, or with -a all.'
+		'spawn:Declare a tenant and start it.'
+		'start:Start tenants and wait until they are ready.'
+		'stop:Stop tenants and wait until they are down.'
+		'restart:Stop tenants, start them again and wait until they are ready.'
+		'suspend:Take tenants down; their visitors see the suspended page.'
+		'resume:End the suspension of tenants.'
+		'rm:Stop tenants and remove their declaration; their data stays.'
+		'logs:Show what a tenant has written to its output.'
+		'exec:Run a command as the tenant sees the world.'
+		'route:Show where services'\'' traffic goes, or swap it.'
+		'weight:Set an instance'\''s share of its service'\''s traffic (0 to 10000).'
+		'overrides:List what was set by hand over the declared state, or end it.'
+		'history:List the accepted configurations, the newest first.'
+		'undo:Take back a change (default\: the newest one).'
+		'version:Print the version.'
+		'help:Explain ten, or one command.'
+	)
+	_describe command commands
+}
+
+_ten_tenants() {
+	local -a names=(${(f)"$(ten ps -aq 2>/dev/null)"})
+	compadd -a names
+}
+
+_ten_services() {
+	local -a names=(${(u)${(f)"$(ten ps -aq 2>/dev/null)"}%%:*})
+	compadd -a names
+}
+
+_ten_files() { _files }
+
+_ten() {
+	local context state line
+	local -a everywhere=(
+		'--data-dir[The data folder whose daemon is meant.]:DIR:_files'
+		'--conf-dir[The folder of per-tenant files.]:DIR:_files'
+		'--config[The tenement.toml, instead of the nearest one.]:FILE:_files'
+		'--server[The daemon to talk to\: unix\:/path/to/control.sock.]:ADDRESS:'
+		'--token[A bearer token to show to it.]:TOKEN:'
+		'--output[json for programs, text for people.]:format:(json text)'
+		'--quiet[Print ids only.]'
+		'--no-color[No colours, also on a terminal (NO_COLOR does the same).]'
+		'--timeout[How long to wait\: seconds, or 5m, 1h (default\: 30).]:TIME:'
+		'--help[Show what the command does.]'
+	)
+	_arguments -C $everywhere '1:command:_ten_commands' '*::argument:->rest'
+	[[ $state == rest ]] || return
+	case $line[1] in
+	init)
+		_arguments $everywhere \
+		'*:argument:_ten_files'
+		;;
+	serve)
+		_arguments $everywhere \
+		'--domain[The root domain.]:DOMAIN:' \
+		'--port[The port of the first address that is listened on.]:PORT:' \
+		'*:argument:'
+		;;
+	status)
+		_arguments $everywhere \
+		'--check[Exit 1 if anything is wrong.]' \
+		'--secrets[Show values of the environment (root and the daemon'\''s own user only).]' \
+		'*:argument:_ten_tenants'
+		;;
+	config)
+		_arguments $everywhere \
+		'(-a --all)'{-a,--all}'[Everything, not only what runs or was set.]' \
+		'*:argument:'
+		;;
+	pause)
+		_arguments $everywhere \
+		'*:argument:'
+		;;
+	unpause)
+		_arguments $everywhere \
+		'*:argument:'
+		;;
+	check)
+		_arguments $everywhere \
+		'--dump-json[Print the TOML as JSON, each value tagged with its type.]' \
+		'--name[What a file that is read from standard input is called in conf.d.]:NAME:' \
+		'*:argument:_ten_files'
+		;;
+	diff)
+		_arguments $everywhere \
+		'--name[What a file that is read from standard input is called in conf.d.]:NAME:' \
+		'--prune[Remove files that ten wrote earlier and that are not among these.]' \
+		'*:argument:_ten_files'
+		;;
+	apply)
+		_arguments $everywhere \
+		'--confirm[Let go through what is held or waits for confirmation.]' \
+		'--dry-run[Say what would be done and do nothing.]' \
+		'--force[Take over files that ten did not write.]' \
+		'--name[What a file that is read from standard input is called in conf.d.]:NAME:' \
+		'--prune[Remove files that ten wrote earlier and that are not among these.]' \
+		'*:argument:_ten_files'
+		;;
+	ps)
+		_arguments $everywhere \
+		'(-a --all)'{-a,--all}'[Everything, not only what runs or was set.]' \
+		'*:argument:'
+		;;
+	spawn)
+		_arguments $everywhere \
+		'--id[The tenant'\''s id.]:ID:' \
+		'*:argument:_ten_services'
+		;;
+	start)
+		_arguments $everywhere \
+		'*:argument:_ten_tenants'
+		;;
+	stop)
+		_arguments $everywhere \
+		'*:argument:_ten_tenants'
+		;;
+	restart)
+		_arguments $everywhere \
+		'*:argument:_ten_tenants'
+		;;
+	suspend)
+		_arguments $everywhere \
+		'--declare[Write it into conf.d instead of overriding what is declared there.]' \
+		'*:argument:_ten_tenants'
+		;;
+	resume)
+		_arguments $everywhere \
+		'--declare[Write it into conf.d instead of overriding what is declared there.]' \
+		'*:argument:_ten_tenants'
+		;;
+	rm)
+		_arguments $everywhere \
+		'*:argument:_ten_tenants'
+		;;
+	logs)
+		_arguments $everywhere \
+		'(-f --follow)'{-f,--follow}'[Go on with what is written from now on.]' \
+		'(-n --lines)'{-n,--lines}'[How many of the newest.]:N:' \
+		'*:argument:_ten_tenants'
+		;;
+	exec)
+		_arguments $everywhere \
+		'*:argument:_ten_tenants'
+		;;
+	route)
+		_arguments $everywhere \
+		'--declare[Write it into conf.d instead of overriding what is declared there.]' \
+		'--from[The instance that has the traffic.]:ID:' \
+		'--to[The instance that gets it.]:ID:' \
+		'*:argument:_ten_services'
+		;;
+	weight)
+		_arguments $everywhere \
+		'--declare[Write it into conf.d instead of overriding what is declared there.]' \
+		'*:argument:_ten_tenants'
+		;;
+	overrides)
+		_arguments $everywhere \
+		'*:argument:'
+		;;
+	history)
+		_arguments $everywhere \
+		'(-n --lines)'{-n,--lines}'[How many of the newest.]:N:' \
+		'*:argument:'
+		;;
+	undo)
+		_arguments $everywhere \
+		'*:argument:'
+		;;
+	version)
+		_arguments $everywhere \
+		'*:argument:'
+		;;
+	help)
+		_arguments $everywhere \
+		'--completion[Print the completions for bash, zsh or fish.]:SHELL:' \
+		'--man[Print the commands'\'' part of the manual page.]' \
+		'*:argument:_ten_commands'
+		;;
+	esac
+}
+
+_ten "$@"

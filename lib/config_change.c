@@ -1,0 +1,330 @@
+#include "config_change.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "config_settings.h"
+#include "mem.h"
+#include "spec.h"
+
+static void add_name(struct change_names *names, const char *name)
+{
+	if (names->count + 1 >= names->room) {
+		names->room = names->room ? names->room * 2 : 16;
+		names->items = mem_resize(names->items, names->room, sizeof(*names->items));
+	}
+	names->items[names->count++] = mem_strdup(name);
+	names->items[names->count] = NULL;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Sorted, without doubles, never NULL. */
+static char **finish_names(struct change_names *names)
+{
+	char **items = names->items ? names->items : mem_alloc(sizeof(char *));
+	size_t kept = 0;
+
+	if (names->count)
+		qsort(items, names->count, sizeof(*items), compare_names);
+	for (size_t i = 0; i < names->count; i++) {
+		if (kept && strcmp(items[kept - 1], items[i]) == 0)
+			free(items[i]);
+		else
+			items[kept++] = items[i];
+	}
+	items[kept] = NULL;
+	*names = (struct change_names){ 0 };
+	return items;
+}
+
+void change_names_clear(struct change_names *names)
+{
+	mem_strv_free(names->items);
+	*names = (struct change_names){ 0 };
+}
+
+void change_lists_finish(struct change_lists *lists, struct config_change *change)
+{
+	change->accepted = finish_names(&lists->accepted);
+	change->rejected = finish_names(&lists->rejected);
+	change->instances = finish_names(&lists->instances);
+	change->routes = finish_names(&lists->routes);
+	change->settings = lists->settings;
+}
+
+static bool same_text(const struct config_file *a, const struct config_file *b)
+{
+	if (!a || !b)
+		return a == b;
+	return a->text && b->text && a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
+}
+
+static void begin_file(struct config_set *set, struct set_file *file)
+{
+	if (file->judged)
+		return;
+	file->judged = true;
+	file->was_staged = false;
+	file->before = file->wanted;
+	set_list_add(&set->judged, file);
+}
+
+/* What is judged again begins with a clean sheet. */
+static void begin_waiting(struct config_set *set, struct set_file *file)
+{
+	begin_file(set, file);
+	file->wanted.problems = (struct config_problems){ 0 };
+}
+
+static void begin_staged(struct config_set *set, struct set_file *file)
+{
+	begin_file(set, file);
+	file->was_staged = true;
+	file->staged = false;
+	file->wanted =
+		(struct set_wanted){ .waiting = true, .text = mem_steal(&file->staged_text) };
+	/* What is in force is wanted again, or what never was in force is gone. */
+	if (same_text(file->wanted.text, file->good)) {
+		config_file_free(file->wanted.text);
+		file->wanted = (struct set_wanted){ 0 };
+	}
+	set_file_list(set, file);
+}
+
+void config_change_begin(struct config_set *set)
+{
+	struct set_file *file;
+
+	set->problems_known = false;
+	for (size_t i = 0; i < set->staged.count; i++)
+		begin_staged(set, set->staged.items[i]);
+	set->staged.count = 0;
+	DL_FOREACH(set->waiting, file)
+	if (!file->judged)
+		begin_waiting(set, file);
+}
+
+static uint64_t hash_route(const struct set_service *service)
+{
+	const struct config_route_table *table =
+		service->routed->count ? service->routed->claimants[0].declaration : NULL;
+	uint64_t hash = option_hash_bytes(table ? "r" : "-", 1, 4);
+
+	for (size_t i = 0; table && i < table->route.count; i++) {
+		hash = option_hash_string(table->route.split[i].id, hash);
+		hash = option_hash_bytes(
+			&table->route.split[i].weight, sizeof(table->route.split[i].weight), hash);
+	}
+	return hash;
+}
+
+/* The values of SERVICE as the index has it now. */
+static void make_values(const struct config_set *set, const struct set_service *service,
+	struct service_values *values)
+{
+	const struct set_claimant *claimant = service->declared->claimants;
+	const struct config_service *declared = claimant->declaration;
+
+	options_copy(OPTION_SERVICE, values, &set->service_defaults);
+	free(values->workdir);
+	values->workdir = mem_strdup(claimant->file->folder);
+	config_layer_apply(&declared->layer, OPTION_SERVICE, values);
+}
+
+/* Of all that decides about SERVICE's route but its instances. */
+static uint64_t route_hash(const struct config_set *set, const struct set_service *service)
+{
+	struct service_values values;
+	uint64_t hash = hash_route(service);
+
+	/* As it is before anybody knows of the service. */
+	if (!service->declared->count && !service->routed->count)
+		return 0;
+	if (!service->declared->count)
+		return option_hash_bytes("-", 1, hash);
+	make_values(set, service, &values);
+	hash = option_hash_bytes(values.balance ? "b" : "-", 1, hash);
+	hash = option_hash_bytes(values.spawn_undeclared ? "s" : "-", 1, hash);
+	hash = option_hash_bytes(
+		&values.spawn_undeclared_max, sizeof(values.spawn_undeclared_max), hash);
+	options_clear(OPTION_SERVICE, &values);
+	return hash;
+}
+
+static void describe_instances(struct config_set *set, struct change_lists *lists)
+{
+	for (size_t i = 0; i < set->touched_instances.count; i++) {
+		struct set_instance *instance = set->touched_instances.items[i];
+		const struct ten_spec *old = instance->spec, *spec = instance->wanted;
+
+		if (spec_same(old, spec))
+			continue;
+		add_name(&lists->instances, instance->key);
+		if (!old || !spec || old->values.weight != spec->values.weight)
+			instance->service->members_changed = true;
+	}
+}
+
+static bool settings_differ(const struct config_set *set)
+{
+	struct set_file *main = set_file_find(set, CONFIG_MAIN);
+	const struct config_file *text = main ? set_file_text(main) : NULL;
+	const struct config_file *good = main ? main->good : NULL;
+
+	return config_settings_hash(set->settings_now) != config_settings_hash(&set->settings) ||
+	       config_routing_hash(text ? &text->routing : &set->no_routing) !=
+		       config_routing_hash(good ? &good->routing : &set->no_routing);
+}
+
+void config_change_describe(struct config_set *set, struct change_lists *lists)
+{
+	for (size_t i = 0; i < set->judged.count; i++) {
+		const struct set_file *file = set->judged.items[i];
+		if (file->in_play || (file->was_staged && !file->wanted.waiting))
+			add_name(&lists->accepted, file->name);
+		else if (file->was_staged)
+			add_name(&lists->rejected, file->name);
+	}
+	describe_instances(set, lists);
+	for (size_t i = 0; i < set->touched_services.count; i++) {
+		const struct set_service *service = set->touched_services.items[i];
+		if (service->members_changed || route_hash(set, service) != service->route_hash)
+			add_name(&lists->routes, service->name);
+	}
+	lists->settings |= settings_differ(set);
+}
+
+static void commit_instances(struct config_set *set)
+{
+	for (size_t i = 0; i < set->touched_instances.count; i++) {
+		struct set_instance *instance = set->touched_instances.items[i];
+		set->instance_count += !!instance->wanted;
+		set->instance_count -= !!instance->spec;
+		spec_unref(instance->spec);
+		instance->spec = mem_steal(&instance->wanted);
+	}
+}
+
+static void commit_services(struct config_set *set)
+{
+	for (size_t i = 0; i < set->touched_services.count; i++) {
+		struct set_service *service = set->touched_services.items[i];
+
+		service->route_hash = route_hash(set, service);
+		if (!service->redeclared)
+			continue;
+		options_clear(OPTION_SERVICE, &service->values);
+		service->good_file = NULL;
+		if (!service->declared->count)
+			continue;
+		service->good_file = service->declared->claimants[0].file;
+		make_values(set, service, &service->values);
+	}
+}
+
+static void commit_settings(struct config_set *set)
+{
+	if (set->settings_now == &set->settings)
+		return;
+	config_settings_clear(&set->settings);
+	set->settings = set->next_settings;
+	memset(&set->next_settings, 0, sizeof(set->next_settings));
+	set->settings_now = &set->settings;
+}
+
+/* A file that is wrong says how many tenants go on as they were because of what it said before. */
+static void report_kept(struct set_file *file, const struct config_set *set)
+{
+	for (size_t i = 0; file->good && file->wanted.text && i < file->good->service_count; i++) {
+		const char *name = file->good->services[i].name;
+		const struct set_service *service = set_service_find(set, name);
+		size_t count = service ? service->instance_count : 0;
+
+		if (!count)
+			continue;
+		file->wanted.problems.file = file->display;
+		config_problems_add(&file->wanted.problems, (struct config_at){ 0 },
+			"service \"%s\" and its %zu tenant%s keep their last good state", name,
+			count, count == 1 ? "" : "s");
+	}
+}
+
+static void commit_file(struct config_set *set, struct set_file *file)
+{
+	struct config_file *old = NULL;
+
+	if (file->in_play) {
+		old = file->good;
+		file->good = mem_steal(&file->wanted.text);
+		file->in_play = false;
+		set_wanted_clear(&file->wanted);
+	}
+	/* The text that waited before may be the one that waits still, or is in force now. */
+	if (file->before.text == file->wanted.text || file->before.text == file->good)
+		file->before.text = NULL;
+	set_wanted_clear(&file->before);
+	config_file_free(old);
+	file->judged = file->bad = false;
+	set_file_list(set, file);
+	if (!file->good && !file->wanted.waiting && !file->staged)
+		set_file_free(set, file);
+}
+
+void config_change_commit(struct config_set *set)
+{
+	struct set_file *file;
+
+	commit_instances(set);
+	commit_services(set);
+	commit_settings(set);
+	set_state_sweep(set);
+	for (size_t i = 0; i < set->judged.count; i++)
+		commit_file(set, set->judged.items[i]);
+	set->judged.count = 0;
+	DL_FOREACH(set->waiting, file)
+	report_kept(file, set);
+}
+
+static void rollback_file(struct config_set *set, struct set_file *file)
+{
+	if (file->wanted.text != file->before.text)
+		config_file_free(file->wanted.text);
+	config_problems_clear(&file->wanted.problems);
+	file->wanted = file->before;
+	file->before = (struct set_wanted){ 0 };
+	file->judged = file->bad = false;
+	set_file_list(set, file);
+	if (!file->good && !file->wanted.waiting && !file->staged)
+		set_file_free(set, file);
+}
+
+void config_change_rollback(struct config_set *set)
+{
+	for (size_t i = 0; i < set->judged.count; i++) {
+		struct set_file *file = set->judged.items[i];
+		if (file->in_play)
+			set_file_put_back(set, file);
+	}
+	for (size_t i = 0; i < set->touched_instances.count; i++) {
+		struct set_instance *instance = set->touched_instances.items[i];
+		set_instance_claim(set, instance, instance->spec);
+		spec_unref(instance->wanted);
+		instance->wanted = NULL;
+	}
+	if (set->settings_now == &set->next_settings) {
+		assert(config_settings_hash(&set->next_settings) ==
+			config_settings_hash(&set->settings));
+		config_settings_clear(&set->next_settings);
+		set->settings_now = &set->settings;
+	}
+	set_state_sweep(set);
+	for (size_t i = 0; i < set->judged.count; i++)
+		rollback_file(set, set->judged.items[i]);
+	set->judged.count = 0;
+}

@@ -1,0 +1,21 @@
+/*
+ * What the type of an option does not say: that a domain is a host name, a range a range, that a
+ * template names only placeholders there are.
+ */
+#ifndef TEN_CONFIG_CHECK_H
+#define TEN_CONFIG_CHECK_H
+
+#include "error.h"
+#include "options.h"
+
+/* TEXT as the value of a STRING or PATH, or as one item of a LIST, as it was written. */
+int config_check_text(const struct option *option, const char *text, struct ten_error *err);
+
+/* NAME = VALUE of a MAP. */
+int config_check_pair(
+	const struct option *option, const char *name, const char *value, struct ten_error *err);
+
+/* A path of [routing.path]: "/api". Management's own paths are refused. */
+int config_check_route_path(const char *path, struct ten_error *err);
+
+#endif

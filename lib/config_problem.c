@@ -1,0 +1,161 @@
+#include "config_problem.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mem.h"
+#include "text.h"
+
+enum { EXCERPT_MAX = 4096, SHOWN_MAX = 100 };
+
+/* Control characters (C1 ones too) and what is not UTF-8 become "?"; a tab stays one. */
+static void make_printable(char *text)
+{
+	for (unsigned char *at = (unsigned char *)text; *at; at++) {
+		if ((*at < ' ' && *at != '\t') || *at == 0x7f)
+			*at = '?';
+		else if (*at == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0)
+			at[0] = at[1] = '?';
+	}
+}
+
+/* The line number LINE of TEXT, or NULL. */
+static char *line_of(const char *text, size_t len, int line)
+{
+	const char *end = text + len, *newline;
+	size_t line_len;
+	char *excerpt;
+
+	for (; line > 1; line--) {
+		newline = memchr(text, '\n', (size_t)(end - text));
+		if (!newline)
+			return NULL;
+		text = newline + 1;
+	}
+	newline = memchr(text, '\n', (size_t)(end - text));
+	line_len = (size_t)((newline ? newline : end) - text);
+	if (line_len && text[line_len - 1] == '\r')
+		line_len--;
+	excerpt = mem_strndup(text, line_len < EXCERPT_MAX ? line_len : EXCERPT_MAX);
+	make_printable(excerpt);
+	return excerpt;
+}
+
+static bool is_known(
+	const struct config_problems *problems, struct config_at at, const char *message)
+{
+	for (size_t i = 0; i < problems->count; i++) {
+		const struct config_problem *known = &problems->items[i];
+		if (known->line == at.line && known->column == at.column &&
+			strcmp(known->message, message) == 0)
+			return true;
+	}
+	return false;
+}
+
+void config_problems_add(
+	struct config_problems *problems, struct config_at at, const char *format, ...)
+{
+	struct config_problem *problem;
+	autofree char *message = NULL;
+	va_list args;
+
+	va_start(args, format);
+	if (vasprintf(&message, format, args) < 0)
+		abort();
+	va_end(args);
+	make_printable(message);
+	if (is_known(problems, at, message))
+		return;
+	if (problems->count == CONFIG_PROBLEMS_MAX) {
+		problems->left_out++;
+		return;
+	}
+	problems->items =
+		mem_resize(problems->items, problems->count + 1, sizeof(*problems->items));
+	problem = &problems->items[problems->count++];
+	*problem = (struct config_problem){ .file = problems->file,
+		.line = at.line,
+		.column = at.column,
+		.message = mem_steal(&message) };
+	if (at.line > 0 && problems->text)
+		problem->excerpt = line_of(problems->text, problems->len, at.line);
+}
+
+void config_problems_clear(struct config_problems *problems)
+{
+	for (size_t i = 0; i < problems->count; i++) {
+		free(problems->items[i].message);
+		free(problems->items[i].excerpt);
+	}
+	free(problems->items);
+	problems->items = NULL;
+	problems->count = problems->left_out = 0;
+}
+
+int config_problem_compare(const void *a, const void *b)
+{
+	const struct config_problem *one = a, *other = b;
+	int order = strcmp(one->file, other->file);
+
+	if (order)
+		return order;
+	if (one->line != other->line)
+		return one->line < other->line ? -1 : 1;
+	if (one->column != other->column)
+		return one->column < other->column ? -1 : 1;
+	return strcmp(one->message, other->message);
+}
+
+static const char *next_character(const char *at)
+{
+	at++;
+	while (((unsigned char)*at & 0xc0) == 0x80)
+		at++;
+	return at;
+}
+
+/* The part of the line around the column, and the caret below it. */
+static void add_excerpt(struct text *out, const struct config_problem *problem)
+{
+	const char *from = problem->excerpt, *to = from;
+	char number[16];
+	int skipped = problem->column > SHOWN_MAX - 20 ? problem->column - SHOWN_MAX / 2 : 0;
+
+	for (int i = 0; i < skipped && *from; i++)
+		from = next_character(from);
+	to = from;
+	for (int i = 0; i < SHOWN_MAX && *to; i++)
+		to = next_character(to);
+	snprintf(number, sizeof(number), "%d", problem->line);
+	text_printf(out, "  %s | %s%.*s%s\n", number, skipped ? "..." : "", (int)(to - from), from,
+		*to ? "..." : "");
+	if (problem->column < 1)
+		return;
+	text_printf(out, "  %*s | %s", (int)strlen(number), "", skipped ? "   " : "");
+	/* A tab above is a tab below, so that the caret stands where it should. */
+	for (int i = skipped + 1; i < problem->column; i++) {
+		text_puts(out, *from == '\t' ? "\t" : " ");
+		if (*from)
+			from = next_character(from);
+	}
+	text_puts(out, "^\n");
+}
+
+char *config_problem_text(const struct config_problem *problem)
+{
+	struct text out = { 0 };
+
+	text_puts(&out, problem->file);
+	if (problem->line > 0)
+		text_printf(&out, ":%d", problem->line);
+	if (problem->line > 0 && problem->column > 0)
+		text_printf(&out, ":%d", problem->column);
+	text_printf(&out, ": %s\n", problem->message);
+	if (problem->line > 0 && problem->excerpt)
+		add_excerpt(&out, problem);
+	return text_steal(&out);
+}

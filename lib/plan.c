@@ -1,0 +1,248 @@
+#include "plan.h"
+
+#include <stddef.h>
+
+const char *const plan_action_names[PLAN_ACTIONS] = {
+	[PLAN_NOTHING] = "nothing",
+	[PLAN_DECLARE] = "declare",
+	[PLAN_REMOVE] = "remove",
+	[PLAN_UPDATE] = "update",
+	[PLAN_REST] = "rest",
+	[PLAN_QUEUE] = "queue",
+	[PLAN_START] = "start",
+	[PLAN_READY] = "ready",
+	[PLAN_UNDRAIN] = "undrain",
+	[PLAN_DRAIN] = "drain",
+	[PLAN_STOP] = "stop",
+	[PLAN_KILL] = "kill",
+	[PLAN_BACKOFF] = "backoff",
+	[PLAN_FAIL] = "fail",
+};
+
+static struct plan_step step(enum plan_action action, const char *why)
+{
+	return (struct plan_step){ .action = action, .why = why };
+}
+
+static const struct plan_step nothing = { .action = PLAN_NOTHING };
+
+static bool wanted_down(const struct plan_want *want)
+{
+	return !want->declared || want->state == TENANT_STOPPED || want->state == TENANT_SUSPENDED;
+}
+
+static const char *why_down(const struct plan_want *want)
+{
+	if (!want->declared)
+		return "no longer declared";
+	return want->state == TENANT_SUSPENDED ? "suspended" : "declared stopped";
+}
+
+enum instance_state plan_rest_state(const struct plan_want *want)
+{
+	if (want->declared && want->state == TENANT_STOPPED)
+		return INSTANCE_STOPPED;
+	if (want->declared && want->state == TENANT_SUSPENDED)
+		return INSTANCE_SUSPENDED;
+	return INSTANCE_ASLEEP;
+}
+
+/* Whether it should run although nothing is changed about it. */
+static bool wanted_up(const struct plan_want *want, const struct plan_have *have)
+{
+	return !wanted_down(want) && !have->told_to_stop &&
+		(want->state == TENANT_RUNNING || have->wanted_awake);
+}
+
+static struct plan_step start_or_queue(const struct plan_have *have, const char *why)
+{
+	if (have->may_start)
+		return step(PLAN_START, why);
+	return have->state == INSTANCE_STARTING ? nothing : step(PLAN_QUEUE, why);
+}
+
+static struct plan_step at_rest(const struct plan_want *want, const struct plan_have *have)
+{
+	if (!want->declared)
+		return step(PLAN_REMOVE, "no longer declared");
+	if (have->live_hash != want->live_hash)
+		return step(PLAN_UPDATE, "changed");
+	if (have->state != plan_rest_state(want))
+		return step(PLAN_REST, "declared so");
+	if (wanted_up(want, have))
+		return start_or_queue(have,
+			want->state == TENANT_RUNNING ? "declared running" : "wanted");
+	return nothing;
+}
+
+/* It ended though nobody told it to. */
+static struct plan_step ended_by_itself(const struct plan_want *want, const struct plan_have *have)
+{
+	bool clean = have->exit == PLAN_EXIT_CLEAN && have->state == INSTANCE_READY;
+
+	if (wanted_down(want) || have->told_to_stop)
+		return step(PLAN_REST, "ended");
+	if (want->restart == RESTART_NEVER)
+		return want->state == TENANT_RUNNING ?
+			step(PLAN_FAIL, "it ended, and restart = \"never\"") :
+			step(PLAN_REST, "it ended, and restart = \"never\"");
+	if (clean && want->restart == RESTART_ON_FAILURE && want->state == TENANT_ON_DEMAND)
+		return step(PLAN_REST, "it ended by itself");
+	if (have->restarts_used_up)
+		return step(PLAN_FAIL, "it failed too often");
+	return step(PLAN_BACKOFF, "it failed");
+}
+
+static struct plan_step starting(const struct plan_want *want, const struct plan_have *have)
+{
+	struct plan_step stop = step(PLAN_STOP, NULL);
+
+	if (!have->process) {
+		if (wanted_down(want) || have->told_to_stop)
+			return step(PLAN_REST, why_down(want));
+		if (have->live_hash != want->live_hash)
+			return step(PLAN_UPDATE, "changed");
+		return start_or_queue(have, "its turn");
+	}
+	if (have->exit != PLAN_EXIT_NONE)
+		return ended_by_itself(want, have);
+	if (wanted_down(want) || have->told_to_stop) {
+		stop.why = have->told_to_stop ? "told to" : why_down(want);
+		return stop;
+	}
+	if (have->restart_hash != want->restart_hash || have->told_to_restart) {
+		stop.why = "changed while it was starting";
+		stop.again = true;
+		return stop;
+	}
+	if (have->live_hash != want->live_hash)
+		return step(PLAN_UPDATE, "changed");
+	if (have->ready)
+		return step(PLAN_READY, "ready");
+	if (have->time_is_up) {
+		stop.why = "not ready within startup_timeout";
+		return stop;
+	}
+	return nothing;
+}
+
+static struct plan_step ready(const struct plan_want *want, const struct plan_have *have)
+{
+	struct plan_step drain = step(PLAN_DRAIN, NULL);
+
+	if (have->exit != PLAN_EXIT_NONE)
+		return ended_by_itself(want, have);
+	if (wanted_down(want)) {
+		drain.why = why_down(want);
+		return drain;
+	}
+	if (have->told_to_stop) {
+		drain.why = "told to";
+		return drain;
+	}
+	if (have->told_to_restart || have->unhealthy) {
+		drain.why = have->unhealthy ? "health checks failed" : "told to";
+		drain.again = true;
+		return drain;
+	}
+	if (have->live_hash != want->live_hash)
+		return step(PLAN_UPDATE, "changed");
+	if (have->restart_hash != want->restart_hash) {
+		drain.why = "changed";
+		drain.again = true;
+		drain.rolling = true;
+		return have->may_roll ? drain : nothing;
+	}
+	if (have->idle && !have->in_use && want->state == TENANT_ON_DEMAND && want->sleeps) {
+		drain.why = "idle";
+		drain.idle = true;
+		return drain;
+	}
+	return nothing;
+}
+
+static struct plan_step draining(const struct plan_want *want, const struct plan_have *have)
+{
+	struct plan_step stop = step(PLAN_STOP, "drained");
+
+	if (have->exit != PLAN_EXIT_NONE)
+		return step(PLAN_REST, "ended while it was drained");
+	if (have->draining_idle && (have->in_use || have->wanted_awake) && !wanted_down(want))
+		return step(PLAN_UNDRAIN, "a request came");
+	stop.again = have->again;
+	if (!have->in_use)
+		return stop;
+	if (have->time_is_up) {
+		stop.why = "drain_timeout";
+		return stop;
+	}
+	return nothing;
+}
+
+static struct plan_step stopping(const struct plan_want *want, const struct plan_have *have)
+{
+	if (have->exit != PLAN_EXIT_NONE) {
+		if (have->failed_start && !wanted_down(want) && !have->told_to_stop)
+			return have->restarts_used_up ?
+				step(PLAN_FAIL, "it was never ready in time") :
+				step(PLAN_BACKOFF, "it was not ready in time");
+		return step(PLAN_REST, "ended");
+	}
+	if (have->time_is_up && !have->killed)
+		return step(PLAN_KILL, "it goes on after SIGTERM and stop_timeout");
+	return nothing;
+}
+
+static struct plan_step backing_off(const struct plan_want *want, const struct plan_have *have)
+{
+	if (wanted_down(want) || have->told_to_stop)
+		return step(PLAN_REST, why_down(want));
+	if (have->restart_hash != want->restart_hash || have->told_to_restart)
+		return step(PLAN_REST, "changed");
+	if (have->live_hash != want->live_hash)
+		return step(PLAN_UPDATE, "changed");
+	if (have->time_is_up)
+		return have->may_start ? step(PLAN_START, "next try") : step(PLAN_QUEUE, "next try");
+	return nothing;
+}
+
+static struct plan_step failed(const struct plan_want *want, const struct plan_have *have)
+{
+	if (wanted_down(want))
+		return step(PLAN_REST, why_down(want));
+	if (have->restart_hash != want->restart_hash)
+		return step(PLAN_REST, "changed");
+	if (have->told_to_restart)
+		return step(PLAN_REST, "told to");
+	if (have->live_hash != want->live_hash)
+		return step(PLAN_UPDATE, "changed");
+	return nothing;
+}
+
+struct plan_step plan_next(const struct plan_want *want, const struct plan_have *have)
+{
+	if (!have->known)
+		return want->declared ? step(PLAN_DECLARE, "declared") : nothing;
+	switch (have->state) {
+	case INSTANCE_ASLEEP:
+	case INSTANCE_STOPPED:
+	case INSTANCE_SUSPENDED:
+		return at_rest(want, have);
+	case INSTANCE_STARTING:
+		return starting(want, have);
+	case INSTANCE_READY:
+	case INSTANCE_FROZEN:
+		return ready(want, have);
+	case INSTANCE_DRAINING:
+		return draining(want, have);
+	case INSTANCE_STOPPING:
+		return stopping(want, have);
+	case INSTANCE_BACKOFF:
+		return backing_off(want, have);
+	case INSTANCE_FAILED:
+		return failed(want, have);
+	case INSTANCE_STATES:
+		break;
+	}
+	return nothing;
+}

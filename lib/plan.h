@@ -1,0 +1,87 @@
+/*
+ * What to do next about one tenant: a pure function of what is wanted and what is so. `ten diff`
+ * prints what it returns and the reconciler runs it, so that the dry run cannot lie.
+ */
+#ifndef TEN_PLAN_H
+#define TEN_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "options.h"
+#include "route_table.h"
+
+/* What the files and overrides ask for. */
+struct plan_want {
+	bool declared;
+	enum tenant_state state;
+	enum spec_restart restart;
+	uint64_t restart_hash;
+	uint64_t live_hash;
+	bool sleeps; /* idle_timeout is not 0 */
+};
+
+enum plan_exit {
+	PLAN_EXIT_NONE, /* its process lives, or there is none */
+	PLAN_EXIT_CLEAN,
+	PLAN_EXIT_FAILED,
+};
+
+/* What is so, and what has happened since the last look. */
+struct plan_have {
+	enum instance_state state;
+	bool known;	     /* it is in the routing table */
+	bool process;	     /* it has one (an ended one counts until it was dealt with) */
+	uint64_t restart_hash; /* of what the process was started from */
+	uint64_t live_hash;    /* of what was published last */
+	enum plan_exit exit;
+	bool ready;	     /* the process is ready to serve */
+	bool unhealthy;	     /* health checks failed too often in a row */
+	bool wanted_awake;   /* a request waits for it, or the operator said start */
+	bool told_to_stop;   /* the operator said stop: once */
+	bool told_to_restart;
+	bool idle;	     /* for as long as idle_timeout */
+	bool in_use;	     /* a request is in flight, or an upgraded connection that counts */
+	bool time_is_up;     /* of the present state: start-up, drain, stop, backoff */
+	bool again;	     /* it is being stopped in order to be started again */
+	bool draining_idle;  /* it is being drained because it was idle */
+	bool failed_start;   /* what is being stopped never became ready in time */
+	bool may_start;	     /* the bound on concurrent starts has room */
+	bool may_roll;	     /* its service's changed template may restart one more now */
+	bool restarts_used_up;
+	bool killed;	     /* SIGKILL was sent already */
+};
+
+enum plan_action {
+	PLAN_NOTHING,
+	PLAN_DECLARE, /* give it a slot and publish it */
+	PLAN_REMOVE,  /* take it out of the routing table and forget it; its data stays */
+	PLAN_UPDATE,  /* apply what changed without a restart */
+	PLAN_REST,    /* no process: asleep, stopped or suspended, as wanted */
+	PLAN_QUEUE,   /* wait for a turn to start */
+	PLAN_START,
+	PLAN_READY,
+	PLAN_UNDRAIN, /* serve again: a request came before it was stopped */
+	PLAN_DRAIN,
+	PLAN_STOP,
+	PLAN_KILL,
+	PLAN_BACKOFF,
+	PLAN_FAIL,
+	PLAN_ACTIONS
+};
+extern const char *const plan_action_names[PLAN_ACTIONS];
+
+struct plan_step {
+	enum plan_action action;
+	const char *why; /* static; for people */
+	bool again;	 /* with DRAIN and STOP: in order to be started again */
+	bool idle;	 /* with DRAIN: because it was idle */
+	bool rolling;	 /* with DRAIN: because its template or file changed */
+};
+
+struct plan_step plan_next(const struct plan_want *want, const struct plan_have *have);
+
+/* The state in which WANT has no process. */
+enum instance_state plan_rest_state(const struct plan_want *want);
+
+#endif

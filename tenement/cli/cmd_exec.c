@@ -1,0 +1,186 @@
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "cli/answer.h"
+#include "cli/client.h"
+#include "cli/commands.h"
+#include "cli/socket.h"
+#include "common/become.h"
+#include "mem.h"
+
+#define EXIT_CANNOT_RUN 126
+#define EXIT_NOT_FOUND  127
+
+#if defined(__x86_64__)
+#define THIS_ARCH AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define THIS_ARCH AUDIT_ARCH_AARCH64
+#elif defined(__riscv) && __riscv_xlen == 64
+#define THIS_ARCH AUDIT_ARCH_RISCV64
+#elif defined(__i386__)
+#define THIS_ARCH AUDIT_ARCH_I386
+#elif defined(__arm__)
+#define THIS_ARCH AUDIT_ARCH_ARM
+#else
+#error "which AUDIT_ARCH is this?"
+#endif
+#define X32_BIT 0x40000000u
+
+/* The tenant's program shares the operator's terminal. TIOCSTI would let it type there, into the
+ * shell that is back afterwards, so that call is taken from it; TIOCLINUX can paste likewise. */
+static int guard_terminal(struct ten_error *err)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, THIS_ARCH, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_ioctl, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TIOCSTI, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TIOCLINUX, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+	};
+	struct sock_fprog program = { sizeof(code) / sizeof(code[0]), code };
+
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+		return ten_error_set(err, errno, "guarding the terminal");
+	return 0;
+}
+
+static bool has_variable(char *const *env, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (; env && *env; env++) {
+		if (strncmp(*env, name, len) == 0 && (*env)[len] == '=')
+			return true;
+	}
+	return false;
+}
+
+/* The tenant's environment, and what a terminal needs. The caller frees. */
+static char **environment(const struct cli *cli, const json_t *identity)
+{
+	char **env = mem_strv_copy((char *[]){ NULL });
+	const char *terminal = getenv("TERM");
+	const json_t *variable;
+	size_t i;
+
+	json_array_foreach(answer_list(identity, "env"), i, variable)
+	{
+		if (json_is_string(variable))
+			mem_strv_append(&env, json_string_value(variable));
+	}
+	if (cli->term.out_is_terminal && terminal && !has_variable(env, "TERM")) {
+		autofree char *variable_text = mem_printf("TERM=%s", terminal);
+
+		mem_strv_append(&env, variable_text);
+	}
+	if (!has_variable(env, "PATH"))
+		mem_strv_append(&env, "PATH=/usr/local/bin:/usr/bin:/bin");
+	return env;
+}
+
+/* Only returns when it fails. */
+static int become_and_run(const struct cli *cli, const struct become *who, char **env)
+{
+	char *const shell[] = { "/bin/sh", NULL };
+	char *const *command = cli->arg_count > 1 ? cli->args + 1 : shell;
+	char **own_env = environ;
+	int code;
+	bool shares_terminal =
+		isatty(STDIN_FILENO) || isatty(STDOUT_FILENO) || isatty(STDERR_FILENO);
+	struct ten_error err;
+
+	if (close_range(3, ~0u, 0) < 0)
+		return cli_fail(CLI_FAILED, "closing descriptors: %s", strerror(errno));
+	if (become_tenant(who, &err) < 0 || (shares_terminal && guard_terminal(&err) < 0)) {
+		ten_error_wrap(&err, "cannot become %s", cli->args[0]);
+		return cli_fail(CLI_FAILED, "%s", err.text);
+	}
+	environ = env; /* its PATH is the one that is searched */
+	execvp(command[0], command);
+	code = errno;
+	environ = own_env;
+	return cli_fail(code == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN, "%s: %s", command[0],
+		strerror(code));
+}
+
+static uint32_t identity_number(const json_t *identity, const char *key)
+{
+	int64_t number = answer_number(identity, key);
+
+	return number < 0 || number >= UINT32_MAX ? BECOME_KEEP : (uint32_t)number;
+}
+
+/* A tenant without a uid of its own has the daemon's, which need not be ours when we are root. */
+static int take_daemons_identity(const struct cli *cli, struct become *who, struct ten_error *err)
+{
+	uid_t uid;
+	gid_t gid;
+
+	if (geteuid() != 0)
+		return 0;
+	if (control_socket_owner(cli, &uid, &gid, err) < 0)
+		return -1;
+	if (uid == 0)
+		return 0;
+	who->uid = uid;
+	who->gid = gid;
+	return 0;
+}
+
+static int read_identity(const struct cli *cli, const json_t *identity, struct become *who)
+{
+	int64_t mask = answer_number(identity, "umask"), nofile = answer_number(identity, "nofile");
+	struct ten_error err;
+
+	who->uid = identity_number(identity, "uid");
+	who->gid = identity_number(identity, "gid");
+	/* A tenant that has a uid of its own is never run as us by mistake. */
+	if (!json_object_get(identity, "uid") ||
+		(who->uid != BECOME_KEEP && who->gid == BECOME_KEEP))
+		return cli_fail(CLI_FAILED, "the daemon did not say who %s is", cli->args[0]);
+	if (who->uid == BECOME_KEEP && take_daemons_identity(cli, who, &err) < 0)
+		return cli_fail(CLI_FAILED, "%s", err.text);
+	if (who->uid == geteuid())
+		who->uid = who->gid = BECOME_KEEP;
+	who->workdir = *answer_text(identity, "dir") ? answer_text(identity, "dir") : NULL;
+	who->umask = (mode_t)(mask < 0 ? 077 : mask);
+	who->nofile = nofile < 0 ? 0 : (uint64_t)nofile;
+	return CLI_DONE;
+}
+
+int cmd_exec(struct cli *cli)
+{
+	autofree char *path = client_instance_path(cli->args[0], "/exec");
+	autojson json_t *identity = NULL;
+	struct become who = { 0 };
+	int code = cli_check_target(cli, cli->args[0]);
+	char **env;
+
+	if (!code)
+		code = client_get(cli, path, &identity);
+	if (!code)
+		code = read_identity(cli, identity, &who);
+	if (code)
+		return code;
+	env = environment(cli, identity);
+	code = become_and_run(cli, &who, env);
+	mem_strv_free(env);
+	return code;
+}

@@ -1,0 +1,183 @@
+#include "cli/commands.h"
+
+#include <string.h>
+
+#include "cli/flags.h"
+#include "cli/nearest.h"
+#include "mem.h"
+
+const char *const command_groups[GROUP_COUNT] = {
+	[GROUP_SERVER] = "The server",
+	[GROUP_FILES] = "Configuration files",
+	[GROUP_TENANTS] = "Tenants",
+	[GROUP_TRAFFIC] = "Traffic",
+	[GROUP_HISTORY] = "What was changed",
+	[GROUP_OTHER] = "More",
+};
+
+/* clang-format off */
+
+const struct command commands[] = {
+	{ "init", "[DIR]", GROUP_SERVER, WORDS_FILES, 0, 0, 1, 0, cmd_init,
+	  "Write a commented tenement.toml and a small conf.d to begin with.",
+	  "Writes into DIR (default: this folder) what is not there yet and never overwrites a file. "
+	  "The example in conf.d runs as it is; it needs python3.\n\n"
+	  "\tten init site && cd site && ten serve" },
+	{ "serve", "", GROUP_SERVER, WORDS_NONE,
+	  FLAG_BIT(FLAG_DOMAIN) | FLAG_BIT(FLAG_PORT), 0, 0, 0, cmd_serve,
+	  "Run the server in the foreground; Ctrl-C stops everything.",
+	  "Takes the nearest tenement.toml (in this folder or a parent, else /etc/tenement/tenement.toml) "
+	  "and the conf.d beside it; a folder with a conf.d alone is enough. What is wrong with the files "
+	  "is said as a warning, and all that is right is served.\n\n"
+	  "The systemd unit tenement.service runs the same.\n\n"
+	  "\tten serve --port 9000 --data-dir /srv/tenants" },
+	{ "status", "[SERVICE:ID]", GROUP_SERVER, WORDS_TENANTS,
+	  FLAG_BIT(FLAG_CHECK) | FLAG_BIT(FLAG_SECRETS), 0, 1, 0, cmd_status,
+	  "Say what runs, what is wrong, what is held and what to type.",
+	  "Without an argument it reports on the whole server, with one on that tenant. Exits 0 when the "
+	  "report could be made. With --check it exits 1 if anything is wrong: a file with an error, a "
+	  "tenant that failed or keeps failing, removals that are held, or a roll-out that was halted; for a "
+	  "tenant: that it failed, is unhealthy, or runs by the last good state of a wrong file.\n\n"
+	  "\tten status --check --quiet || echo look after it" },
+	{ "config", "[KEY]", GROUP_SERVER, WORDS_NONE, FLAG_BIT(FLAG_ALL), 0, 1, 0, cmd_config,
+	  "Show the settings in force, or one of them.",
+	  "Asks the daemon; where none answers, the files are read. With --all every option there is is "
+	  "listed, with its default and what it does, for settings, services and tenants; with KEY and --all that one.\n\n"
+	  "\tten config domain\n"
+	  "\tten config --all idle_timeout" },
+	{ "pause", "[WHY...]", GROUP_SERVER, WORDS_NONE, 0, 0, COMMAND_ARGS_ANY, 0, cmd_pause,
+	  "Stop acting on changed files until unpause.",
+	  "What runs goes on running and being served, and sleeping tenants still wake; configuration is read "
+	  "and judged, but nothing of it is put in force. WHY is shown by status.\n\n"
+	  "\tten pause moving the database" },
+	{ "unpause", "", GROUP_SERVER, WORDS_NONE, 0, 0, 0, 0, cmd_unpause,
+	  "Act again, on what has changed meanwhile too.", "" },
+
+	{ "check", "[FILE|DIR|-]", GROUP_FILES, WORDS_FILES,
+	  FLAG_BIT(FLAG_DUMP_JSON) | FLAG_BIT(FLAG_NAME), 0, 1, 0, cmd_check,
+	  "Validate configuration without a daemon.",
+	  "Without an argument the whole configuration is read, and exit 1 says that there are errors; all "
+	  "of them are printed. A FILE (or - for standard input, called NAME by --name) is judged together "
+	  "with the configuration that it belongs to, and only what is wrong with it is printed. A DIR is a folder with "
+	  "a tenement.toml or conf.d, or a conf.d itself.\n\n"
+	  "With --dump-json the argument is any TOML file: it is printed as JSON with the type of every value, "
+	  "or line:column: message goes to standard error and the exit code is 1.\n\n"
+	  "\tten check\n"
+	  "\tten check --dump-json conf.d/notes.toml" },
+	{ "diff", "[FILE|DIR|-]...", GROUP_FILES, WORDS_FILES,
+	  FLAG_BIT(FLAG_PRUNE) | FLAG_BIT(FLAG_NAME), 0, COMMAND_ARGS_ANY, 0, cmd_diff,
+	  "Say what would be done, and why.",
+	  "With files: what applying them would do. Without: what the daemon is about to do or holds back. "
+	  "Changes nothing. Exits 1 if the files have errors.\n\n"
+	  "\tten diff ./tenants --prune" },
+	{ "apply", "[FILE|DIR|-]...", GROUP_FILES, WORDS_FILES,
+	  FLAG_BIT(FLAG_CONFIRM) | FLAG_BIT(FLAG_DRY_RUN) | FLAG_BIT(FLAG_FORCE) |
+	  FLAG_BIT(FLAG_NAME) | FLAG_BIT(FLAG_PRUNE), 0, COMMAND_ARGS_ANY, 0, cmd_apply,
+	  "Put files into conf.d and wait until they are in force.",
+	  "All files are checked by the daemon first, together and against what is there; one error and "
+	  "nothing is changed. Then they go in as one batch, and the command waits until what they ask for is so. "
+	  "A DIR stands for all .toml files in it. A file that somebody else wrote, or changed by hand since, is "
+	  "left alone and the exit code is 4, unless --force is given. With --prune, files that "
+	  "ten wrote earlier and that are not among these are removed.\n\n"
+	  "With --confirm and no files it lets go through what the guard against mass removal holds back, and changed settings "
+	  "that wait for a confirmation.\n\n"
+	  "\tten apply notes-carol.toml\n"
+	  "\tgenerate-tenants | ten apply - --name fleet.toml\n"
+	  "\tten apply ./tenants --prune --dry-run\n"
+	  "\tten apply --confirm" },
+
+	{ "ps", "", GROUP_TENANTS, WORDS_NONE, FLAG_BIT(FLAG_ALL), 0, 0, 0, cmd_ps,
+	  "List the tenants that run, or with -a all.",
+	  "SINCE is how long a tenant has been in its state, IDLE how long ago it had its last work."
+	  "\n\n"
+	  "\tten ps -a\n"
+	  "\tten ps -a -o json | jq -r '.instances[] | select(.state == \"failed\") | .id'" },
+	{ "spawn", "SERVICE:ID | SERVICE --id ID", GROUP_TENANTS, WORDS_SERVICES, FLAG_BIT(FLAG_ID), 1, 1, 0, cmd_spawn,
+	  "Declare a tenant and start it.",
+	  "Writes conf.d/SERVICE-ID.toml, starts the tenant and waits until it is ready.\n\n"
+	  "\tten spawn notes:carol" },
+	{ "start", "SERVICE:ID...", GROUP_TENANTS, WORDS_TENANTS, 0, 1, COMMAND_ARGS_ANY, 0, cmd_start,
+	  "Start tenants and wait until they are ready.", "\tten start notes:alice" },
+	{ "stop", "SERVICE:ID...", GROUP_TENANTS, WORDS_TENANTS, 0, 1, COMMAND_ARGS_ANY, 0, cmd_stop,
+	  "Stop tenants and wait until they are down.",
+	  "A tenant that is on-demand wakes at its next request. Stopping one that is declared running "
+	  "is an override (see overrides).\n\n"
+	  "\tten stop notes:alice notes:bob" },
+	{ "restart", "SERVICE:ID...", GROUP_TENANTS, WORDS_TENANTS, 0, 1, COMMAND_ARGS_ANY, 0, cmd_restart,
+	  "Stop tenants, start them again and wait until they are ready.", "\tten restart notes:alice" },
+	{ "suspend", "SERVICE:ID...", GROUP_TENANTS, WORDS_TENANTS, FLAG_BIT(FLAG_DECLARE), 1, COMMAND_ARGS_ANY, 0, cmd_suspend,
+	  "Take tenants down; their visitors see the suspended page.",
+	  "An override until resume, or with --declare written into conf.d.\n\n"
+	  "\tten suspend notes:alice" },
+	{ "resume", "SERVICE:ID...", GROUP_TENANTS, WORDS_TENANTS, FLAG_BIT(FLAG_DECLARE), 1, COMMAND_ARGS_ANY, 0, cmd_resume,
+	  "End the suspension of tenants.", "\tten resume notes:alice" },
+	{ "rm", "SERVICE:ID...", GROUP_TENANTS, WORDS_TENANTS, 0, 1, COMMAND_ARGS_ANY, 0, cmd_rm,
+	  "Stop tenants and remove their declaration; their data stays.",
+	  "Removes the file that spawn or apply wrote. A file that somebody else wrote is not touched: "
+	  "the answer says which one to edit, and the exit code is 4.\n\n"
+	  "\tten rm notes:carol" },
+	{ "logs", "SERVICE:ID", GROUP_TENANTS, WORDS_TENANTS, FLAG_BIT(FLAG_FOLLOW) | FLAG_BIT(FLAG_LINES), 1, 1, 0, cmd_logs,
+	  "Show what a tenant has written to its output.",
+	  "On a terminal with times and with control characters spelled out; into a pipe the lines as they "
+	  "were written.\n\n"
+	  "\tten logs notes:alice -n 20 -f" },
+	{ "exec", "SERVICE:ID [--] [CMD...]", GROUP_TENANTS, WORDS_TENANTS, 0, 1, COMMAND_ARGS_ANY, 2, cmd_exec,
+	  "Run a command as the tenant sees the world.",
+	  "With the tenant's user, environment, working folder and limits. Without CMD: a shell. Only root and "
+	  "the daemon's own user may. The exit code is the command's; 127 when there is no such command, 126 "
+	  "when it cannot be run.\n\n"
+	  "\tten exec notes:alice -- env" },
+
+	{ "route", "[SERVICE [--from ID --to ID]]", GROUP_TRAFFIC, WORDS_SERVICES,
+	  FLAG_BIT(FLAG_DECLARE) | FLAG_BIT(FLAG_FROM) | FLAG_BIT(FLAG_TO), 0, 1, 0, cmd_route,
+	  "Show where services' traffic goes, or swap it.",
+	  "With --from and --to all of one instance's traffic goes to the other, at once and in every worker: "
+	  "when the command returns, no new request goes to the old one. This is an override, or with --declare "
+	  "written to conf.d/SERVICE.route.toml.\n\n"
+	  "\tten route notes --from v1 --to v2" },
+	{ "weight", "SERVICE:ID WEIGHT", GROUP_TRAFFIC, WORDS_TENANTS, FLAG_BIT(FLAG_DECLARE), 2, 2, 0, cmd_weight,
+	  "Set an instance's share of its service's traffic (0 to 10000).",
+	  "0 takes no traffic. This is an override, or with --declare written into conf.d.\n\n"
+	  "\tten weight notes:v2 5" },
+	{ "overrides", "[clear [TARGET]]", GROUP_TRAFFIC, WORDS_NONE, 0, 0, 3, 0, cmd_overrides,
+	  "List what was set by hand over the declared state, or end it.",
+	  "TARGET is as listed: a tenant, or \"route SERVICE\". Without it all overrides end.\n\n"
+	  "\tten overrides\n"
+	  "\tten overrides clear notes:v2" },
+
+	{ "history", "", GROUP_HISTORY, WORDS_NONE, FLAG_BIT(FLAG_LINES), 0, 0, 0, cmd_history,
+	  "List the accepted configurations, the newest first.", "\tten history -n 5" },
+	{ "undo", "[GENERATION]", GROUP_HISTORY, WORDS_NONE, 0, 0, 1, 0, cmd_undo,
+	  "Take back a change (default: the newest one).", 
+	  "Waits until what was in force before that generation is so again. That is a new generation, which undo "
+	  "can take back too.\n\n\tten undo 12" },
+
+	{ "version", "", GROUP_OTHER, WORDS_NONE, 0, 0, 0, 0, cmd_version,
+	  "Print the version.", "" },
+	{ "help", "[COMMAND]", GROUP_OTHER, WORDS_COMMANDS,
+	  FLAG_BIT(FLAG_COMPLETION) | FLAG_BIT(FLAG_MAN), 0, 1, 0, cmd_help,
+	  "Explain ten, or one command.",
+	  "\tten help --completion bash > /etc/bash_completion.d/ten" },
+};
+
+/* clang-format on */
+
+const size_t command_count = sizeof(commands) / sizeof(commands[0]);
+
+const struct command *command_find(const char *name)
+{
+	for (size_t i = 0; i < command_count; i++) {
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	}
+	return NULL;
+}
+
+const char *command_nearest(const char *name)
+{
+	autofree const char **names = mem_alloc((command_count + 1) * sizeof(*names));
+
+	for (size_t i = 0; i < command_count; i++)
+		names[i] = commands[i].name;
+	return nearest_name(name, names);
+}

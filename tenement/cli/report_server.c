@@ -1,0 +1,278 @@
+#include "cli/report.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/human.h"
+#include "cli/instance.h"
+#include "cli/table.h"
+#include "cli/visible.h"
+#include "mem.h"
+#include "text.h"
+
+#define HELD_SHOWN 8
+
+static const struct table_column trouble_columns[] = {
+	{ .title = "TENANT" },
+	{ .title = "STATE" },
+	{ .title = "REASON", .shrink_to = 24 },
+};
+
+static const char *const states[] = { "ready", "frozen", "starting", "draining", "stopping",
+	"backoff", "failed", "asleep", "stopped", "suspended", NULL };
+
+static void print_lines(const char *before, const char *text)
+{
+	autofree char *harmless = visible_lines(text);
+	char *rest = harmless, *line;
+
+	while ((line = strsep(&rest, "\n"))) {
+		if (*line || rest)
+			printf("%s%s\n", before, line);
+	}
+}
+
+/* Wrapped at the terminal's width. */
+static void print_prose(const struct cli *cli, const char *before, const char *text)
+{
+	autofree char *harmless = visible_line(text);
+	const char *rest = harmless;
+	size_t room = (size_t)cli->term.width - strlen(before);
+
+	while (*rest) {
+		size_t len = strlen(rest), cut;
+
+		if (len > room) {
+			for (cut = room; cut > 0 && rest[cut] != ' ';)
+				cut--;
+			len = cut ? cut : strcspn(rest, " ");
+		}
+		printf("%s%.*s\n", before, (int)len, rest);
+		rest += len;
+		rest += strspn(rest, " ");
+	}
+}
+
+static void section(const struct cli *cli, enum term_style style, const char *heading,
+	const json_t *list, void (*print)(const struct cli *, const char *, const char *))
+{
+	const json_t *item;
+	size_t i;
+
+	if (!json_array_size(list))
+		return;
+	term_heading(&cli->term, style, heading);
+	json_array_foreach(list, i, item)
+		print(cli, "  ", json_string_value(item) ? json_string_value(item) : "");
+}
+
+void report_field(const struct cli *cli, const char *name, const char *text)
+{
+	autofree char *harmless = visible_line(text);
+
+	if (*text)
+		printf("  %s%-14s%s  %s\n", term_begin(&cli->term, TERM_DIM), name,
+			term_end(&cli->term, TERM_DIM), harmless);
+}
+
+static void print_head(const struct cli *cli, const json_t *status)
+{
+	autofree char *listen = answer_joined(status, "listen", ", ");
+	char age[HUMAN_MAX];
+
+	human_age(answer_number(status, "uptime_secs"), age);
+	printf("%stenement %s%s, pid %" PRId64 ", up %s, generation %" PRId64 "%s\n",
+		term_begin(&cli->term, TERM_BOLD), answer_text(status, "version"),
+		term_end(&cli->term, TERM_BOLD), answer_number(status, "pid"), age,
+		answer_number(status, "generation"),
+		answer_flag(status, "converged") ? "" : ", at work on changes");
+	report_field(cli, "domain", answer_text(status, "domain"));
+	report_field(cli, "listening on", listen);
+	report_field(cli, "configuration", answer_text(status, "conf_dir"));
+	report_field(cli, "data", answer_text(status, "data_dir"));
+}
+
+static void print_tenants(const struct cli *cli, const json_t *status)
+{
+	const json_t *tenants = json_object_get(status, "tenants");
+	autotext struct text line = { 0 };
+
+	text_printf(&line, "%" PRId64 " declared", answer_number(tenants, "declared"));
+	for (size_t i = 0; states[i]; i++) {
+		int64_t count = answer_number(tenants, states[i]);
+
+		if (count > 0)
+			text_printf(&line, ", %s%" PRId64 " %s%s",
+				term_begin(&cli->term, instance_style(states[i])), count, states[i],
+				term_end(&cli->term, instance_style(states[i])));
+	}
+	printf("  %s%-14s%s  %s\n", term_begin(&cli->term, TERM_DIM), "tenants",
+		term_end(&cli->term, TERM_DIM), line.data);
+}
+
+static void print_workers(const struct cli *cli, const json_t *status)
+{
+	const json_t *worker;
+	int64_t clients = 0, requests = 0;
+	autofree char *line = NULL;
+	size_t i, count = answer_count(status, "workers");
+
+	json_array_foreach(answer_list(status, "workers"), i, worker)
+	{
+		clients += answer_number(worker, "clients");
+		requests += answer_number(worker, "requests");
+	}
+	line = mem_printf("%zu worker%s, %" PRId64 " client%s, %" PRId64 " request%s", count,
+		human_plural((int64_t)count), clients, human_plural(clients), requests,
+		human_plural(requests));
+	report_field(cli, "proxy", line);
+}
+
+static void print_paused(const struct cli *cli, const json_t *status)
+{
+	const char *why = answer_text(status, "paused_why");
+	autofree char *text = mem_printf(
+		"Changed files are not acted on%s%s. To go on: ten unpause", *why ? ": " : "", why);
+
+	if (!answer_flag(status, "paused"))
+		return;
+	term_heading(&cli->term, TERM_YELLOW, "Paused");
+	print_prose(cli, "  ", text);
+}
+
+static void print_problems(const struct cli *cli, const json_t *status)
+{
+	const json_t *problems = answer_list(status, "problems"), *problem;
+	const json_t *files = json_object_get(status, "files");
+	int64_t omitted = answer_number(status, "problems_omitted");
+	int64_t bad = answer_number(files, "bad");
+	autofree char *heading = NULL;
+	size_t i;
+
+	if (!json_array_size(problems) && bad <= 0)
+		return;
+	heading = mem_printf("%" PRId64 " of %" PRId64
+			     " files %s errors; what was good last stays in force",
+		bad, answer_number(files, "total"), bad == 1 ? "has" : "have");
+	term_heading(&cli->term, TERM_RED, heading);
+	json_array_foreach(problems, i, problem)
+		print_lines("  ", json_string_value(problem) ? json_string_value(problem) : "");
+	if (omitted > 0)
+		printf("  and %" PRId64 " more: ten check\n", omitted);
+}
+
+static void print_names(
+	const struct cli *cli, const char *what, const json_t *held, const char *key)
+{
+	const json_t *list = answer_list(held, key), *item;
+	autotext struct text line = { 0 };
+	size_t i;
+
+	if (!json_array_size(list))
+		return;
+	text_printf(&line, "%s: ", what);
+	json_array_foreach(list, i, item)
+	{
+		if (i == HELD_SHOWN) {
+			text_printf(&line, " and %zu more", json_array_size(list) - i);
+			break;
+		}
+		text_printf(&line, "%s%s", i ? ", " : "",
+			json_string_value(item) ? json_string_value(item) : "");
+	}
+	print_prose(cli, "  ", line.data);
+}
+
+static void print_held(const struct cli *cli, const json_t *status)
+{
+	const json_t *held = json_object_get(status, "held");
+	const char *type = answer_text(held, "type");
+	autofree char *harmless = visible_line(*type ? type : "ten apply --confirm");
+
+	if (!json_is_object(held))
+		return;
+	term_heading(&cli->term, TERM_YELLOW, "Removals are held");
+	print_prose(cli, "  ", answer_text(held, "why"));
+	print_names(cli, "files gone", held, "files");
+	print_names(cli, "tenants that stay", held, "instances");
+	printf("  If that is meant:  %s\n  If not: put the files back.\n", harmless);
+}
+
+static void print_trouble(const struct cli *cli, const json_t *status)
+{
+	const json_t *item;
+	struct table *table;
+	size_t i;
+
+	if (!answer_count(status, "trouble"))
+		return;
+	term_heading(&cli->term, TERM_RED, "Tenants in trouble");
+	table = table_new(trouble_columns, 3);
+	json_array_foreach(answer_list(status, "trouble"), i, item)
+	{
+		const char *state = answer_text(item, "state");
+
+		table_row(table);
+		table_cell(table, answer_text(item, "instance"));
+		table_cell_styled(table, instance_style(state), state);
+		table_cell(table, answer_text(item, "reason"));
+	}
+	table_print(table, &cli->term);
+	table_free(table);
+	puts("More on one: ten status SERVICE:ID, ten logs SERVICE:ID");
+}
+
+static void print_overrides(const struct cli *cli, const json_t *status)
+{
+	int64_t count = answer_number(status, "overrides");
+
+	if (count <= 0)
+		return;
+	term_heading(&cli->term, TERM_PLAIN, "Overrides");
+	printf("  %" PRId64 " thing%s set by hand over what is declared: ten overrides\n", count,
+		count == 1 ? " is" : "s are");
+}
+
+bool report_server_is_wrong(const json_t *status)
+{
+	const json_t *tenants = json_object_get(status, "tenants");
+
+	return answer_count(status, "problems") ||
+	       answer_number(json_object_get(status, "files"), "bad") > 0 ||
+	       json_is_object(json_object_get(status, "held")) || answer_count(status, "halted") ||
+	       answer_count(status, "trouble") || answer_number(tenants, "failed") > 0;
+}
+
+void report_server(struct cli *cli, const json_t *status)
+{
+	print_head(cli, status);
+	print_tenants(cli, status);
+	print_workers(cli, status);
+	print_paused(cli, status);
+	print_problems(cli, status);
+	print_held(cli, status);
+	section(cli, TERM_RED, "Roll-outs that were halted", answer_list(status, "halted"),
+		print_prose);
+	print_trouble(cli, status);
+	section(cli, TERM_YELLOW, "Settings that wait for: ten apply --confirm",
+		answer_list(status, "confirm"), print_prose);
+	section(cli, TERM_YELLOW, "Settings that take effect at the next start",
+		answer_list(status, "restart_needed"), print_prose);
+	section(cli, TERM_YELLOW, "Warnings", answer_list(status, "warnings"), print_prose);
+	section(cli, TERM_YELLOW, "Degraded", answer_list(status, "degraded"), print_prose);
+	print_overrides(cli, status);
+	if (!report_server_is_wrong(status))
+		printf("\n%sNothing is wrong.%s\n", term_begin(&cli->term, TERM_GREEN),
+			term_end(&cli->term, TERM_GREEN));
+}
+
+void report_server_ids(const json_t *status)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(answer_list(status, "trouble"), i, item)
+		puts(answer_text(item, "instance"));
+}

@@ -1,0 +1,176 @@
+#include "cli/report.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/human.h"
+#include "cli/instance.h"
+#include "cli/visible.h"
+#include "mem.h"
+#include "text.h"
+
+static void number_field(
+	const struct cli *cli, const char *name, const json_t *instance, const char *key)
+{
+	int64_t number = answer_number(instance, key);
+	char text[32];
+
+	if (number < 0)
+		return;
+	snprintf(text, sizeof(text), "%" PRId64, number);
+	report_field(cli, name, text);
+}
+
+static void age_field(
+	const struct cli *cli, const char *name, const json_t *instance, const char *key)
+{
+	int64_t secs = answer_number(instance, key);
+	char age[HUMAN_MAX];
+
+	if (secs < 0)
+		return;
+	human_age(secs, age);
+	report_field(cli, name, age);
+}
+
+static void print_head(const struct cli *cli, const json_t *instance)
+{
+	const char *state = answer_text(instance, "state");
+	const char *health = answer_text(instance, "health");
+	enum term_style style = instance_style(state);
+	char age[HUMAN_MAX];
+
+	human_age(answer_number(instance, "state_secs"), age);
+	printf("%s%s%s is %s%s%s", term_begin(&cli->term, TERM_BOLD), answer_text(instance, "id"),
+		term_end(&cli->term, TERM_BOLD), term_begin(&cli->term, style), state,
+		term_end(&cli->term, style));
+	if (answer_number(instance, "state_secs") > 0)
+		printf(" for %s", age);
+	if (strcmp(health, "healthy") == 0 || strcmp(health, "unhealthy") == 0)
+		printf(", %s", health);
+	putchar('\n');
+}
+
+static void print_declared(const struct cli *cli, const json_t *instance)
+{
+	const char *declared = answer_text(instance, "declared");
+	const char *effective = answer_text(instance, "effective");
+	autofree char *overridden = answer_joined(instance, "overridden", ", ");
+	const char *file = answer_text(instance, "file");
+	int64_t line = answer_number(instance, "line");
+	autofree char *where = line > 0 ? mem_printf("%s:%" PRId64, file, line) : mem_strdup(file);
+	autofree char *state =
+		strcmp(declared, effective) == 0 || !*effective
+			? mem_strdup(declared)
+			: mem_printf("%s (now %s, by an override)", declared, effective);
+
+	report_field(cli, "declared", state);
+	report_field(cli, "in", where);
+	if (answer_flag(instance, "last_good"))
+		report_field(cli, "but",
+			"its file is wrong now: the last good state of it is in force (ten check)");
+	report_field(cli, "overridden", overridden);
+}
+
+static void print_work(const struct cli *cli, const json_t *instance)
+{
+	number_field(cli, "requests", instance, "requests");
+	number_field(cli, "in flight", instance, "in_flight");
+	if (answer_number(instance, "upgraded") > 0)
+		number_field(cli, "upgraded", instance, "upgraded");
+	if (answer_number(instance, "waiting") > 0)
+		number_field(cli, "waiting", instance, "waiting");
+	age_field(cli, "idle", instance, "idle_secs");
+	number_field(cli, "weight", instance, "weight");
+	if (answer_number(instance, "restarts") > 0)
+		number_field(cli, "restarts", instance, "restarts");
+}
+
+static void print_process(const struct cli *cli, const json_t *instance)
+{
+	const json_t *command = json_object_get(instance, "command");
+	autofree char *words =
+		json_is_array(command) ? answer_joined(instance, "command", " ") : NULL;
+
+	number_field(cli, "pid", instance, "pid");
+	age_field(cli, "up", instance, "uptime_secs");
+	number_field(cli, "uid", instance, "uid");
+	number_field(cli, "port", instance, "port");
+	report_field(cli, "socket", answer_text(instance, "socket"));
+	report_field(cli, "command", words ? words : answer_text(instance, "command"));
+	report_field(cli, "folder", answer_text(instance, "dir"));
+}
+
+/* Either {"NAME": "value"} or ["NAME=value"]. */
+static void print_environment(const struct cli *cli, const json_t *instance)
+{
+	json_t *env = json_object_get(instance, "env");
+	const char *name;
+	json_t *value;
+	size_t i;
+
+	if (!json_object_size(env) && !json_array_size(env))
+		return;
+	term_heading(&cli->term, TERM_PLAIN, "Environment");
+	json_object_foreach(env, name, value)
+	{
+		autofree char *line = mem_printf("%s=%s", name, answer_text(env, name));
+		autofree char *harmless = visible_line(line);
+
+		printf("  %s\n", harmless);
+	}
+	json_array_foreach(env, i, value)
+	{
+		const char *line = json_string_value(value);
+		autofree char *harmless = visible_line(line ? line : "");
+
+		printf("  %s\n", harmless);
+	}
+}
+
+/* Lines of text, or as the log has them ({"message": ...}). */
+static void print_list(
+	const struct cli *cli, const json_t *instance, const char *key, const char *heading)
+{
+	const json_t *list = answer_list(instance, key), *item;
+	size_t i;
+
+	if (!json_array_size(list))
+		return;
+	term_heading(&cli->term, TERM_PLAIN, heading);
+	json_array_foreach(list, i, item)
+	{
+		const char *text = json_is_string(item) ? json_string_value(item)
+							: answer_text(item, "message");
+		autofree char *harmless = visible_line(text);
+
+		printf("  %s\n", harmless);
+	}
+}
+
+void report_tenant(struct cli *cli, const json_t *instance)
+{
+	print_head(cli, instance);
+	report_field(cli, "reason", answer_text(instance, "reason"));
+	report_field(cli, "url", answer_text(instance, "url"));
+	print_declared(cli, instance);
+	print_work(cli, instance);
+	print_process(cli, instance);
+	print_environment(cli, instance);
+	print_list(cli, instance, "degraded", "Degraded");
+	print_list(cli, instance, "overrides", "Overrides");
+	print_list(cli, instance, "log", "Last output");
+}
+
+bool report_tenant_is_wrong(const json_t *instance)
+{
+	return instance_is_in_trouble(answer_text(instance, "state")) ||
+	       strcmp(answer_text(instance, "health"), "unhealthy") == 0 ||
+	       answer_flag(instance, "last_good");
+}
+
+void report_tenant_ids(const json_t *instance)
+{
+	puts(answer_text(instance, "id"));
+}

@@ -1,0 +1,44 @@
+#include "common/become.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <grp.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int limit(int resource, rlim_t value)
+{
+	struct rlimit both = { value, value };
+	struct rlimit have;
+
+	if (getrlimit(resource, &have) == 0 && have.rlim_max < value)
+		both = (struct rlimit){ have.rlim_max, have.rlim_max };
+	return setrlimit(resource, &both);
+}
+
+int become_tenant(const struct become *who, struct ten_error *err)
+{
+	if (who->nofile && limit(RLIMIT_NOFILE, who->nofile) < 0)
+		return ten_error_set(err, errno, "limit of descriptors");
+	if (limit(RLIMIT_CORE, 0) < 0)
+		return ten_error_set(err, errno, "limit of core files");
+	capng_clear(CAPNG_SELECT_BOTH);
+	if (geteuid() == 0 && capng_apply(CAPNG_SELECT_BOUNDS) < 0)
+		return ten_error_set(err, errno, "dropping the capability bounding set");
+	if (who->uid != BECOME_KEEP) {
+		if (setgroups(0, NULL) < 0 || setresgid(who->gid, who->gid, who->gid) < 0 ||
+			setresuid(who->uid, who->uid, who->uid) < 0)
+			return ten_error_set(err, errno, "uid %u", who->uid);
+	}
+	/* Also for who stays root, and for a daemon that is not root but was given some. */
+	if (capng_apply(CAPNG_SELECT_CAPS) < 0)
+		return ten_error_set(err, errno, "dropping capabilities");
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return ten_error_set(err, errno, "no_new_privs");
+	umask(who->umask);
+	if (who->workdir && chdir(who->workdir) < 0)
+		return ten_error_set(err, errno, "workdir %s", who->workdir);
+	return 0;
+}

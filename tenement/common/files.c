@@ -1,0 +1,150 @@
+#include "common/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "mem.h"
+
+char *files_read(int dir_fd, const char *path, size_t max, size_t *len, struct ten_error *err)
+{
+	autoclose int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	autofree char *text = NULL;
+	size_t used = 0, room = 4096;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		ten_error_set(err, errno, "%s", path);
+		return NULL;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		ten_error_set(err, EINVAL, "%s is not a regular file", path);
+		return NULL;
+	}
+	text = mem_alloc(room + 1);
+	for (;;) {
+		ssize_t got;
+
+		if (used == room)
+			text = mem_resize(text, (room *= 2) + 1, 1);
+		got = read(fd, text + used, room - used);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0) {
+			ten_error_set(err, errno, "%s", path);
+			return NULL;
+		}
+		if (got == 0)
+			break;
+		used += (size_t)got;
+		if (used > max) {
+			ten_error_set(err, EFBIG, "%s is larger than %zu bytes", path, max);
+			return NULL;
+		}
+	}
+	text[used] = '\0';
+	if (len)
+		*len = used;
+	return mem_steal(&text);
+}
+
+static int write_all(int fd, const char *data, size_t len)
+{
+	while (len) {
+		ssize_t put = write(fd, data, len);
+
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put < 0)
+			return -1;
+		data += put;
+		len -= (size_t)put;
+	}
+	return 0;
+}
+
+static int sync_folder_of(int dir_fd, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	autofree char *folder =
+		slash ? mem_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : mem_strdup(".");
+	autoclose int fd = openat(dir_fd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? -1 : fsync(fd);
+}
+
+static int write_file(int dir_fd, const char *path, const char *data, size_t len, mode_t mode,
+	int (*settle)(int fd), struct ten_error *err)
+{
+	const char *slash = strrchr(path, '/');
+	int folder_len = slash ? (int)(slash - path) + 1 : 0;
+	autofree char *temp = mem_printf("%.*s.%s.new", folder_len, path, path + folder_len);
+	autoclose int fd = openat(
+		dir_fd, temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+
+	if (fd < 0)
+		return ten_error_set(err, errno, "%s", path);
+	if (fchmod(fd, mode) < 0 || write_all(fd, data, len) < 0 || settle(fd) < 0 ||
+		renameat(dir_fd, temp, dir_fd, path) < 0) {
+		ten_error_set(err, errno, "%s", path);
+		unlinkat(dir_fd, temp, 0);
+		return -1;
+	}
+	return 0;
+}
+
+static int no_settling(int fd)
+{
+	(void)fd;
+	return 0;
+}
+
+int files_write(int dir_fd, const char *path, const char *data, size_t len, mode_t mode,
+	struct ten_error *err)
+{
+	if (write_file(dir_fd, path, data, len, mode, fsync, err) < 0)
+		return -1;
+	if (sync_folder_of(dir_fd, path) < 0)
+		return ten_error_set(err, errno, "%s: its folder", path);
+	return 0;
+}
+
+int files_write_fast(int dir_fd, const char *path, const char *data, size_t len, mode_t mode,
+	struct ten_error *err)
+{
+	return write_file(dir_fd, path, data, len, mode, no_settling, err);
+}
+
+int files_make_dir(int dir_fd, const char *path, mode_t mode, struct ten_error *err)
+{
+	int fd;
+
+	if (mkdirat(dir_fd, path, mode) < 0 && errno != EEXIST)
+		return ten_error_set(err, errno, "%s", path);
+	fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return ten_error_set(err, errno, "%s", path);
+	return fd;
+}
+
+int files_make_dirs(const char *path, mode_t mode, struct ten_error *err)
+{
+	autofree char *copy = mem_strdup(path);
+
+	for (char *at = copy + 1;; at++) {
+		char was = *at;
+
+		if (was != '/' && was != '\0')
+			continue;
+		*at = '\0';
+		if (mkdir(copy, mode) < 0 && errno != EEXIST && errno != EROFS)
+			return ten_error_set(err, errno, "%s", copy);
+		*at = was;
+		if (!was)
+			return 0;
+	}
+}

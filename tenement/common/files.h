@@ -1,0 +1,32 @@
+/*
+ * Files that matter: written whole or not at all.
+ */
+#ifndef TEN_FILES_H
+#define TEN_FILES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "error.h"
+
+/* The content of PATH (relative to the folder DIR_FD, or AT_FDCWD), NUL-terminated, at most MAX
+ * bytes; the caller frees. NULL with err->code ENOENT, EFBIG, ... */
+char *files_read(int dir_fd, const char *path, size_t max, size_t *len, struct ten_error *err);
+
+/* Write PATH by temp + fsync + rename + fsync of its folder. */
+int files_write(int dir_fd, const char *path, const char *data, size_t len, mode_t mode,
+	struct ten_error *err);
+
+/* The same without waiting for the disk: for tmpfs, and for many files with one syncfs() after. */
+int files_write_fast(int dir_fd, const char *path, const char *data, size_t len, mode_t mode,
+	struct ten_error *err);
+
+/* Make the folder PATH (its parent must be there) with MODE, or take the one that is there; never
+ * follows a link in the last part. Returns a descriptor of it. */
+int files_make_dir(int dir_fd, const char *path, mode_t mode, struct ten_error *err);
+
+/* mkdir -p; returns 0 also when all is there. */
+int files_make_dirs(const char *path, mode_t mode, struct ten_error *err);
+
+#endif

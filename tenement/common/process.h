@@ -1,0 +1,17 @@
+/*
+ * Who a process is: its pid together with its start time, never a pid alone (pids are used again).
+ */
+#ifndef TEN_PROCESS_H
+#define TEN_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Field 22 of /proc/PID/stat, clock ticks since boot (proc(5)); 0 when there is no such process. */
+uint64_t process_start_time(pid_t pid);
+
+/* Whether PID is still the process that began at START, and not a zombie. */
+bool process_is(pid_t pid, uint64_t start);
+
+#endif

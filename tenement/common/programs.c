@@ -1,0 +1,24 @@
+#include "common/programs.h"
+
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "mem.h"
+
+char *programs_path(const char *name)
+{
+	char self[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	autofree char *beside = NULL;
+	char *slash;
+
+	if (len > 0) {
+		self[len] = '\0';
+		slash = strrchr(self, '/');
+		beside = mem_printf("%.*s/%s", (int)(slash - self), self, name);
+		if (access(beside, X_OK) == 0)
+			return mem_steal(&beside);
+	}
+	return mem_printf("%s/%s", TEN_LIBEXECDIR, name);
+}

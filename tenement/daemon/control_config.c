@@ -1,0 +1,384 @@
+/* Configuration: apply, diff, check, overrides, history, undo, pause. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/accepted.h"
+#include "daemon/apply.h"
+#include "daemon/confdir.h"
+#include "daemon/control.h"
+#include "daemon/describe.h"
+#include "daemon/instance.h"
+#include "daemon/override.h"
+#include "daemon/owned.h"
+#include "daemon/reconcile.h"
+#include "mem.h"
+#include "option_value.h"
+#include "wire.h"
+
+/* ---- waiting for a batch ---- */
+
+struct batch {
+	json_t *changes, *actions;
+	char **instances;
+	uint64_t generation; /* before it */
+	bool nothing;	     /* no file differs */
+};
+
+static void batch_release(void *data)
+{
+	struct batch *batch = data;
+
+	json_decref(batch->changes);
+	json_decref(batch->actions);
+	mem_strv_free(batch->instances);
+	free(batch);
+}
+
+/* Whether KEY is as declared: asleep counts. What is not and will not be is told in UNREADY. */
+static bool is_settled(struct daemon *d, const char *key, json_t *unready)
+{
+	const struct instance *instance = instance_find(d, key);
+	bool changed;
+
+	if (!instance)
+		return true;
+	changed = instance->run && instance->spec &&
+		instance->run->restart_hash != instance->spec->restart_hash;
+	if (instance->state == INSTANCE_FAILED || instance->state == INSTANCE_BACKOFF) {
+		json_array_append_new(unready,
+			json_pack("{s:s, s:s, s:s}", "instance", key, "state",
+				instance_state_names[instance->state], "reason",
+				instance->reason ? instance->reason : ""));
+		return true;
+	}
+	return !instance->in_dirty && !changed && instance->state != INSTANCE_STARTING &&
+		instance->state != INSTANCE_DRAINING && instance->state != INSTANCE_STOPPING &&
+		!(instance->spec && instance->wanted_state == TENANT_RUNNING &&
+			instance->state == INSTANCE_ASLEEP);
+}
+
+static json_t *batch_look(struct daemon *d, void *data, bool time_is_up, int *status)
+{
+	struct batch *batch = data;
+	struct confdir_status state;
+	json_t *unready = json_array();
+	bool settled = true;
+	const char *outcome = "converged";
+
+	(void)status;
+	confdir_status(d, &state);
+	for (size_t i = 0; batch->instances && batch->instances[i]; i++)
+		settled = is_settled(d, batch->instances[i], unready) && settled;
+	if (state.held)
+		outcome = "held";
+	else if (state.waiting || !settled)
+		outcome = "timeout";
+	if (strcmp(outcome, "timeout") == 0 && !time_is_up) {
+		json_decref(unready);
+		return NULL;
+	}
+	return json_pack("{s:s, s:I, s:O, s:O, s:[], s:[], s:o}", "outcome", outcome, "generation",
+		(json_int_t)d->generation, "files", batch->changes, "actions", batch->actions,
+		"problems", "conflicts", "unready", unready);
+}
+
+static void wait_for_batch(struct control_call *call, struct apply *apply)
+{
+	struct batch *batch = mem_alloc(sizeof(*batch));
+
+	batch->changes = json_incref(apply->changes);
+	batch->actions = json_incref(apply->actions);
+	batch->instances = mem_steal(&apply->instances);
+	batch->generation = call->d->generation;
+	control_wait(call, control_timeout(call), batch_look, batch, batch_release);
+}
+
+static void answer_unapplied(struct control_call *call, const struct apply *apply, const char *outcome)
+{
+	control_answer(call, 200,
+		json_pack("{s:s, s:I, s:O, s:O, s:o, s:o, s:[]}", "outcome", outcome, "generation",
+			(json_int_t)call->d->generation, "files", apply->changes, "actions",
+			apply->actions, "problems", describe_strv(apply->problems), "conflicts",
+			describe_strv(apply->conflicts), "unready"));
+}
+
+/* ---- apply ---- */
+
+static bool named_in(const struct apply *apply, const char *name)
+{
+	for (size_t i = 0; i < apply->count; i++)
+		if (strcmp(apply->files[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* The files of the request. False: it was refused. */
+static bool take_files(struct control_call *call, struct apply *apply)
+{
+	json_t *file, *files = json_object_get(call->body, "files");
+	size_t i;
+
+	json_array_foreach (files, i, file) {
+		const char *name = json_string_value(json_object_get(file, "name"));
+		const char *text = json_string_value(json_object_get(file, "text"));
+
+		if (!name || !text || strlen(text) > CONFIG_FILE_MAX || named_in(apply, name)) {
+			control_refuse(call, 422,
+				"each of \"files\" has a \"name\" of its own and a \"text\" of at most "
+				"64 KiB");
+			return false;
+		}
+		apply_add(apply, name, text);
+	}
+	if (control_flag(call, "prune")) {
+		char **owned = owned_names(call->d);
+
+		for (size_t j = 0; owned && owned[j]; j++)
+			if (!named_in(apply, owned[j]))
+				apply_add(apply, owned[j], NULL);
+		mem_strv_free(owned);
+	}
+	apply->force = control_flag(call, "force");
+	apply->confirm = control_flag(call, "confirm");
+	apply->author = mem_printf("apply (%s)", call->by);
+	return true;
+}
+
+static void carry_out(struct control_call *call, struct apply *apply)
+{
+	struct ten_error err = { 0 };
+
+	if (apply->count && apply_carry_out(call->d, apply, &err) < 0) {
+		control_refuse(call, 422, "%s", err.text);
+		return;
+	}
+	if (apply->confirm)
+		confdir_confirm(call->d);
+	wait_for_batch(call, apply);
+}
+
+static void apply(struct control_call *call)
+{
+	struct apply apply = { 0 };
+
+	if (take_files(call, &apply)) {
+		bool may = apply_judge(call->d, &apply);
+
+		if (control_flag(call, "dry_run"))
+			answer_unapplied(call, &apply, "dry-run");
+		else if (!may)
+			answer_unapplied(call, &apply, apply.problems ? "rejected" : "conflict");
+		else
+			carry_out(call, &apply);
+	}
+	apply_clear(&apply);
+}
+
+static void diff(struct control_call *call)
+{
+	struct apply apply = { 0 };
+
+	if (!json_object_get(call->body, "files")) {
+		control_answer(call, 200,
+			json_pack("{s:o, s:[]}", "actions", apply_pending_actions(call->d), "problems"));
+		return;
+	}
+	if (take_files(call, &apply)) {
+		apply_judge(call->d, &apply);
+		control_answer(call, 200,
+			json_pack("{s:O, s:o, s:O, s:o}", "actions", apply.actions, "problems",
+				describe_strv(apply.problems), "files", apply.changes, "conflicts",
+				describe_strv(apply.conflicts)));
+	}
+	apply_clear(&apply);
+}
+
+static void check(struct control_call *call)
+{
+	struct apply apply = { 0 };
+
+	if (take_files(call, &apply)) {
+		apply_judge(call->d, &apply);
+		control_answer(
+			call, 200, json_pack("{s:o}", "problems", describe_strv(apply.problems)));
+	}
+	apply_clear(&apply);
+}
+
+static void settings(struct control_call *call)
+{
+	const struct setting_values *values = config_set_settings(call->d->set);
+	json_t *json = json_object();
+
+	for (size_t i = 0; i < option_count; i++) {
+		autofree char *text = NULL;
+		json_t *value;
+
+		if (options[i].scope != OPTION_SETTING)
+			continue;
+		/* Numbers, strings and lists are spelled alike in TOML and JSON. */
+		text = option_spell(&options[i], values);
+		value = json_loads(text, JSON_DECODE_ANY, NULL);
+		json_object_set_new(json, options[i].name, value ? value : json_string(text));
+	}
+	control_answer(call, 200, json_pack("{s:o}", "settings", json));
+}
+
+/* ---- overrides, history ---- */
+
+static void list_overrides(struct control_call *call)
+{
+	json_t *array = json_array();
+	struct override *override, *next;
+
+	HASH_ITER (hh, call->d->overrides, override, next) {
+		bool route = override->what == OVERRIDE_SPLIT;
+		autofree char *target =
+			mem_printf("%s%s", route ? "route " : "", override->target);
+		autofree char *what =
+			mem_printf("%s = %s", override_what_names[override->what], override->value);
+
+		json_array_append_new(array,
+			json_pack("{s:s, s:s, s:s, s:I, s:s}", "target", target, "what", what,
+				"declared", override->declared, "since", (json_int_t)override->since,
+				"by", override->by));
+	}
+	control_answer(call, 200, json_pack("{s:o}", "overrides", array));
+}
+
+static void overrides(struct control_call *call, const char *rest)
+{
+	if (call->method == HTTP_METHOD_GET && !*rest) {
+		list_overrides(call);
+	} else if (call->method == HTTP_METHOD_DELETE) {
+		const char *target = *rest ? rest + 1 : NULL;
+
+		if (target && strncmp(target, "route ", 6) == 0)
+			target += 6;
+		control_answer(
+			call, 200, json_pack("{s:i}", "cleared", override_clear(call->d, target)));
+	} else {
+		control_refuse(call, 405, "%s is asked with GET or DELETE", call->path);
+	}
+}
+
+static void history(struct control_call *call)
+{
+	char limit_text[16];
+	int64_t limit = 20;
+
+	if (control_query(call, "limit", limit_text, sizeof(limit_text)) &&
+		!wire_number(limit_text, 1, 1000, &limit)) {
+		control_refuse(call, 422, "limit is a number from 1 to 1000");
+		return;
+	}
+	control_answer(call, 200,
+		json_pack("{s:o}", "history", accepted_history(call->d, (size_t)limit)));
+}
+
+/* The texts from before generation NUMBER, if what is there is still what it left. */
+static bool take_undo(struct control_call *call, json_t *generation, struct apply *apply)
+{
+	json_t *file;
+	size_t i;
+
+	json_array_foreach (json_object_get(generation, "files"), i, file) {
+		const char *name = json_string_value(json_object_get(file, "name"));
+		const char *after = json_string_value(json_object_get(file, "after"));
+		const char *now;
+
+		if (json_is_true(json_object_get(file, "main"))) {
+			control_refuse(call, 422,
+				"that generation changed %s, which ten does not write: change it back "
+				"by hand",
+				call->d->place.main_path);
+			return false;
+		}
+		now = config_set_text(call->d->set, name, NULL);
+		if ((now && after) ? strcmp(now, after) != 0 : now != after) {
+			control_refuse(call, 409,
+				"%s was changed again since: undo the later generation first", name);
+			return false;
+		}
+		apply_add(apply, name, json_string_value(json_object_get(file, "before")));
+	}
+	return true;
+}
+
+static void undo(struct control_call *call)
+{
+	json_t *number = json_object_get(call->body, "generation");
+	uint64_t wanted = number ? (uint64_t)json_integer_value(number) : call->d->generation;
+	json_t *generation = accepted_generation(call->d, wanted);
+	struct apply apply = { 0 };
+
+	if (!generation) {
+		control_refuse(call, 404, "there is no generation %llu in the history",
+			(unsigned long long)wanted);
+		return;
+	}
+	if (take_undo(call, generation, &apply)) {
+		/* It was seen what is undone: the files are taken over, removals are meant. */
+		apply.force = true;
+		apply.author = mem_printf("undo %llu (%s)", (unsigned long long)wanted, call->by);
+		if (!apply_judge(call->d, &apply))
+			answer_unapplied(call, &apply, "rejected");
+		else
+			carry_out(call, &apply);
+		for (size_t i = 0; i < apply.count; i++)
+			confdir_mark_meant(call->d, apply.files[i].name);
+	}
+	apply_clear(&apply);
+	json_decref(generation);
+}
+
+static void pause_or_go_on(struct control_call *call, bool pause)
+{
+	struct daemon *d = call->d;
+	const char *why = control_string(call, "why");
+	struct instance *instance, *next;
+
+	d->paused = pause;
+	free(d->paused_why);
+	d->paused_why = pause && why ? mem_strdup(why) : NULL;
+	if (!pause) {
+		HASH_ITER (hh, d->instances, instance, next)
+			instance_mark(d, instance);
+	}
+	control_answer(call, 200, json_pack("{s:b}", "paused", pause));
+}
+
+bool control_config(struct control_call *call)
+{
+	static const struct endpoint {
+		const char *path;
+		enum http_method method;
+		void (*run)(struct control_call *call);
+	} endpoints[] = {
+		{ "/api/config", HTTP_METHOD_GET, settings },
+		{ "/api/config/apply", HTTP_METHOD_POST, apply },
+		{ "/api/config/diff", HTTP_METHOD_POST, diff },
+		{ "/api/config/check", HTTP_METHOD_POST, check },
+		{ "/api/history", HTTP_METHOD_GET, history },
+		{ "/api/undo", HTTP_METHOD_POST, undo },
+	};
+	const char *rest = call->path + strlen("/api/overrides");
+
+	for (size_t i = 0; i < sizeof(endpoints) / sizeof(*endpoints); i++) {
+		if (strcmp(call->path, endpoints[i].path) == 0 &&
+			call->method == endpoints[i].method) {
+			endpoints[i].run(call);
+			return true;
+		}
+	}
+	if (strcmp(call->path, "/api/pause") == 0 || strcmp(call->path, "/api/unpause") == 0) {
+		pause_or_go_on(call, strcmp(call->path, "/api/pause") == 0);
+		return true;
+	}
+	if (strncmp(call->path, "/api/overrides", strlen("/api/overrides")) != 0 ||
+		(*rest && *rest != '/'))
+		return false;
+	overrides(call, rest);
+	return true;
+}

@@ -1,0 +1,379 @@
+/* /api/instances and what is done to one instance. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/become.h"
+#include "daemon/control.h"
+#include "daemon/declare.h"
+#include "daemon/describe.h"
+#include "daemon/instance.h"
+#include "daemon/override.h"
+#include "daemon/reconcile.h"
+#include "daemon/rollout.h"
+#include "daemon/spawn.h"
+#include "mem.h"
+
+#define PREFIX "/api/instances"
+
+static const char *const state_words[] = { "on-demand", "running", "stopped", "suspended" };
+
+static bool is_up(enum instance_state state)
+{
+	return state != INSTANCE_ASLEEP && state != INSTANCE_STOPPED &&
+		state != INSTANCE_SUSPENDED && state != INSTANCE_FAILED;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+	const struct instance *const *left = a, *const *right = b;
+
+	return strcmp((*left)->key, (*right)->key);
+}
+
+static void list(struct control_call *call)
+{
+	struct daemon *d = call->d;
+	size_t room = HASH_COUNT(d->instances), count = 0;
+	autofree struct instance **sorted = mem_alloc((room + 1) * sizeof(struct instance *));
+	struct instance *instance, *next;
+	json_t *array = json_array();
+	char all[8] = "";
+
+	control_query(call, "all", all, sizeof(all));
+	HASH_ITER (hh, d->instances, instance, next) {
+		if (instance->known && (*all == '1' || is_up(instance->state)))
+			sorted[count++] = instance;
+	}
+	if (count)
+		qsort(sorted, count, sizeof(*sorted), compare_keys);
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(array, describe_instance(d, sorted[i]));
+	control_answer(call, 200, json_pack("{s:o}", "instances", array));
+}
+
+/* ---- waiting for a tenant to get somewhere ---- */
+
+struct goal {
+	char *key;
+	bool up; /* ready; else: without a process */
+	double since;
+	pid_t not_pid; /* a restart is over when it is another process */
+	json_t *extra; /* put into the answer */
+};
+
+static void goal_release(void *data)
+{
+	struct goal *goal = data;
+
+	json_decref(goal->extra);
+	free(goal->key);
+	free(goal);
+}
+
+static json_t *goal_look(struct daemon *d, void *data, bool time_is_up, int *status)
+{
+	struct goal *goal = data;
+	struct instance *instance = instance_find(d, goal->key);
+	bool busy, reached;
+	json_t *answer;
+
+	if (!instance) {
+		answer = json_pack("{s:s, s:s}", "id", goal->key, "state", "gone");
+		if (goal->extra)
+			json_object_update(answer, goal->extra);
+		return answer;
+	}
+	busy = instance->in_dirty || instance->wanted_awake || instance->told_to_restart ||
+		instance->told_to_stop;
+	if (goal->up)
+		reached = (instance->state == INSTANCE_READY &&
+				  (!goal->not_pid || instance->run->pid != goal->not_pid)) ||
+			(!busy && (instance->state == INSTANCE_FAILED ||
+					  instance->state == INSTANCE_STOPPED ||
+					  instance->state == INSTANCE_SUSPENDED));
+	else
+		reached = !busy && !is_up(instance->state);
+	if (!reached && !time_is_up)
+		return NULL;
+	answer = describe_instance(d, instance);
+	if (goal->extra)
+		json_object_update(answer, goal->extra);
+	if (!reached)
+		json_object_set_new(answer, "timeout", json_true());
+	*status = 200;
+	return answer;
+}
+
+static void wait_for(struct control_call *call, const char *key, bool up, pid_t not_pid, json_t *extra)
+{
+	struct goal *goal = mem_alloc(sizeof(*goal));
+
+	goal->key = mem_strdup(key);
+	goal->up = up;
+	goal->not_pid = not_pid;
+	goal->extra = extra;
+	control_wait(call, control_timeout(call), goal_look, goal, goal_release);
+}
+
+/* ---- what is done ---- */
+
+static int set_state(struct control_call *call, struct instance *instance, const char *state)
+{
+	const char *declared = state_words[instance->spec->tenant.state];
+	struct ten_error err = { 0 };
+	int rc;
+
+	if (control_flag(call, "declare")) {
+		rc = declare_state(call->d, instance->key, state, call->by, &err);
+		if (rc == 0)
+			override_clear_one(call->d, instance->key, OVERRIDE_STATE);
+	} else {
+		rc = override_set(call->d, instance->key, OVERRIDE_STATE, state, declared, call->by, &err);
+	}
+	if (rc < 0)
+		control_refuse(call, err.code == EEXIST ? 409 : 422, "%s", err.text);
+	return rc;
+}
+
+static void start(struct control_call *call, struct instance *instance)
+{
+	/* What was stopped by hand goes back to what is declared; what is declared down is lifted. */
+	if (instance->wanted_state == TENANT_STOPPED || instance->wanted_state == TENANT_SUSPENDED) {
+		bool declared_down = instance->spec->tenant.state == TENANT_STOPPED ||
+			instance->spec->tenant.state == TENANT_SUSPENDED;
+
+		if (set_state(call, instance,
+			    declared_down ? "running" : state_words[instance->spec->tenant.state]) < 0)
+			return;
+	}
+	if (instance->state == INSTANCE_FAILED)
+		instance->told_to_restart = true;
+	else if (instance->state == INSTANCE_BACKOFF)
+		instance->time_is_up = true;
+	else if (instance->state != INSTANCE_READY)
+		instance->wanted_awake = true;
+	instance_mark(call->d, instance);
+	wait_for(call, instance->key, true, 0, NULL);
+}
+
+static void stop(struct control_call *call, struct instance *instance)
+{
+	if (instance->wanted_state == TENANT_RUNNING && set_state(call, instance, "stopped") < 0)
+		return;
+	instance->wanted_awake = false;
+	if (is_up(instance->state))
+		instance->told_to_stop = true;
+	instance_mark(call->d, instance);
+	wait_for(call, instance->key, false, 0, NULL);
+}
+
+static void restart(struct control_call *call, struct instance *instance)
+{
+	pid_t old = instance->run ? instance->run->pid : 0;
+
+	if (instance->wanted_state == TENANT_STOPPED || instance->wanted_state == TENANT_SUSPENDED) {
+		control_refuse(call, 422, "%s is %s: `ten start` or `ten resume` it", instance->key,
+			state_words[instance->wanted_state]);
+		return;
+	}
+	rollout_resume(call->d, instance->spec->service_name);
+	if (is_up(instance->state) || instance->state == INSTANCE_FAILED)
+		instance->told_to_restart = true;
+	else
+		instance->wanted_awake = true;
+	instance_mark(call->d, instance);
+	wait_for(call, instance->key, true, old, NULL);
+}
+
+static void suspend(struct control_call *call, struct instance *instance)
+{
+	if (set_state(call, instance, "suspended") == 0)
+		wait_for(call, instance->key, false, 0, NULL);
+}
+
+struct settled {
+	char *key;
+	enum tenant_state wanted;
+};
+
+static void settled_release(void *data)
+{
+	struct settled *settled = data;
+
+	free(settled->key);
+	free(settled);
+}
+
+static json_t *settled_look(struct daemon *d, void *data, bool time_is_up, int *status)
+{
+	struct settled *settled = data;
+	struct instance *instance = instance_find(d, settled->key);
+
+	(void)status;
+	if (!instance)
+		return json_object();
+	if (!time_is_up && (instance->in_dirty || instance->state == INSTANCE_SUSPENDED))
+		return NULL;
+	return describe_instance(d, instance);
+}
+
+static void resume(struct control_call *call, struct instance *instance)
+{
+	struct settled *settled;
+	bool declared = instance->spec->tenant.state == TENANT_SUSPENDED;
+
+	if (instance->wanted_state != TENANT_SUSPENDED) {
+		control_refuse(call, 422, "%s is not suspended", instance->key);
+		return;
+	}
+	if (set_state(call, instance,
+		    declared ? "on-demand" : state_words[instance->spec->tenant.state]) < 0)
+		return;
+	settled = mem_alloc(sizeof(*settled));
+	settled->key = mem_strdup(instance->key);
+	control_wait(call, control_timeout(call), settled_look, settled, settled_release);
+}
+
+static void undeclare(struct control_call *call, struct instance *instance)
+{
+	autofree char *file = NULL;
+	autofree char *key = mem_strdup(instance->key);
+	autofree char *dir = mem_strdup(instance->spec->dir);
+	struct ten_error err = { 0 };
+
+	if (declare_remove(call->d, key, call->by, &file, &err) < 0) {
+		control_refuse(call, 409, "%s", err.text);
+		return;
+	}
+	wait_for(call, key, false, 0, json_pack("{s:s, s:s}", "removed", file, "data", dir));
+}
+
+static void spawn(struct control_call *call)
+{
+	const char *service = control_string(call, "process");
+	const char *id = control_string(call, "id");
+	autofree char *key = NULL;
+	autofree char *file = NULL;
+	struct ten_error err = { 0 };
+
+	if (!service || !id) {
+		control_refuse(call, 422, "\"process\" and \"id\" say what to spawn");
+		return;
+	}
+	if (declare_tenant(call->d, service, id, call->by, &file, &err) < 0) {
+		control_refuse(call, err.code == EEXIST ? 409 : err.code == ENOENT ? 404 : 422, "%s",
+			err.text);
+		return;
+	}
+	key = mem_printf("%s:%s", service, id);
+	reconcile_mark_instance(call->d, key);
+	instance_find(call->d, key)->wanted_awake = true;
+	wait_for(call, key, true, 0, json_pack("{s:s, s:s}", "instance", key, "file", file));
+}
+
+/* For `ten exec`, which takes on the identity itself: secrets and all, for who could read them. */
+static void exec_words(struct control_call *call, struct instance *instance)
+{
+	struct run scratch = { .uid = BECOME_KEEP, .gid = BECOME_KEEP };
+	struct run *run = instance->run ? instance->run : &scratch;
+	struct spawn_words words = { 0 };
+	uint32_t uid = 0, gid = 0;
+	struct ten_error err = { 0 };
+	autofree char *socket_path = NULL;
+
+	if (call->uid != 0 && call->uid != call->d->uid) {
+		control_refuse(call, 403, "`ten exec` is for root and the daemon's own user");
+		return;
+	}
+	socket_path = spawn_socket_path(call->d, instance->spec, &err);
+	if (run == &scratch)
+		scratch.socket_path = socket_path;
+	if (!socket_path || spawn_identity(call->d, instance->spec, &uid, &gid, &err) < 0 ||
+		spawn_words_make(call->d, instance->spec, run, &words, &err) < 0)
+		control_refuse(call, 422, "%s", err.text);
+	else
+		control_answer(call, 200,
+			json_pack("{s:o, s:o, s:I, s:I, s:s, s:i, s:I}", "argv",
+				describe_strv(words.argv), "env", describe_strv(words.env), "uid",
+				uid == BECOME_KEEP ? (json_int_t)-1 : (json_int_t)uid, "gid",
+				gid == BECOME_KEEP ? (json_int_t)-1 : (json_int_t)gid, "dir",
+				words.workdir, "umask", 077, "nofile",
+				(json_int_t)instance->spec->values.nofile_limit));
+	spawn_words_free(&words);
+}
+
+static void show(struct control_call *call, struct instance *instance)
+{
+	bool own = call->uid == 0 || call->uid == call->d->uid;
+	char secrets[8] = "";
+
+	control_query(call, "secrets", secrets, sizeof(secrets));
+	control_answer(call, 200,
+		describe_instance_whole(call->d, instance, own && *secrets == '1'));
+}
+
+static void act(struct control_call *call, struct instance *instance, const char *verb)
+{
+	static const struct verb {
+		const char *name;
+		enum http_method method;
+		void (*run)(struct control_call *call, struct instance *instance);
+	} verbs[] = {
+		{ "", HTTP_METHOD_GET, show },
+		{ "exec", HTTP_METHOD_GET, exec_words },
+		{ "start", HTTP_METHOD_POST, start },
+		{ "stop", HTTP_METHOD_POST, stop },
+		{ "restart", HTTP_METHOD_POST, restart },
+		{ "suspend", HTTP_METHOD_POST, suspend },
+		{ "resume", HTTP_METHOD_POST, resume },
+		{ "undeclare", HTTP_METHOD_POST, undeclare },
+		{ "weight", HTTP_METHOD_PUT, control_weight },
+	};
+
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++) {
+		if (strcmp(verbs[i].name, verb) != 0)
+			continue;
+		if (verbs[i].method != call->method)
+			control_refuse(call, 405, "%s is asked with another method", call->path);
+		else
+			verbs[i].run(call, instance);
+		return;
+	}
+	control_refuse(call, 404, "nothing is called \"%s\" of an instance", verb);
+}
+
+bool control_instances(struct control_call *call)
+{
+	const char *rest = call->path + strlen(PREFIX);
+	autofree char *key = NULL;
+	struct instance *instance;
+	const char *slash;
+
+	if (strncmp(call->path, PREFIX, strlen(PREFIX)) != 0 || (*rest && *rest != '/'))
+		return false;
+	if (!*rest && call->method == HTTP_METHOD_GET) {
+		list(call);
+		return true;
+	}
+	if (strcmp(rest, "/spawn") == 0 && call->method == HTTP_METHOD_POST) {
+		spawn(call);
+		return true;
+	}
+	if (!*rest) {
+		control_refuse(call, 405, "%s is asked with GET", call->path);
+		return true;
+	}
+	slash = strchr(++rest, '/');
+	key = slash ? mem_strndup(rest, (size_t)(slash - rest)) : mem_strdup(rest);
+	instance = instance_find(call->d, key);
+	if (!instance || !instance->spec || !instance->known) {
+		autofree char *text = describe_unknown(call->d, key);
+
+		control_refuse(call, 404, "%s", text);
+		return true;
+	}
+	act(call, instance, slash ? slash + 1 : "");
+	return true;
+}

@@ -1,0 +1,196 @@
+/* GET /api/status */
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/confdir.h"
+#include "daemon/control.h"
+#include "daemon/describe.h"
+#include "daemon/instance.h"
+#include "daemon/override.h"
+#include "daemon/reconcile.h"
+#include "daemon/rollout.h"
+#include "daemon/workers.h"
+#include "mem.h"
+
+#define PROBLEMS_SHOWN 50
+
+struct tally {
+	uint64_t by_state[INSTANCE_STATES];
+	json_t *trouble;
+	json_t *degraded; /* text to how many tenants */
+};
+
+static void tally_degraded(struct tally *tally, const struct ten_spec *spec)
+{
+	for (size_t i = 0; spec->degraded && spec->degraded[i]; i++) {
+		json_int_t had =
+			json_integer_value(json_object_get(tally->degraded, spec->degraded[i]));
+
+		json_object_set_new(tally->degraded, spec->degraded[i], json_integer(had + 1));
+	}
+}
+
+static bool in_trouble(const struct instance *instance)
+{
+	if (instance->state == INSTANCE_FAILED || instance->state == INSTANCE_BACKOFF)
+		return true;
+	return instance->reason && *instance->reason;
+}
+
+static void count(struct daemon *d, struct tally *tally)
+{
+	struct instance *instance, *next;
+
+	HASH_ITER (hh, d->instances, instance, next) {
+		tally->by_state[instance->state]++;
+		if (instance->spec)
+			tally_degraded(tally, instance->spec);
+		if (in_trouble(instance))
+			json_array_append_new(tally->trouble,
+				json_pack("{s:s, s:s, s:s}", "instance", instance->key, "state",
+					instance_state_names[instance->state], "reason",
+					instance->reason ? instance->reason : ""));
+	}
+}
+
+static json_t *degraded_lines(json_t *degraded)
+{
+	json_t *lines = json_array();
+	const char *text;
+	json_t *number;
+
+	json_object_foreach (degraded, text, number) {
+		autofree char *line = mem_printf("%s (%lld tenant%s)", text,
+			(long long)json_integer_value(number),
+			json_integer_value(number) == 1 ? "" : "s");
+
+		json_array_append_new(lines, json_string(line));
+	}
+	return lines;
+}
+
+static void put_problems(struct daemon *d, json_t *json, const struct confdir_status *status)
+{
+	const struct config_problem *problems;
+	size_t count = config_set_problems(d->set, &problems);
+	json_t *texts = json_array();
+	const char *last = "";
+	size_t bad = 0;
+
+	if (status->problem)
+		json_array_append_new(texts, json_string(status->problem));
+	for (size_t i = 0; i < count; i++) {
+		autofree char *text = i < PROBLEMS_SHOWN ? config_problem_text(&problems[i]) : NULL;
+
+		if (text)
+			json_array_append_new(texts, json_string(text));
+		bad += strcmp(problems[i].file, last) != 0;
+		last = problems[i].file;
+	}
+	json_object_set_new(json, "problems", texts);
+	json_object_set_new(json, "problems_omitted",
+		json_integer(count > PROBLEMS_SHOWN ? (json_int_t)(count - PROBLEMS_SHOWN) : 0));
+	json_object_set_new(json, "files_bad", json_integer((json_int_t)bad));
+}
+
+static void count_file(void *data, const char *name, bool good)
+{
+	(void)name;
+	(void)good;
+	++*(json_int_t *)data;
+}
+
+static json_t *workers(struct daemon *d)
+{
+	json_t *list = json_array();
+
+	for (uint32_t w = 0; w < d->workers; w++) {
+		const struct board_worker *worker = &d->board->workers[w];
+
+		json_array_append_new(list,
+			json_pack("{s:i, s:I, s:I, s:I}", "worker", (int)w, "pid",
+				(json_int_t)atomic_load(&worker->pid), "clients",
+				(json_int_t)atomic_load(&worker->clients), "requests",
+				(json_int_t)atomic_load(&worker->requests)));
+	}
+	return list;
+}
+
+static json_t *held(const struct confdir_status *status)
+{
+	if (!status->held)
+		return json_null();
+	return json_pack("{s:o, s:o, s:s, s:s}", "files", describe_strv(status->held_files), "instances",
+		describe_strv(status->held_instances), "why", status->held_why, "type",
+		"ten apply --confirm");
+}
+
+static json_t *halted(struct daemon *d)
+{
+	json_t *list = json_array();
+	struct rollout *rollout, *next;
+
+	HASH_ITER (hh, d->rollouts, rollout, next) {
+		if (rollout->halted)
+			json_array_append_new(list, json_string(rollout->halted));
+	}
+	return list;
+}
+
+static json_t *warnings(struct daemon *d)
+{
+	json_t *list = json_array();
+
+	if (!d->root)
+		json_array_append_new(list,
+			json_string("all tenants share the daemon's uid and are not protected from each "
+				    "other: run `ten serve` as root"));
+	return list;
+}
+
+bool control_status(struct control_call *call)
+{
+	struct daemon *d = call->d;
+	struct tally tally = { .trouble = json_array(), .degraded = json_object() };
+	struct confdir_status status;
+	json_t *json, *tenants, *files;
+	json_int_t total = 0;
+
+	if (strcmp(call->path, "/api/status") != 0 || call->method != HTTP_METHOD_GET) {
+		json_decref(tally.trouble);
+		json_decref(tally.degraded);
+		return false;
+	}
+	confdir_status(d, &status);
+	count(d, &tally);
+	config_set_each_file(d->set, count_file, &total);
+	tenants = json_pack("{s:I}", "declared", (json_int_t)config_set_instance_count(d->set));
+	for (int i = 0; i < INSTANCE_STATES; i++)
+		json_object_set_new(tenants, instance_state_names[i],
+			json_integer((json_int_t)tally.by_state[i]));
+	json = json_pack("{s:s, s:i, s:I, s:b, s:b, s:b, s:s, s:s, s:s, s:s, s:s}", "version",
+		TEN_VERSION, "pid", (int)getpid(), "generation", (json_int_t)d->generation, "paused",
+		d->paused, "converged", !status.waiting && reconcile_converged(d), "root", d->root,
+		"domain", d->domain, "data_dir", d->data_dir, "conf_dir", d->conf_dir, "runtime_dir",
+		d->runtime_dir, "main_file", d->place.main_path);
+	json_object_set_new(json, "uptime_secs", json_integer((json_int_t)(daemon_now() - d->started)));
+	json_object_set_new(json, "paused_why", json_string(d->paused_why ? d->paused_why : ""));
+	json_object_set_new(json, "listen", describe_strv(workers_addresses()));
+	json_object_set_new(json, "tenants", tenants);
+	put_problems(d, json, &status);
+	files = json_pack("{s:I, s:O}", "total", total, "bad", json_object_get(json, "files_bad"));
+	json_object_del(json, "files_bad");
+	json_object_set_new(json, "files", files);
+	json_object_set_new(json, "held", held(&status));
+	json_object_set_new(json, "confirm", describe_strv(status.confirm));
+	json_object_set_new(json, "restart_needed", describe_strv(status.restart_needed));
+	json_object_set_new(json, "degraded", degraded_lines(tally.degraded));
+	json_object_set_new(json, "warnings", warnings(d));
+	json_object_set_new(json, "halted", halted(d));
+	json_object_set_new(json, "overrides", json_integer(HASH_COUNT(d->overrides)));
+	json_object_set_new(json, "trouble", tally.trouble);
+	json_object_set_new(json, "workers", workers(d));
+	json_decref(tally.degraded);
+	control_answer(call, 200, json);
+	return true;
+}

@@ -1,0 +1,159 @@
+#include "daemon/describe.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "common/become.h"
+#include "daemon/health.h"
+#include "daemon/log_tail.h"
+#include "daemon/override.h"
+#include "daemon/reconcile.h"
+#include "daemon/workers.h"
+#include "mem.h"
+#include "names.h"
+#include "suggest.h"
+
+static const char *const state_words[] = { "on-demand", "running", "stopped", "suspended" };
+
+json_t *describe_strv(char *const *list)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; list && list[i]; i++)
+		json_array_append_new(array, json_string(list[i]));
+	return array;
+}
+
+static json_t *integer_or_null(bool there, int64_t number)
+{
+	return there ? json_integer(number) : json_null();
+}
+
+static void put_url(struct daemon *d, json_t *json, const struct ten_spec *spec)
+{
+	char **addresses = workers_addresses();
+	autofree char *host = names_host_make(spec->id, spec->service_name, d->domain);
+	const char *colon = addresses && addresses[0] ? strrchr(addresses[0], ':') : NULL;
+	autofree char *url = NULL;
+
+	if (!colon || strcmp(colon, ":80") == 0 || strncmp(addresses[0], "unix:", 5) == 0)
+		url = mem_printf("http://%s/", host);
+	else
+		url = mem_printf("http://%s%s/", host, colon);
+	json_object_set_new(json, "url", json_string(url));
+}
+
+static json_t *overridden(struct daemon *d, const char *key)
+{
+	json_t *list = json_array();
+
+	if (override_find(d, key, OVERRIDE_STATE))
+		json_array_append_new(list, json_string("state"));
+	if (override_find(d, key, OVERRIDE_WEIGHT))
+		json_array_append_new(list, json_string("weight"));
+	return list;
+}
+
+static bool file_is_wrong(struct daemon *d, const struct ten_spec *spec)
+{
+	const struct config_problem *problems;
+	size_t count = config_set_problems(d->set, &problems);
+	const char *base;
+
+	for (size_t i = 0; i < count; i++) {
+		base = strrchr(problems[i].file, '/');
+		if (strcmp(base ? base + 1 : problems[i].file, spec->file) == 0)
+			return true;
+	}
+	return false;
+}
+
+json_t *describe_instance(struct daemon *d, struct instance *instance)
+{
+	const struct ten_spec *spec = instance->spec ? instance->spec : instance->published;
+	const struct run *run = instance->run;
+	double now = daemon_now();
+	struct board_use use;
+	json_t *json = json_object();
+
+	if (instance->run)
+		instance_use(d, instance, &use);
+	else
+		use = (struct board_use){ 0 };
+	json_object_set_new(json, "id", json_string(instance->key));
+	json_object_set_new(json, "state", json_string(instance_state_names[instance->state]));
+	json_object_set_new(json, "state_secs", json_integer((json_int_t)(now - instance->state_since)));
+	json_object_set_new(json, "pid", integer_or_null(run && run->pid > 0, run ? run->pid : 0));
+	json_object_set_new(json, "uid",
+		integer_or_null(run && run->uid != BECOME_KEEP, run ? run->uid : 0));
+	json_object_set_new(json, "port", integer_or_null(run && run->port, run ? run->port : 0));
+	json_object_set_new(json, "socket",
+		run && run->socket_path ? json_string(run->socket_path) : json_null());
+	json_object_set_new(json, "uptime_secs",
+		integer_or_null(run != NULL, run ? (int64_t)(now - run->started) : 0));
+	json_object_set_new(json, "idle_secs",
+		integer_or_null(run && run->ready,
+			run && run->ready && !use.in_flight ?
+				(int64_t)(now - fmax((double)use.last_used_ms / 1000, run->ready_since)) :
+				0));
+	json_object_set_new(json, "restarts", json_integer(instance->restarts));
+	json_object_set_new(json, "health", json_string(health_name(run)));
+	json_object_set_new(json, "weight", json_integer(instance->wanted_weight));
+	json_object_set_new(json, "requests", json_integer((json_int_t)use.requests));
+	json_object_set_new(json, "in_flight", json_integer((json_int_t)use.in_flight));
+	json_object_set_new(json, "upgraded", json_integer((json_int_t)use.upgraded));
+	json_object_set_new(json, "waiting", json_integer((json_int_t)use.waiting));
+	json_object_set_new(json, "reason", json_string(instance->reason ? instance->reason : ""));
+	json_object_set_new(json, "overridden", overridden(d, instance->key));
+	if (!spec)
+		return json;
+	json_object_set_new(json, "service", json_string(spec->service_name));
+	json_object_set_new(json, "tenant", json_string(spec->id));
+	json_object_set_new(json, "declared", json_string(state_words[spec->tenant.state]));
+	json_object_set_new(json, "effective", json_string(state_words[instance->wanted_state]));
+	json_object_set_new(json, "degraded", describe_strv(spec->degraded));
+	json_object_set_new(json, "dir", json_string(spec->dir));
+	put_url(d, json, spec);
+	return json;
+}
+
+static json_t *environment(const struct ten_spec *spec, bool secrets)
+{
+	json_t *env = json_object();
+
+	for (size_t i = 0; i < spec->values.env.count; i++)
+		json_object_set_new(env, spec->values.env.pairs[i].name,
+			json_string(secrets ? spec->values.env.pairs[i].value : "***"));
+	return env;
+}
+
+json_t *describe_instance_whole(struct daemon *d, struct instance *instance, bool secrets)
+{
+	const struct ten_spec *spec = instance->spec ? instance->spec : instance->published;
+	json_t *json = describe_instance(d, instance);
+
+	if (!spec)
+		return json;
+	json_object_set_new(json, "env", environment(spec, secrets));
+	json_object_set_new(json, "command", json_string(spec->values.command));
+	json_object_set_new(json, "file", json_string(spec->file));
+	json_object_set_new(json, "line", json_integer(spec->line));
+	json_object_set_new(json, "last_good", json_boolean(file_is_wrong(d, spec)));
+	json_object_set_new(json, "log", log_tail_lines(d, instance->key, 10));
+	return json;
+}
+
+static void offer(void *data, const struct ten_spec *spec)
+{
+	suggest_offer(data, spec->key);
+}
+
+char *describe_unknown(struct daemon *d, const char *key)
+{
+	struct suggest suggest = suggest_begin(key);
+
+	config_set_each_instance(d->set, offer, &suggest);
+	return suggest.best ? mem_printf("no tenant %s (did you mean %s?)", key, suggest.best) :
+			      mem_printf("no tenant %s", key);
+}
+

@@ -1,0 +1,21 @@
+/*
+ * Instances as JSON, as the management API shows them.
+ */
+#ifndef TEN_DESCRIBE_H
+#define TEN_DESCRIBE_H
+
+#include <jansson.h>
+
+#include "daemon/instance.h"
+
+/* A new reference. */
+json_t *describe_instance(struct daemon *d, struct instance *instance);
+/* With its environment (masked unless SECRETS), command, declaration and last log lines. */
+json_t *describe_instance_whole(struct daemon *d, struct instance *instance, bool secrets);
+
+/* "no tenant notes:carl (did you mean notes:carol?)"; the caller frees. */
+char *describe_unknown(struct daemon *d, const char *key);
+
+json_t *describe_strv(char *const *list);
+
+#endif

@@ -1,0 +1,117 @@
+#include "daemon/folders.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/become.h"
+#include "common/files.h"
+#include "mem.h"
+
+static bool folder_is_empty(int fd)
+{
+	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *folder = copy >= 0 ? fdopendir(copy) : NULL;
+	bool empty = true;
+	struct dirent *entry;
+
+	while (folder && empty && (entry = readdir(folder)))
+		empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+	if (folder)
+		closedir(folder);
+	return folder && empty;
+}
+
+/* FD is the folder itself. A new one is ours and empty; one with content and another owner is
+ * never given away. */
+static int give_to(int fd, const char *path, uint32_t uid, uint32_t gid, mode_t mode,
+	struct ten_error *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return ten_error_set(err, errno, "%s", path);
+	if (uid != BECOME_KEEP && st.st_uid != uid) {
+		if (!folder_is_empty(fd))
+			return ten_error_set(err, 0,
+				"%s belongs to uid %u, and its tenant is uid %u: `chown -R %u:%u` "
+				"it if it is the tenant's",
+				path, st.st_uid, uid, uid, gid);
+		if (fchown(fd, uid, gid) < 0)
+			return ten_error_set(err, errno, "%s", path);
+	}
+	if ((st.st_mode & 07777) != mode && fchmod(fd, mode) < 0)
+		return ten_error_set(err, errno, "%s", path);
+	return 0;
+}
+
+/* PATH is below data_dir; the parts between are ours and passable. */
+static int make_below(struct daemon *d, const char *path, uint32_t uid, uint32_t gid,
+	struct ten_error *err)
+{
+	autoclose int at = openat(d->data_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	autofree char *copy = mem_strdup(path + strlen(d->data_dir));
+	char *rest = copy, *part;
+
+	if (at < 0)
+		return ten_error_set(err, errno, "%s", d->data_dir);
+	while ((part = strsep(&rest, "/"))) {
+		int next;
+
+		if (!*part)
+			continue;
+		next = files_make_dir(at, part, rest ? 0711 : 0700, err);
+		if (next < 0)
+			return ten_error_wrap(err, "%s", path);
+		close(at);
+		at = next;
+	}
+	return give_to(at, path, uid, gid, 0700, err);
+}
+
+int folders_make_data(struct daemon *d, const struct ten_spec *spec, uint32_t uid, uint32_t gid,
+	struct ten_error *err)
+{
+	if (make_below(d, spec->dir, uid, gid, err) < 0)
+		return -1;
+	for (size_t i = 0; spec->claims && spec->claims[i]; i++) {
+		if (make_below(d, spec->claims[i], uid, gid, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int folders_make_socket(struct daemon *d, const char *socket_path, uint32_t uid, uint32_t gid,
+	struct ten_error *err)
+{
+	const char *slash = strrchr(socket_path, '/');
+	autofree char *folder = mem_strndup(socket_path, (size_t)(slash - socket_path));
+	size_t run_len = strlen(d->runtime_dir);
+	autoclose int fd = -1;
+
+	if (strncmp(folder, d->runtime_dir, run_len) == 0 && folder[run_len] == '/') {
+		autofree char *sockets = mem_printf("%s/sockets", d->runtime_dir);
+
+		if (files_make_dirs(sockets, 0711, err) < 0)
+			return -1;
+		fd = files_make_dir(AT_FDCWD, folder, 0710, err);
+		if (fd < 0)
+			return -1;
+		if (uid != BECOME_KEEP &&
+			fchown(fd, uid, d->proxy_gid == UINT32_MAX ? gid : d->proxy_gid) < 0)
+			return ten_error_set(err, errno, "%s", folder);
+		if (fchmod(fd, 0710) < 0)
+			return ten_error_set(err, errno, "%s", folder);
+	} else {
+		/* A place of the operator's choosing: only looked at. */
+		fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0)
+			return ten_error_set(err, errno, "the socket's folder %s", folder);
+	}
+	if (unlinkat(fd, slash + 1, 0) < 0 && errno != ENOENT)
+		return ten_error_set(err, errno, "%s", socket_path);
+	return 0;
+}

@@ -1,0 +1,199 @@
+#include "daemon/instance.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/log.h"
+#include "daemon/health.h"
+#include "daemon/keeper_link.h"
+#include "daemon/readiness.h"
+#include "daemon/record.h"
+#include "mem.h"
+
+#define DRAIN_LOOK_SECONDS 0.02
+
+double daemon_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+uint64_t daemon_now_ms(void)
+{
+	return (uint64_t)(daemon_now() * 1000);
+}
+
+struct instance *instance_find(struct daemon *d, const char *key)
+{
+	struct instance *instance;
+
+	HASH_FIND_STR(d->instances, key, instance);
+	return instance;
+}
+
+/* The timer of READY looks for idleness; that of DRAINING for the end of what is in flight. */
+static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct instance *instance = timer->data;
+	struct daemon *d = ev_userdata(loop);
+	double now = daemon_now();
+	struct board_use use;
+	double idle_for, limit;
+
+	(void)events;
+	switch (instance->state) {
+	case INSTANCE_READY:
+		if (!instance->spec || !instance->spec->values.idle_timeout)
+			return;
+		instance_use(d, instance, &use);
+		limit = (double)instance->spec->values.idle_timeout;
+		idle_for = now - (double)use.last_used_ms / 1000;
+		if (instance->run && now - instance->run->ready_since < idle_for)
+			idle_for = now - instance->run->ready_since;
+		if (instance_in_use(d, instance) || idle_for < 0)
+			idle_for = 0;
+		if (idle_for < limit) {
+			instance_arm(d, instance, limit - idle_for);
+			return;
+		}
+		instance->idle = true;
+		break;
+	case INSTANCE_DRAINING:
+		if (now >= instance->drain_deadline)
+			instance->time_is_up = true;
+		else
+			instance_arm(d, instance, DRAIN_LOOK_SECONDS);
+		break;
+	default:
+		instance->time_is_up = true;
+		break;
+	}
+	instance_mark(d, instance);
+}
+
+struct instance *instance_get(struct daemon *d, const char *key)
+{
+	struct instance *instance = instance_find(d, key);
+
+	if (instance)
+		return instance;
+	instance = mem_alloc(sizeof(*instance));
+	instance->key = mem_strdup(key);
+	instance->state_since = daemon_now();
+	ev_timer_init(&instance->timer, on_timer, 0., 0.);
+	instance->timer.data = instance;
+	HASH_ADD_KEYPTR(hh, d->instances, instance->key, strlen(instance->key), instance);
+	return instance;
+}
+
+static void drop_stream(struct daemon *d, const struct run *run, const char *stream)
+{
+	autofree char *name = mem_printf("log:%s:%s:%d", run->key, stream, (int)run->pid);
+
+	keeper_link_drop(d, name);
+}
+
+void run_register(struct daemon *d, struct run *run)
+{
+	HASH_ADD(by_pid, d->runs, pid, sizeof(run->pid), run);
+}
+
+void run_free(struct daemon *d, struct run *run)
+{
+	if (!run)
+		return;
+	if (run->pid > 0) {
+		drop_stream(d, run, "stdout");
+		drop_stream(d, run, "stderr");
+		record_remove(d, run->key);
+	}
+	if (run->by_pid.tbl)
+		HASH_DELETE(by_pid, d->runs, run);
+	d->port_given[run->port] = false;
+	readiness_stop(d, run);
+	health_stop(d, run);
+	spec_unref(run->spec);
+	free(run->socket_path);
+	free(run->key);
+	free(run);
+}
+
+void instance_free(struct daemon *d, struct instance *instance)
+{
+	assert(!instance->in_dirty && !instance->queued);
+	ev_timer_stop(d->loop, &instance->timer);
+	HASH_DEL(d->instances, instance);
+	run_free(d, instance->run);
+	spec_unref(instance->spec);
+	spec_unref(instance->published);
+	free(instance->failures);
+	free(instance->reason);
+	free(instance->key);
+	free(instance);
+}
+
+void instance_mark(struct daemon *d, struct instance *instance)
+{
+	if (instance->in_dirty)
+		return;
+	instance->in_dirty = true;
+	instance->next_dirty = d->dirty;
+	d->dirty = instance;
+}
+
+void instance_set_reason(struct instance *instance, char *reason)
+{
+	free(instance->reason);
+	instance->reason = reason;
+}
+
+void instance_set_state(struct daemon *d, struct instance *instance, enum instance_state state,
+	const char *why)
+{
+	enum instance_state was = instance->state;
+
+	assert(instance->known);
+	assert(state != INSTANCE_READY || instance->run);
+	ev_timer_stop(d->loop, &instance->timer);
+	instance->state = state;
+	instance->state_since = daemon_now();
+	instance->time_is_up = false;
+	instance->idle = false;
+	if (state != INSTANCE_DRAINING && state != INSTANCE_STOPPING)
+		instance->draining_idle = false;
+	route_table_set_state(d->table, instance->target, state);
+	d->hosts_changed = true;
+	if (was != state)
+		log_info("%s: %s -> %s%s%s", instance->key, instance_state_names[was],
+			instance_state_names[state], why ? ": " : "", why ? why : "");
+}
+
+void instance_arm(struct daemon *d, struct instance *instance, double seconds)
+{
+	ev_timer_stop(d->loop, &instance->timer);
+	ev_now_update(d->loop);
+	ev_timer_set(&instance->timer, seconds > 0 ? seconds : 0, 0.);
+	ev_timer_start(d->loop, &instance->timer);
+}
+
+void instance_use(struct daemon *d, const struct instance *instance, struct board_use *use)
+{
+	*use = (struct board_use){ 0 };
+	if (instance->known)
+		board_use(d->board, d->workers, instance->target.slot, use);
+}
+
+bool instance_in_use(struct daemon *d, const struct instance *instance)
+{
+	const struct ten_spec *spec = instance->spec ? instance->spec : instance->published;
+	struct board_use use;
+
+	instance_use(d, instance, &use);
+	if (use.in_flight)
+		return true;
+	return use.upgraded && (!spec || spec->values.idle_connections == IDLE_CONNECTIONS_KEEP);
+}

@@ -1,0 +1,107 @@
+/*
+ * One tenant as it is: what is wanted of it, its state, and its process while it has one.
+ */
+#ifndef TEN_INSTANCE_H
+#define TEN_INSTANCE_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "daemon/daemon.h"
+#include "plan.h"
+
+struct readiness;
+struct health;
+
+/* A process of a tenant. */
+struct run {
+	/* how it was started */
+	char *key; /* of its instance */
+	const struct ten_spec *spec;
+	uint64_t restart_hash;
+	uint32_t uid, gid; /* BECOME_KEEP: as we are */
+	uint16_t port;
+	char *socket_path;
+	double started; /* daemon_now() */
+	/* what the world made of it */
+	pid_t pid;
+	uint64_t start_time; /* of the pid: see common/process.h */
+	bool by_socket;	     /* which of the two answered */
+	bool ready;
+	double ready_since;
+	enum plan_exit exit;
+	bool exited_normally;
+	int exit_status; /* or signal */
+	bool killed;
+	struct readiness *readiness; /* while it is awaited */
+	struct health *health;
+	UT_hash_handle by_pid;
+};
+
+struct instance {
+	/* what is wanted */
+	char *key;
+	const struct ten_spec *spec; /* NULL: no longer declared */
+	enum tenant_state wanted_state;
+	uint32_t wanted_weight;
+	uint64_t wanted_live_hash; /* with overrides */
+
+	/* what is so */
+	bool known; /* has a slot */
+	struct route_target target;
+	enum instance_state state;
+	double state_since;
+	const struct ten_spec *published; /* whose host names are in the table */
+	uint64_t live_hash;
+	struct run *run;
+	char *reason; /* why it is in this state, for people; NULL: nothing to say */
+
+	/* news since the last look */
+	bool wanted_awake, told_to_stop, told_to_restart;
+	bool idle, time_is_up, unhealthy;
+
+	/* memory of the present way down */
+	bool again, draining_idle, failed_start, rolling;
+
+	double *failures; /* when it failed, within restart_window; the oldest first */
+	size_t failure_count;
+	uint32_t restarts;
+	double drain_deadline;
+	uint64_t failed_hash; /* restart_hash of what failed */
+
+	ev_timer timer; /* of the present state */
+	bool in_dirty, queued;
+	struct instance *next_dirty;
+	TAILQ_ENTRY(instance) queue; /* of those that wait for their turn to start */
+	UT_hash_handle hh;
+};
+
+struct instance *instance_find(struct daemon *d, const char *key);
+struct instance *instance_get(struct daemon *d, const char *key); /* made when not there */
+void instance_free(struct daemon *d, struct instance *instance);
+
+/* There is news: it is looked at when the loop turns. */
+void instance_mark(struct daemon *d, struct instance *instance);
+
+/* The one place where a state changes: checked, published, logged. WHY may be NULL. */
+void instance_set_state(struct daemon *d, struct instance *instance, enum instance_state state,
+	const char *why);
+void instance_set_reason(struct instance *instance, char *reason); /* takes it */
+
+/* Start the timer of the present state; when it fires time_is_up is set. */
+void instance_arm(struct daemon *d, struct instance *instance, double seconds);
+
+/* What the proxy says of it. */
+void instance_use(struct daemon *d, const struct instance *instance, struct board_use *use);
+/* Whether it is in use; upgraded connections count unless its spec ignores them. */
+bool instance_in_use(struct daemon *d, const struct instance *instance);
+
+/* From here on an exit of RUN's pid is known to be its. */
+void run_register(struct daemon *d, struct run *run);
+
+/* Forget a process: its record, its streams and its port. It must have ended. */
+void run_free(struct daemon *d, struct run *run);
+
+#endif

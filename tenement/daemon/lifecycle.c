@@ -1,0 +1,418 @@
+#include "daemon/lifecycle.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/process.h"
+#include "daemon/health.h"
+#include "daemon/publish.h"
+#include "daemon/readiness.h"
+#include "daemon/record.h"
+#include "daemon/reconcile.h"
+#include "daemon/rollout.h"
+#include "daemon/spawn.h"
+#include "mem.h"
+
+#define KILL_AGAIN_SECONDS 5.0
+
+/* First come, first served: who has not queued does not pass those who have. */
+static bool may_start(const struct daemon *d, const struct instance *instance)
+{
+	return reconcile_start_room(d) > 0 && (instance->queued || TAILQ_EMPTY(&d->queue));
+}
+
+static bool restarts_used_up(const struct daemon *d, const struct instance *instance)
+{
+	return instance->failure_count >= (size_t)config_set_settings(d->set)->max_restarts;
+}
+
+static void forget_old_failures(struct daemon *d, struct instance *instance)
+{
+	double since =
+		daemon_now() - (double)config_set_settings(d->set)->restart_window;
+	size_t old = 0;
+
+	while (old < instance->failure_count && instance->failures[old] < since)
+		old++;
+	instance->failure_count -= old;
+	if (old)
+		memmove(instance->failures, instance->failures + old,
+			instance->failure_count * sizeof(*instance->failures));
+}
+
+void lifecycle_observe(
+	struct daemon *d, const struct instance *instance, struct plan_want *want, struct plan_have *have)
+{
+	const struct ten_spec *spec = d->shutting_down ? NULL : instance->spec;
+	const struct run *run = instance->run;
+
+	forget_old_failures(d, (struct instance *)instance);
+	*want = (struct plan_want){ 0 };
+	if (spec) {
+		*want = (struct plan_want){
+			.declared = true,
+			.state = instance->wanted_state,
+			.restart = (enum spec_restart)spec->values.restart,
+			.restart_hash = spec->restart_hash,
+			.live_hash = instance->wanted_live_hash,
+			.sleeps = spec->values.idle_timeout > 0,
+		};
+	}
+	*have = (struct plan_have){
+		.state = instance->state,
+		.known = instance->known,
+		.process = run != NULL,
+		.restart_hash = run ? run->restart_hash : want->restart_hash,
+		.live_hash = instance->live_hash,
+		.exit = run ? run->exit : PLAN_EXIT_NONE,
+		.ready = run && run->ready,
+		.unhealthy = instance->unhealthy,
+		.wanted_awake = instance->wanted_awake,
+		.told_to_stop = instance->told_to_stop,
+		.told_to_restart = instance->told_to_restart,
+		.idle = instance->idle,
+		.in_use = run && instance_in_use(d, instance),
+		.time_is_up = instance->time_is_up,
+		.again = instance->again,
+		.draining_idle = instance->draining_idle,
+		.failed_start = instance->failed_start,
+		.may_start = may_start(d, instance),
+		.may_roll = spec && rollout_may(d, spec->service_name),
+		.restarts_used_up = restarts_used_up(d, instance),
+		.killed = run && run->killed,
+	};
+	/* A failed tenant is tried again when its file changes. */
+	if (instance->state == INSTANCE_FAILED && !run)
+		have->restart_hash = instance->failed_hash;
+}
+
+/* The process is gone or never was: everything of it goes. */
+static void drop_run(struct daemon *d, struct instance *instance)
+{
+	if (!instance->run)
+		return;
+	if (instance->state == INSTANCE_STARTING && d->starting)
+		d->starting--;
+	reconcile_mark_starters(d);
+	run_free(d, instance->run);
+	instance->run = NULL;
+}
+
+static char *describe_exit(const struct run *run, const char *before)
+{
+	if (!run || run->exit == PLAN_EXIT_NONE)
+		return mem_strdup(before);
+	if (run->exit_status < 0)
+		return mem_printf("%sit ended while nobody could see how", before);
+	if (run->exited_normally)
+		return mem_printf("%sexit status %d", before, run->exit_status);
+	return mem_printf("%skilled by signal %d (%s)", before, run->exit_status,
+		strsignal(run->exit_status));
+}
+
+static void note_failure(struct instance *instance)
+{
+	instance->failures = mem_resize(
+		instance->failures, instance->failure_count + 1, sizeof(*instance->failures));
+	instance->failures[instance->failure_count++] = daemon_now();
+}
+
+static double backoff_seconds(struct daemon *d, const struct instance *instance)
+{
+	const struct setting_values *settings = config_set_settings(d->set);
+	double delay = (double)settings->backoff_base_ms;
+
+	for (size_t i = 1; i < instance->failure_count && delay < (double)settings->backoff_max_ms; i++)
+		delay *= 2;
+	if (delay > (double)settings->backoff_max_ms)
+		delay = (double)settings->backoff_max_ms;
+	return delay / 1000;
+}
+
+static void publish_or_log(struct daemon *d, struct instance *instance)
+{
+	struct ten_error err;
+
+	if (publish_instance(d, instance, &err) < 0 || publish_hosts(d, instance, &err) < 0) {
+		log_error("%s: %s", instance->key, err.text);
+		instance_set_reason(instance, mem_strdup(err.text));
+	}
+	instance->live_hash = instance->wanted_live_hash;
+}
+
+static void declare(struct daemon *d, struct instance *instance)
+{
+	struct ten_error err;
+
+	if (route_table_slot_take(d->table, &instance->target, &err) < 0) {
+		instance_set_reason(instance, mem_strdup(err.text));
+		log_error("%s: %s", instance->key, err.text);
+		return;
+	}
+	d->by_slot[instance->target.slot] = instance;
+	instance->known = true;
+	instance->state = INSTANCE_ASLEEP;
+	publish_or_log(d, instance);
+	reconcile_mark_route(d, instance->spec->service_name);
+	d->hosts_changed = true;
+}
+
+static void take_out(struct daemon *d, struct instance *instance)
+{
+	if (instance->published)
+		publish_remove_hosts(d, instance);
+	route_table_slot_give_back(d->table, instance->target);
+	d->by_slot[instance->target.slot] = NULL;
+	instance->known = false;
+	d->hosts_changed = true;
+	log_info("%s: no longer declared; its data stays", instance->key);
+}
+
+static char *failure_reason(const struct instance *instance)
+{
+	const struct run *run = instance->run;
+
+	if (!run || instance->failed_start)
+		return mem_strdup(instance->reason ? instance->reason : "it could not be started");
+	return describe_exit(run, run->ready ? "" : "before it was ready: ");
+}
+
+/* It failed: ACTION says whether it is tried again (PLAN_BACKOFF) or given up (PLAN_FAIL). */
+static void fail(struct daemon *d, struct instance *instance, enum plan_action action)
+{
+	autofree char *reason = failure_reason(instance);
+	double delay;
+
+	note_failure(instance);
+	if (instance->run)
+		instance->failed_hash = instance->run->restart_hash;
+	else if (instance->spec)
+		instance->failed_hash = instance->spec->restart_hash;
+	drop_run(d, instance);
+	instance->failed_start = instance->again = instance->unhealthy = false;
+	if (instance->rolling)
+		rollout_ended(d, instance, reason);
+	if (action == PLAN_FAIL) {
+		instance->wanted_awake = false;
+		instance_set_reason(instance,
+			mem_printf("%s; given up after %zu tries", reason, instance->failure_count));
+		instance_set_state(d, instance, INSTANCE_FAILED, instance->reason);
+		return;
+	}
+	delay = backoff_seconds(d, instance);
+	instance_set_reason(instance, mem_printf("%s; next try after %.3g s", reason, delay));
+	instance_set_state(d, instance, INSTANCE_BACKOFF, instance->reason);
+	instance_arm(d, instance, delay);
+}
+
+static void rest(struct daemon *d, struct instance *instance, const char *why)
+{
+	struct plan_want want = { .declared = instance->spec != NULL && !d->shutting_down,
+		.state = instance->wanted_state };
+	bool again = instance->again;
+
+	if (instance->run && instance->run->exit != PLAN_EXIT_NONE &&
+		instance->state != INSTANCE_STOPPING && instance->state != INSTANCE_DRAINING)
+		instance_set_reason(instance, describe_exit(instance->run, "ended by itself: "));
+	else if (instance->state == INSTANCE_STOPPING || instance->state == INSTANCE_FAILED ||
+		instance->state == INSTANCE_DRAINING)
+		instance_set_reason(instance, NULL);
+	if (instance->state == INSTANCE_FAILED || instance->told_to_restart) {
+		instance->failure_count = 0;
+		again = again || instance->told_to_restart;
+	}
+	if (instance->rolling && !again)
+		rollout_ended(d, instance, NULL);
+	drop_run(d, instance);
+	reconcile_unqueue(d, instance);
+	instance->again = instance->told_to_stop = instance->told_to_restart = false;
+	instance->unhealthy = instance->failed_start = false;
+	instance_set_state(d, instance, plan_rest_state(&want), why);
+	if (again)
+		instance->wanted_awake = true;
+	publish_or_log(d, instance);
+}
+
+static void start(struct daemon *d, struct instance *instance)
+{
+	struct ten_error err;
+	double limit = (double)instance->spec->values.startup_timeout;
+
+	instance->wanted_awake = false;
+	if (instance->failure_count)
+		instance->restarts++;
+	reconcile_unqueue(d, instance);
+	instance_set_state(d, instance, INSTANCE_STARTING, NULL);
+	if (spawn_start(d, instance, &err) < 0) {
+		instance_set_reason(instance, mem_strdup(err.text));
+		fail(d, instance, restarts_used_up(d, instance) ? PLAN_FAIL : PLAN_BACKOFF);
+		return;
+	}
+	d->starting++;
+	instance_set_reason(instance, NULL);
+	readiness_start(d, instance);
+	instance_arm(d, instance, limit);
+}
+
+static void serve(struct daemon *d, struct instance *instance)
+{
+	struct ten_error err;
+
+	if (d->starting)
+		d->starting--;
+	reconcile_mark_starters(d);
+	instance->run->ready_since = daemon_now();
+	instance->wanted_awake = false;
+	instance->unhealthy = false;
+	instance_set_reason(instance, NULL);
+	if (record_write(d, instance, &err) < 0)
+		log_warn("%s: %s", instance->key, err.text);
+	/* Where it is first, then that it is there. */
+	publish_or_log(d, instance);
+	instance_set_state(d, instance, INSTANCE_READY, NULL);
+	health_start(d, instance);
+	if (instance->rolling)
+		rollout_ended(d, instance, NULL);
+	if (instance->spec->values.idle_timeout)
+		instance_arm(d, instance, (double)instance->spec->values.idle_timeout);
+}
+
+static void drain(struct daemon *d, struct instance *instance, const struct plan_step *step)
+{
+	const struct ten_spec *spec = instance->spec ? instance->spec : instance->run->spec;
+
+	instance->again = step->again;
+	instance->draining_idle = step->idle;
+	if (step->rolling)
+		rollout_began(d, instance);
+	instance_set_state(d, instance, INSTANCE_DRAINING, step->why);
+	instance->draining_idle = step->idle;
+	instance->drain_deadline = daemon_now() + (double)spec->values.drain_timeout;
+	instance_arm(d, instance, 0.);
+}
+
+static void signal_group(const struct run *run, int signal)
+{
+	if (!process_is(run->pid, run->start_time))
+		return;
+	if (kill(-run->pid, signal) < 0 && errno == ESRCH)
+		kill(run->pid, signal);
+}
+
+static void stop(struct daemon *d, struct instance *instance, const struct plan_step *step)
+{
+	struct run *run = instance->run;
+	const struct ten_spec *spec = instance->spec ? instance->spec : run->spec;
+
+	if (instance->state == INSTANCE_STARTING) {
+		if (d->starting)
+			d->starting--;
+		reconcile_mark_starters(d);
+		instance->failed_start = instance->time_is_up && !step->again;
+		if (instance->failed_start)
+			instance_set_reason(instance,
+				mem_printf("not ready within startup_timeout = %lld s%s%s",
+					(long long)spec->values.startup_timeout,
+					instance->reason ? ": " : " (it listens neither on SOCKET_PATH nor on PORT)",
+					instance->reason ? instance->reason : ""));
+	}
+	instance->again = instance->again || step->again;
+	readiness_stop(d, run);
+	health_stop(d, run);
+	instance_set_state(d, instance, INSTANCE_STOPPING, step->why);
+	signal_group(run, SIGTERM);
+	instance_arm(d, instance, (double)spec->values.stop_timeout);
+}
+
+bool lifecycle_step(struct daemon *d, struct instance *instance, const struct plan_step *step)
+{
+	switch (step->action) {
+	case PLAN_NOTHING:
+	case PLAN_ACTIONS:
+		return false;
+	case PLAN_DECLARE:
+		declare(d, instance);
+		return instance->known;
+	case PLAN_REMOVE:
+		take_out(d, instance);
+		return false;
+	case PLAN_UPDATE:
+		publish_or_log(d, instance);
+		if (instance->state == INSTANCE_READY && instance->spec->values.idle_timeout)
+			instance_arm(d, instance, (double)instance->spec->values.idle_timeout);
+		return true;
+	case PLAN_REST:
+		rest(d, instance, step->why);
+		return true;
+	case PLAN_QUEUE:
+		instance_set_state(d, instance, INSTANCE_STARTING, "waits for its turn");
+		reconcile_queue_start(d, instance);
+		return false;
+	case PLAN_START:
+		start(d, instance);
+		return true;
+	case PLAN_READY:
+		serve(d, instance);
+		return true;
+	case PLAN_UNDRAIN:
+		instance_set_state(d, instance, INSTANCE_READY, step->why);
+		instance->wanted_awake = false;
+		instance_arm(d, instance, (double)instance->spec->values.idle_timeout);
+		return true;
+	case PLAN_DRAIN:
+		drain(d, instance, step);
+		/* The state was stored; what is read now came before it or waits for the next start. */
+		return true;
+	case PLAN_STOP:
+		stop(d, instance, step);
+		return true;
+	case PLAN_KILL:
+		instance->run->killed = true;
+		log_warn("%s: %s: SIGKILL", instance->key, step->why);
+		instance_set_reason(instance, mem_strdup("it ignored SIGTERM and was killed"));
+		signal_group(instance->run, SIGKILL);
+		instance_arm(d, instance, KILL_AGAIN_SECONDS);
+		return false;
+	case PLAN_BACKOFF:
+	case PLAN_FAIL:
+		fail(d, instance, step->action);
+		return true;
+	}
+	return false;
+}
+
+void lifecycle_process_ended(
+	struct daemon *d, pid_t pid, uint64_t start_time, bool exited, int status)
+{
+	struct run *run;
+
+	HASH_FIND(by_pid, d->runs, &pid, sizeof(pid), run);
+	if (!run || run->start_time != start_time)
+		return;
+	run->exited_normally = exited;
+	run->exit_status = status;
+	run->exit = exited && status == 0 ? PLAN_EXIT_CLEAN : PLAN_EXIT_FAILED;
+	reconcile_mark_instance(d, run->key);
+}
+
+void lifecycle_adopted(struct daemon *d, struct instance *instance)
+{
+	struct run *run = instance->run;
+
+	log_info("%s: took over process %d", instance->key, (int)run->pid);
+	if (run->ready) {
+		instance_set_state(d, instance, INSTANCE_READY, "taken over");
+		health_start(d, instance);
+		if (instance->spec->values.idle_timeout)
+			instance_arm(d, instance, 0.);
+	} else {
+		instance_set_state(d, instance, INSTANCE_STARTING, "taken over");
+		d->starting++;
+		readiness_start(d, instance);
+		instance_arm(d, instance, (double)instance->spec->values.startup_timeout);
+	}
+	instance_mark(d, instance);
+}

@@ -1,0 +1,24 @@
+/*
+ * Carrying out one step of a plan on one tenant.
+ */
+#ifndef TEN_LIFECYCLE_H
+#define TEN_LIFECYCLE_H
+
+#include "daemon/instance.h"
+#include "plan.h"
+
+/* What is so of INSTANCE, for plan_next(). */
+void lifecycle_observe(
+	struct daemon *d, const struct instance *instance, struct plan_want *want, struct plan_have *have);
+
+/* Do STEP. Returns false when nothing more is to be planned for it in this turn. */
+bool lifecycle_step(struct daemon *d, struct instance *instance, const struct plan_step *step);
+
+/* A process ended. Of whose it is only those that we know matter. */
+void lifecycle_process_ended(
+	struct daemon *d, pid_t pid, uint64_t start_time, bool exited, int status);
+
+/* INSTANCE->run was found alive after a restart of the daemon. */
+void lifecycle_adopted(struct daemon *d, struct instance *instance);
+
+#endif

@@ -1,0 +1,77 @@
+#include "daemon/listening.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/inet_diag.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <netlink/errno.h>
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
+#include <string.h>
+
+#define TCP_LISTEN_STATE 10
+
+struct answer {
+	bool listens;
+	uint32_t uid;
+};
+
+static int on_message(struct nl_msg *message, void *data)
+{
+	const struct nlmsghdr *header = nlmsg_hdr(message);
+	const struct inet_diag_msg *found = nlmsg_data(header);
+	struct answer *answer = data;
+
+	if ((size_t)nlmsg_datalen(header) < sizeof(*found) ||
+		found->idiag_state != TCP_LISTEN_STATE)
+		return NL_OK;
+	answer->listens = true;
+	answer->uid = found->idiag_uid;
+	return NL_OK;
+}
+
+/* One socket for the life of the daemon. */
+static struct nl_sock *diag_socket(struct ten_error *err)
+{
+	static struct nl_sock *sock;
+	int rc;
+
+	if (sock)
+		return sock;
+	sock = nl_socket_alloc();
+	rc = sock ? nl_connect(sock, NETLINK_SOCK_DIAG) : -NLE_NOMEM;
+	if (rc < 0) {
+		ten_error_set(err, 0, "asking who listens (sock_diag): %s", nl_geterror(rc));
+		nl_socket_free(sock);
+		sock = NULL;
+		return NULL;
+	}
+	nl_socket_disable_auto_ack(sock);
+	return sock;
+}
+
+int listening_on_port(uint16_t port, uint32_t *uid, struct ten_error *err)
+{
+	struct inet_diag_req_v2 request = {
+		.sdiag_family = AF_INET,
+		.sdiag_protocol = IPPROTO_TCP,
+		.idiag_states = 1u << TCP_LISTEN_STATE,
+		.id = { .idiag_sport = htons(port), .idiag_cookie = { INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE } },
+	};
+	struct nl_sock *sock = diag_socket(err);
+	struct answer answer = { 0 };
+	int rc;
+
+	if (!sock)
+		return -1;
+	request.id.idiag_src[0] = htonl(INADDR_LOOPBACK);
+	nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, on_message, &answer);
+	rc = nl_send_simple(sock, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, &request, sizeof(request));
+	if (rc >= 0)
+		rc = nl_recvmsgs_default(sock);
+	if (rc < 0 && rc != -NLE_OBJ_NOTFOUND)
+		return ten_error_set(err, 0, "asking who listens (sock_diag): %s", nl_geterror(rc));
+	*uid = answer.uid;
+	return answer.listens;
+}

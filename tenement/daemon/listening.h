@@ -1,0 +1,16 @@
+/*
+ * Who listens: asked of the kernel (sock_diag(7)), so that no connection has to be made and a
+ * stranger on a tenant's port is told from the tenant.
+ */
+#ifndef TEN_LISTENING_H
+#define TEN_LISTENING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "error.h"
+
+/* Who would be reached at 127.0.0.1:PORT. Returns 1 with *uid, 0 when nobody listens, -1. */
+int listening_on_port(uint16_t port, uint32_t *uid, struct ten_error *err);
+
+#endif

@@ -1,0 +1,228 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/fds.h"
+#include "common/files.h"
+#include "common/log.h"
+#include "daemon/apply.h"
+#include "daemon/confdir.h"
+#include "daemon/control.h"
+#include "daemon/keeper_link.h"
+#include "daemon/notify.h"
+#include "daemon/override.h"
+#include "daemon/publish.h"
+#include "daemon/reconcile.h"
+#include "daemon/record.h"
+#include "daemon/settings.h"
+#include "daemon/uids.h"
+#include "daemon/wake.h"
+#include "daemon/workers.h"
+#include "mem.h"
+
+static int parse_arguments(struct daemon *d, int argc, char **argv)
+{
+	for (int i = 1; i + 1 < argc; i += 2) {
+		const char *name = argv[i], *value = argv[i + 1];
+
+		if (strcmp(name, "--main") == 0)
+			d->place.main_path = value;
+		else if (strcmp(name, "--data-dir") == 0)
+			d->place.data_dir_override = value;
+		else if (strcmp(name, "--conf-dir") == 0)
+			d->place.conf_dir_override = value;
+		else if (strcmp(name, "--domain") == 0)
+			d->place.domain_override = value;
+		else if (strcmp(name, "--port") == 0)
+			d->place.port_override = strtol(value, NULL, 10);
+		else
+			return -1;
+	}
+	return argc % 2 == 1 && d->place.main_path ? 0 : -1;
+}
+
+/* The folders that are ours. */
+static int open_folders(struct daemon *d, struct ten_error *err)
+{
+	struct stat st;
+
+	if (files_make_dirs(d->data_dir, 0711, err) < 0 || files_make_dirs(d->runtime_dir, 0711, err) < 0)
+		return -1;
+	d->data_fd = open(d->data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	d->run_fd = open(d->runtime_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (d->data_fd < 0 || d->run_fd < 0)
+		return ten_error_set(
+			err, errno, "%s", d->data_fd < 0 ? d->data_dir : d->runtime_dir);
+	/* In a folder under /tmp a stranger may have been first. */
+	if (fstat(d->run_fd, &st) < 0 || st.st_uid != d->uid || (st.st_mode & (S_IWGRP | S_IWOTH)))
+		return ten_error_set(err, 0,
+			"%s is not ours alone: remove it, or set [settings] runtime_dir", d->runtime_dir);
+	d->own_fd = files_make_dir(d->data_fd, ".tenement", 0711, err);
+	return d->own_fd < 0 ? -1 : 0;
+}
+
+/* One daemon for one data_dir. */
+static int take_lock(struct daemon *d, struct ten_error *err)
+{
+	int fd = openat(d->own_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0)
+		return ten_error_set(err, errno, "%s/.tenement/lock", d->data_dir);
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return ten_error_set(err, 0,
+			"another tenement runs on %s: stop it first, or use another data_dir",
+			d->data_dir);
+	return 0; /* kept open for life */
+}
+
+/* {data_dir}/.tenement/run is how `ten` finds us. */
+static int link_runtime(struct daemon *d, struct ten_error *err)
+{
+	autoclose int instances = files_make_dir(d->run_fd, "instances", 0700, err);
+
+	if (instances < 0)
+		return -1;
+	unlinkat(d->own_fd, ".run.new", 0);
+	if (symlinkat(d->runtime_dir, d->own_fd, ".run.new") < 0 ||
+		renameat(d->own_fd, ".run.new", d->own_fd, "run") < 0)
+		return ten_error_set(err, errno, "%s/.tenement/run", d->data_dir);
+	return 0;
+}
+
+static int prepare(struct daemon *d, struct ten_error *err)
+{
+	if (settings_boot(d, err) < 0 || open_folders(d, err) < 0 || take_lock(d, err) < 0 ||
+		settings_check_confirmed(d, err) < 0 || link_runtime(d, err) < 0 ||
+		uids_load(d, err) < 0)
+		return -1;
+	d->set = config_set_new(&d->place);
+	if (workers_share(d, err) < 0 || workers_listen(d, err) < 0 || override_load_all(d, err) < 0 ||
+		apply_finish_journal(d, err) < 0 || confdir_start(d, err) < 0 ||
+		notify_start(d, err) < 0 || control_start(d, err) < 0)
+		return -1;
+	return 0;
+}
+
+static void take_over_slot(void *data, const struct route_instance *seen)
+{
+	struct daemon *d = data;
+	const struct ten_spec *spec = config_set_instance(d->set, seen->name);
+	struct instance *instance;
+
+	if (!spec) {
+		route_table_slot_give_back(d->table, seen->self);
+		return;
+	}
+	instance = instance_get(d, seen->name);
+	instance->spec = spec_ref(spec);
+	instance->published = spec_ref(spec);
+	instance->target = seen->self;
+	instance->known = true;
+	instance->wanted_state = reconcile_effective_state(d, spec);
+	d->by_slot[seen->self.slot] = instance;
+	route_table_state(d->table, seen->self, &instance->state);
+}
+
+/* An instance whose process is gone with the daemon that knew it. */
+static void settle_states(struct daemon *d)
+{
+	struct instance *instance, *next;
+
+	HASH_ITER (hh, d->instances, instance, next) {
+		if (instance->known && !instance->run)
+			instance_set_state(d, instance, INSTANCE_ASLEEP, NULL);
+	}
+}
+
+static int take_over(struct daemon *d, struct ten_error *err)
+{
+	route_table_each_instance(d->table, take_over_slot, d);
+	record_adopt_all(d);
+	settle_states(d);
+	publish_sweep(d);
+	if (keeper_link_start(d, err) < 0)
+		return -1;
+	return reconcile_start(d, err);
+}
+
+static void on_detach(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+	(void)watcher;
+	(void)events;
+	log_info("leaving; the tenants go on");
+	ev_break(loop, EVBREAK_ALL);
+}
+
+static void on_reload(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+	(void)watcher;
+	(void)events;
+	confdir_rearm(ev_userdata(loop));
+}
+
+/* The first reconcile is done when the loop has turned once. */
+static void on_first_turn(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct daemon *d = ev_userdata(loop);
+	char **addresses = workers_addresses();
+
+	(void)timer;
+	(void)events;
+	d->first_reconcile_done = true;
+	reconcile_mark_settings(d);
+	keeper_link_ready(d);
+	for (size_t i = 0; addresses && addresses[i]; i++)
+		log_info("serving %s on %s", d->domain, addresses[i]);
+}
+
+int main(int argc, char **argv)
+{
+	static struct daemon daemon;
+	struct daemon *d = &daemon;
+	struct ten_error err = { 0 };
+	ev_signal terminate, interrupt, reload;
+	ev_timer first;
+
+	log_init("tenementd");
+	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+		printf("tenementd %s\n", TEN_VERSION);
+		return 0;
+	}
+	d->keeper = fds_find("keeper");
+	if (parse_arguments(d, argc, argv) < 0 || d->keeper < 0) {
+		fprintf(stderr, "tenementd is run by tenement-keeper: use `ten serve`\n");
+		return 2;
+	}
+	d->started = daemon_now();
+	d->uid = geteuid();
+	d->root = d->uid == 0;
+	d->place.root = d->root;
+	d->place.xdg_runtime_dir = getenv("XDG_RUNTIME_DIR");
+	d->loop = ev_loop_new(EVFLAG_NOENV);
+	TAILQ_INIT(&d->queue);
+	ev_set_userdata(d->loop, d);
+	umask(022);
+	signal(SIGPIPE, SIG_IGN);
+	if (prepare(d, &err) < 0 || take_over(d, &err) < 0 || workers_run(d, &err) < 0) {
+		log_error("%s", err.text);
+		return EXIT_FAILURE;
+	}
+	wake_start(d);
+	ev_signal_init(&terminate, on_detach, SIGTERM);
+	ev_signal_start(d->loop, &terminate);
+	ev_signal_init(&interrupt, on_detach, SIGINT);
+	ev_signal_start(d->loop, &interrupt);
+	ev_signal_init(&reload, on_reload, SIGHUP);
+	ev_signal_start(d->loop, &reload);
+	ev_timer_init(&first, on_first_turn, 0., 0.);
+	ev_timer_start(d->loop, &first);
+	ev_run(d->loop, 0);
+	control_stop(d);
+	return 0;
+}

@@ -1,0 +1,111 @@
+#include "daemon/owned.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#include "common/files.h"
+#include "mem.h"
+#include "option_value.h"
+#include "text.h"
+
+#define OWNED_FILE "owned"
+#define OWNED_MAX  (64u << 20)
+
+struct owned {
+	char *name;
+	uint64_t hash;
+	UT_hash_handle hh;
+};
+static struct owned *all;
+static bool loaded;
+
+static void put(const char *name, uint64_t hash)
+{
+	struct owned *owned;
+
+	HASH_FIND_STR(all, name, owned);
+	if (!owned) {
+		owned = mem_alloc(sizeof(*owned));
+		owned->name = mem_strdup(name);
+		HASH_ADD_KEYPTR(hh, all, owned->name, strlen(owned->name), owned);
+	}
+	owned->hash = hash;
+}
+
+static void load(struct daemon *d)
+{
+	autofree char *text = loaded ? NULL : files_read(d->own_fd, OWNED_FILE, OWNED_MAX, NULL, NULL);
+	char *rest = text, *line;
+
+	loaded = true;
+	while ((line = strsep(&rest, "\n"))) {
+		char *end;
+		uint64_t hash = strtoull(line, &end, 16);
+
+		if (end != line && *end == ' ')
+			put(end + 1, hash);
+	}
+}
+
+static int save(struct daemon *d, struct ten_error *err)
+{
+	struct text text __attribute__((cleanup(text_free))) = { 0 };
+	struct owned *owned, *next;
+
+	text_puts(&text, "");
+	HASH_ITER (hh, all, owned, next)
+		text_printf(&text, "%016" PRIx64 " %s\n", owned->hash, owned->name);
+	return files_write(d->own_fd, OWNED_FILE, text.data, text.len, 0600, err);
+}
+
+static uint64_t hash_of(const char *text, size_t len)
+{
+	return option_hash_bytes(text, len, 0);
+}
+
+enum owned_state owned_state(struct daemon *d, const char *name, const char *text, size_t len)
+{
+	struct owned *owned;
+
+	load(d);
+	HASH_FIND_STR(all, name, owned);
+	if (!owned)
+		return OWNED_NOT;
+	return owned->hash == hash_of(text, len) ? OWNED_OURS : OWNED_CHANGED;
+}
+
+int owned_set(struct daemon *d, const char *name, const char *text, size_t len, struct ten_error *err)
+{
+	load(d);
+	put(name, hash_of(text, len));
+	return save(d, err);
+}
+
+int owned_drop(struct daemon *d, const char *name, struct ten_error *err)
+{
+	struct owned *owned;
+
+	load(d);
+	HASH_FIND_STR(all, name, owned);
+	if (!owned)
+		return 0;
+	HASH_DEL(all, owned);
+	free(owned->name);
+	free(owned);
+	return save(d, err);
+}
+
+char **owned_names(struct daemon *d)
+{
+	char **names = NULL;
+	struct owned *owned, *next;
+
+	load(d);
+	HASH_ITER (hh, all, owned, next)
+		mem_strv_append(&names, owned->name);
+	return names;
+}

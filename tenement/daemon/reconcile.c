@@ -1,0 +1,342 @@
+#include "daemon/reconcile.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "daemon/confdir.h"
+#include "daemon/control.h"
+#include "daemon/lifecycle.h"
+#include "daemon/override.h"
+#include "daemon/publish.h"
+#include "daemon/rollout.h"
+#include "daemon/wake.h"
+#include "daemon/workers.h"
+#include "mem.h"
+#include "option_value.h"
+#include "plan.h"
+
+#define STEPS_PER_TURN 16
+
+static char **dirty_routes;
+static bool dirty_settings;
+static ev_prepare turn_watcher;
+static ev_idle busy_watcher; /* keeps the loop from sleeping while there is work */
+
+/* ---- the turn ---- */
+
+static void load(struct daemon *d)
+{
+	if (!d->shutting_down)
+		confdir_load(d);
+}
+
+/* What is wanted of INSTANCE, overrides regarded. */
+static void want(struct daemon *d, struct instance *instance)
+{
+	const struct ten_spec *spec = config_set_instance(d->set, instance->key);
+	const struct override *weight;
+	uint64_t hash;
+
+	if (spec != instance->spec) {
+		spec_unref(instance->spec);
+		instance->spec = spec ? spec_ref(spec) : NULL;
+	}
+	if (!spec)
+		return;
+	weight = override_find(d, instance->key, OVERRIDE_WEIGHT);
+	instance->wanted_state = reconcile_effective_state(d, spec);
+	instance->wanted_weight = weight ? (uint32_t)strtoul(weight->value, NULL, 10) :
+					   (uint32_t)spec->values.weight;
+	hash = spec->live_hash;
+	hash = option_hash_bytes(&instance->wanted_state, sizeof(instance->wanted_state), hash);
+	hash = option_hash_bytes(&d->settings_hash, sizeof(d->settings_hash), hash);
+	instance->wanted_live_hash = hash;
+}
+
+static void plan_and_apply(struct daemon *d, struct instance *instance)
+{
+	struct plan_want wanted;
+	struct plan_have have;
+	struct plan_step step;
+
+	for (int i = 0; i < STEPS_PER_TURN; i++) {
+		lifecycle_observe(d, instance, &wanted, &have);
+		step = plan_next(&wanted, &have);
+		if (!lifecycle_step(d, instance, &step))
+			break;
+	}
+	if (!instance->known && !instance->spec)
+		instance_free(d, instance);
+}
+
+static void apply(struct daemon *d)
+{
+	while (d->dirty) {
+		struct instance *instance = d->dirty;
+
+		d->dirty = instance->next_dirty;
+		instance->in_dirty = false;
+		want(d, instance);
+		/* Paused: what lives is watched, nothing is begun. */
+		if (!d->paused || d->shutting_down || instance->run)
+			plan_and_apply(d, instance);
+	}
+}
+
+static void publish(struct daemon *d)
+{
+	struct ten_error err;
+	uint64_t before = route_table_generation(d->table);
+	uint64_t sealed;
+
+	if (dirty_settings && publish_settings(d, &err) < 0)
+		log_error("%s", err.text);
+	dirty_settings = false;
+	for (size_t i = 0; dirty_routes && dirty_routes[i]; i++) {
+		if (publish_route(d, dirty_routes[i], &err) < 0)
+			log_error("%s: %s", dirty_routes[i], err.text);
+	}
+	mem_strv_free(dirty_routes);
+	dirty_routes = NULL;
+	sealed = route_table_seal_generation(d->table);
+	if (sealed != before || d->hosts_changed)
+		wake_ring_workers(d);
+	d->hosts_changed = false;
+	route_table_reclaim(d->table, wake_oldest(d));
+}
+
+static void turn(struct ev_loop *loop, ev_prepare *watcher, int events)
+{
+	struct daemon *d = ev_userdata(loop);
+
+	(void)watcher;
+	(void)events;
+	load(d);
+	apply(d);
+	publish(d);
+	control_turn(d);
+	if (d->dirty || dirty_routes || dirty_settings)
+		ev_idle_start(loop, &busy_watcher);
+	else
+		ev_idle_stop(loop, &busy_watcher);
+	if (d->shutting_down && !d->runs && workers_are_gone())
+		ev_break(loop, EVBREAK_ALL);
+}
+
+static void nothing(struct ev_loop *loop, ev_idle *watcher, int events)
+{
+	(void)loop;
+	(void)watcher;
+	(void)events;
+}
+
+/* ---- marks ---- */
+
+void reconcile_mark_instance(struct daemon *d, const char *key)
+{
+	if (instance_find(d, key) || config_set_instance(d->set, key))
+		instance_mark(d, instance_get(d, key));
+}
+
+static void mark_spec(void *data, const struct ten_spec *spec)
+{
+	reconcile_mark_instance(data, spec->key);
+}
+
+void reconcile_mark_service(struct daemon *d, const char *service)
+{
+	config_set_each_instance_of(d->set, service, mark_spec, d);
+}
+
+void reconcile_mark_route(struct daemon *d, const char *service)
+{
+	(void)d;
+	for (size_t i = 0; dirty_routes && dirty_routes[i]; i++)
+		if (strcmp(dirty_routes[i], service) == 0)
+			return;
+	mem_strv_append(&dirty_routes, service);
+}
+
+static void mark_route(void *data, const char *service)
+{
+	reconcile_mark_route(data, service);
+}
+
+void reconcile_mark_settings(struct daemon *d)
+{
+	const struct setting_values *settings = config_set_settings(d->set);
+
+	/* The settings that are part of what is published of each tenant. */
+	d->settings_hash = (uint64_t)settings->wake_queue;
+	dirty_settings = true;
+	config_set_each_service(d->set, mark_route, d);
+	config_set_each_instance(d->set, mark_spec, d);
+}
+
+static void check_overrides(struct daemon *d, const struct ten_spec *spec)
+{
+	static const char *const states[] = { "on-demand", "running", "stopped", "suspended" };
+	char weight[24];
+
+	snprintf(weight, sizeof(weight), "%" PRId64, spec->values.weight);
+	override_check(d, spec->key, OVERRIDE_WEIGHT, weight);
+	override_check(d, spec->key, OVERRIDE_STATE, states[spec->tenant.state]);
+}
+
+static void check_split(struct daemon *d, const char *service)
+{
+	const struct config_route *route = config_set_route(d->set, service);
+	struct publish_split *split = mem_alloc((route ? route->count + 1 : 1) * sizeof(*split));
+	autofree char *declared = NULL;
+
+	for (size_t i = 0; route && i < route->count; i++)
+		split[i] = (struct publish_split){ route->split[i].id, route->split[i].weight };
+	declared = override_format_split(split, route ? route->count : 0);
+	free(split);
+	override_check(d, service, OVERRIDE_SPLIT, declared);
+}
+
+void reconcile_mark_change(struct daemon *d, const struct config_change *change)
+{
+	for (size_t i = 0; change->instances && change->instances[i]; i++) {
+		const struct ten_spec *spec = config_set_instance(d->set, change->instances[i]);
+
+		if (spec) {
+			check_overrides(d, spec);
+			rollout_resume(d, spec->service_name);
+		} else {
+			override_clear(d, change->instances[i]);
+		}
+		reconcile_mark_instance(d, change->instances[i]);
+	}
+	for (size_t i = 0; change->routes && change->routes[i]; i++) {
+		check_split(d, change->routes[i]);
+		reconcile_mark_route(d, change->routes[i]);
+	}
+	if (change->settings)
+		reconcile_mark_settings(d);
+}
+
+enum tenant_state reconcile_effective_state(struct daemon *d, const struct ten_spec *spec)
+{
+	const struct override *override = override_find(d, spec->key, OVERRIDE_STATE);
+
+	if (!override)
+		return (enum tenant_state)spec->tenant.state;
+	if (strcmp(override->value, "running") == 0)
+		return TENANT_RUNNING;
+	if (strcmp(override->value, "stopped") == 0)
+		return TENANT_STOPPED;
+	if (strcmp(override->value, "suspended") == 0)
+		return TENANT_SUSPENDED;
+	return TENANT_ON_DEMAND;
+}
+
+/* ---- turns to start ---- */
+
+size_t reconcile_start_room(const struct daemon *d)
+{
+	int64_t set = config_set_settings(d->set)->max_concurrent_starts;
+	uint64_t most = set ? (uint64_t)set : 2ull * d->cores;
+
+	return d->starting < most ? most - d->starting : 0;
+}
+
+void reconcile_queue_start(struct daemon *d, struct instance *instance)
+{
+	if (instance->queued)
+		return;
+	instance->queued = true;
+	TAILQ_INSERT_TAIL(&d->queue, instance, queue);
+}
+
+void reconcile_unqueue(struct daemon *d, struct instance *instance)
+{
+	if (!instance->queued)
+		return;
+	instance->queued = false;
+	TAILQ_REMOVE(&d->queue, instance, queue);
+}
+
+void reconcile_mark_starters(struct daemon *d)
+{
+	size_t room = reconcile_start_room(d);
+	struct instance *instance;
+
+	TAILQ_FOREACH (instance, &d->queue, queue) {
+		if (!room--)
+			break;
+		instance_mark(d, instance);
+	}
+}
+
+/* ---- the whole ---- */
+
+struct plan_step reconcile_preview(struct daemon *d, const char *key, const struct ten_spec *spec)
+{
+	struct instance *instance = instance_find(d, key);
+	struct plan_want wanted = { 0 };
+	struct plan_have have = { 0 };
+
+	if (instance)
+		lifecycle_observe(d, instance, &wanted, &have);
+	wanted = (struct plan_want){ 0 };
+	if (spec) {
+		wanted.declared = true;
+		wanted.state = reconcile_effective_state(d, spec);
+		wanted.restart = (enum spec_restart)spec->values.restart;
+		wanted.restart_hash = spec->restart_hash;
+		wanted.sleeps = spec->values.idle_timeout > 0;
+		wanted.live_hash = instance && instance->spec &&
+				instance->spec->live_hash == spec->live_hash ?
+			have.live_hash :
+			spec->live_hash;
+	}
+	have.may_roll = have.may_start = true;
+	return plan_next(&wanted, &have);
+}
+
+bool reconcile_converged(struct daemon *d)
+{
+	struct instance *instance, *next;
+
+	HASH_ITER (hh, d->instances, instance, next) {
+		bool changed = instance->run && instance->spec &&
+			instance->run->restart_hash != instance->spec->restart_hash;
+
+		if (instance->in_dirty || changed || instance->state == INSTANCE_STARTING ||
+			instance->state == INSTANCE_DRAINING || instance->state == INSTANCE_STOPPING)
+			return false;
+	}
+	return !d->dirty;
+}
+
+void reconcile_shut_down(struct daemon *d)
+{
+	struct instance *instance, *next;
+
+	if (d->shutting_down)
+		return;
+	d->shutting_down = true;
+	d->first_reconcile_done = false;
+	log_info("stopping %u tenants", HASH_CNT(by_pid, d->runs));
+	workers_stop(d);
+	HASH_ITER (hh, d->instances, instance, next)
+		instance_mark(d, instance);
+}
+
+int reconcile_start(struct daemon *d, struct ten_error *err)
+{
+	if (publish_settings(d, err) < 0)
+		return -1;
+	config_set_each_instance(d->set, mark_spec, d);
+	config_set_each_service(d->set, mark_route, d);
+	ev_prepare_init(&turn_watcher, turn);
+	ev_prepare_start(d->loop, &turn_watcher);
+	ev_idle_init(&busy_watcher, nothing);
+	return 0;
+}

@@ -1,0 +1,141 @@
+#include "daemon/record.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/become.h"
+#include "common/files.h"
+#include "common/log.h"
+#include "common/process.h"
+#include "daemon/health.h"
+#include "daemon/lifecycle.h"
+#include "mem.h"
+#include "names.h"
+#include "text.h"
+#include "wire.h"
+
+#define RECORD_VERSION 1
+#define RECORD_MAX     4096
+
+static char *record_path(const char *key)
+{
+	return mem_printf("instances/%s", key);
+}
+
+int record_write(struct daemon *d, const struct instance *instance, struct ten_error *err)
+{
+	const struct run *run = instance->run;
+	struct text text __attribute__((cleanup(text_free))) = { 0 };
+	autofree char *path = record_path(instance->key);
+
+	text_printf(&text,
+		"%d %d %" PRIu64 " %" PRId64 " %" PRId64 " %u %d %d %" PRIu64 " %" PRIu64
+		" %" PRIu64 " %u\n%s\n",
+		RECORD_VERSION, (int)run->pid, run->start_time,
+		run->uid == BECOME_KEEP ? -1 : (int64_t)run->uid,
+		run->uid == BECOME_KEEP ? -1 : (int64_t)run->gid, run->port, run->by_socket,
+		run->ready, run->restart_hash, (uint64_t)(run->started * 1000),
+		(uint64_t)(run->ready_since * 1000), instance->restarts,
+		run->socket_path ? run->socket_path : "");
+	return files_write_fast(d->run_fd, path, text.data, text.len, 0600, err);
+}
+
+void record_remove(struct daemon *d, const char *key)
+{
+	autofree char *path = record_path(key);
+
+	unlinkat(d->run_fd, path, 0);
+}
+
+static struct run *record_parse(char *text, const char *key, uint32_t *restarts)
+{
+	struct run *run = mem_alloc(sizeof(*run));
+	uint64_t started, ready_since;
+	int version, pid, by_socket, ready;
+	int64_t uid, gid;
+	unsigned port;
+	char *newline = strchr(text, '\n');
+
+	if (!newline ||
+		sscanf(text,
+			"%d %d %" SCNu64 " %" SCNd64 " %" SCNd64 " %u %d %d %" SCNu64 " %" SCNu64
+			" %" SCNu64 " %u\n",
+			&version, &pid, &run->start_time, &uid, &gid, &port, &by_socket, &ready,
+			&run->restart_hash, &started, &ready_since, restarts) != 12 ||
+		version != RECORD_VERSION || pid <= 1 || port > 65535) {
+		free(run);
+		return NULL;
+	}
+	run->key = mem_strdup(key);
+	run->pid = pid;
+	run->uid = uid < 0 ? BECOME_KEEP : (uint32_t)uid;
+	run->gid = gid < 0 ? BECOME_KEEP : (uint32_t)gid;
+	run->port = (uint16_t)port;
+	run->by_socket = by_socket;
+	run->ready = ready;
+	run->started = (double)started / 1000;
+	run->ready_since = (double)ready_since / 1000;
+	newline++;
+	newline[strcspn(newline, "\n")] = '\0';
+	run->socket_path = *newline ? mem_strdup(newline) : NULL;
+	return run;
+}
+
+/* A process that belongs to no tenant any more, or whose record is damaged beyond use. */
+static void end_stray(struct daemon *d, const char *key, struct run *run)
+{
+	if (run && process_is(run->pid, run->start_time)) {
+		log_warn("%s: ending process %d, which cannot be taken over", key, (int)run->pid);
+		kill(-run->pid, SIGKILL);
+		kill(run->pid, SIGKILL);
+	}
+	run_free(d, run);
+	record_remove(d, key);
+}
+
+static void adopt(struct daemon *d, const char *key)
+{
+	autofree char *path = record_path(key);
+	autofree char *text = files_read(d->run_fd, path, RECORD_MAX, NULL, NULL);
+	struct instance *instance = instance_find(d, key);
+	uint32_t restarts = 0;
+	struct run *run = text ? record_parse(text, key, &restarts) : NULL;
+
+	/* Under a new keeper nobody drains its output any more: it cannot go on. */
+	if (d->keeper_is_new || !run || !instance || !instance->spec || instance->run) {
+		end_stray(d, key, run);
+		return;
+	}
+	/* Its exit status comes from the keeper, if it still has it. */
+	if (!process_is(run->pid, run->start_time))
+		run->exit = PLAN_EXIT_FAILED;
+	run->spec = spec_ref(instance->spec);
+	d->port_given[run->port] = true;
+	instance->restarts = restarts;
+	instance->run = run;
+	run->exit_status = -1;
+	run_register(d, run);
+	lifecycle_adopted(d, instance);
+}
+
+void record_adopt_all(struct daemon *d)
+{
+	int fd = openat(d->run_fd, "instances", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *entry;
+
+	if (!folder)
+		return;
+	while ((entry = readdir(folder))) {
+		if (entry->d_name[0] != '.')
+			adopt(d, entry->d_name);
+	}
+	closedir(folder);
+}

@@ -1,0 +1,17 @@
+/*
+ * What is written down of each process of a tenant, so that a daemon that comes back finds it:
+ * {runtime_dir}/instances/service:id, on tmpfs.
+ */
+#ifndef TEN_RECORD_H
+#define TEN_RECORD_H
+
+#include "daemon/instance.h"
+
+int record_write(struct daemon *d, const struct instance *instance, struct ten_error *err);
+void record_remove(struct daemon *d, const char *key);
+
+/* Take over all processes that have a record and still live; end those that cannot be. After the
+ * configuration was loaded and before the first plan. */
+void record_adopt_all(struct daemon *d);
+
+#endif

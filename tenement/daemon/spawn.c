@@ -1,0 +1,358 @@
+#include "daemon/spawn.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/become.h"
+#include "common/log.h"
+#include "common/passing.h"
+#include "common/process.h"
+#include "daemon/folders.h"
+#include "daemon/keeper_link.h"
+#include "daemon/listening.h"
+#include "daemon/readiness.h"
+#include "daemon/record.h"
+#include "daemon/uids.h"
+#include "mem.h"
+#include "wire.h"
+
+#define TENANT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+int spawn_identity(struct daemon *d, const struct ten_spec *spec, uint32_t *uid, uint32_t *gid,
+	struct ten_error *err)
+{
+	const char *user = spec->values.user;
+	struct passwd *entry;
+	int64_t number;
+
+	*uid = *gid = BECOME_KEEP;
+	if (!d->root) {
+		/* "dynamic" is the default and degrades; a name that was written must be ours. */
+		entry = strcmp(user, "dynamic") == 0 ? NULL : getpwnam(user);
+		if (strcmp(user, "dynamic") != 0 && (!entry || entry->pw_uid != d->uid))
+			return ten_error_set(err, 0,
+				"user = \"%s\" needs a daemon that is root: run `ten serve` as root, or "
+				"remove the key",
+				user);
+		return 0;
+	}
+	if (strcmp(user, "dynamic") == 0) {
+		if (uids_get(d, spec->key, uid, err) < 0)
+			return -1;
+		*gid = *uid;
+		return 0;
+	}
+	if (wire_number(user, 0, UINT32_MAX - 1, &number)) {
+		*uid = *gid = (uint32_t)number;
+		entry = getpwuid((uid_t)number);
+	} else {
+		entry = getpwnam(user);
+		if (!entry)
+			return ten_error_set(err, 0, "user = \"%s\": there is no such user", user);
+	}
+	if (entry) {
+		*uid = entry->pw_uid;
+		*gid = entry->pw_gid;
+	}
+	return 0;
+}
+
+char *spawn_socket_path(struct daemon *d, const struct ten_spec *spec, struct ten_error *err)
+{
+	struct spec_place place = { .data_dir = d->data_dir, .runtime_dir = d->runtime_dir };
+	char *path;
+
+	if (!spec->values.socket || !*spec->values.socket)
+		path = mem_printf("%s/sockets/%s/s", d->runtime_dir, spec->key);
+	else
+		path = spec_interpolate(spec, &place, spec->values.socket, err);
+	if (path && (strlen(path) > ROUTE_SOCKET_MAX || *path != '/')) {
+		ten_error_set(err, 0, "the socket's path %s is %s", path,
+			*path == '/' ? "longer than 107 bytes: set [settings] runtime_dir to a shorter one" :
+				       "not absolute");
+		free(path);
+		return NULL;
+	}
+	return path;
+}
+
+/* A port on which nobody listens and which can be bound. */
+static int pick_port(struct daemon *d, uint16_t *port, struct ten_error *err)
+{
+	const char *range = config_set_settings(d->set)->port_range;
+	unsigned first = 0, last = 0;
+
+	if (sscanf(range, "%u-%u", &first, &last) != 2 || first < 1 || last > 65535 || first > last)
+		return ten_error_set(err, 0, "port_range = \"%s\" is not FIRST-LAST", range);
+	for (unsigned i = 0; i <= last - first; i++) {
+		struct sockaddr_in address = { .sin_family = AF_INET,
+			.sin_addr.s_addr = htonl(INADDR_ANY) };
+		autoclose int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		if (d->next_port < first || d->next_port > last)
+			d->next_port = (uint16_t)first;
+		*port = d->next_port++;
+		/* One that was given but is not bound yet is not free either. */
+		if (d->port_given[*port])
+			continue;
+		address.sin_port = htons(*port);
+		if (fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0) {
+			d->port_given[*port] = true;
+			return 0;
+		}
+	}
+	return ten_error_set(err, 0, "no port is free in port_range = \"%s\"", range);
+}
+
+static void env_set(char ***env, const char *name, const char *value)
+{
+	autofree char *pair = mem_printf("%s=%s", name, value);
+	size_t len = strlen(name) + 1;
+
+	for (size_t i = 0; *env && (*env)[i]; i++) {
+		if (strncmp((*env)[i], pair, len) == 0) {
+			free((*env)[i]);
+			(*env)[i] = mem_steal(&pair);
+			return;
+		}
+	}
+	mem_strv_append(env, pair);
+}
+
+int spawn_words_make(struct daemon *d, const struct ten_spec *spec, const struct run *run,
+	struct spawn_words *words, struct ten_error *err)
+{
+	struct spec_place place = { .data_dir = d->data_dir,
+		.runtime_dir = d->runtime_dir,
+		.socket = run->socket_path,
+		.port = run->port };
+	const struct option_map *env = &spec->values.env;
+	autofree char *notify = mem_printf("%s/notify", d->runtime_dir);
+	char port[8];
+
+	*words = (struct spawn_words){ 0 };
+	for (size_t i = 0; spec->argv[i]; i++) {
+		autofree char *word = spec_interpolate(spec, &place, spec->argv[i], err);
+
+		if (!word)
+			return -1;
+		mem_strv_append(&words->argv, word);
+	}
+	snprintf(port, sizeof(port), "%u", run->port);
+	env_set(&words->env, "PATH", TENANT_PATH);
+	env_set(&words->env, "LANG", "C.UTF-8");
+	env_set(&words->env, "HOME", spec->dir);
+	env_set(&words->env, "DATA_DIR", spec->dir);
+	for (size_t i = 0; i < env->count; i++) {
+		autofree char *value = spec_interpolate(spec, &place, env->pairs[i].value, err);
+
+		if (!value)
+			return ten_error_wrap(err, "env.%s", env->pairs[i].name);
+		env_set(&words->env, env->pairs[i].name, value);
+	}
+	env_set(&words->env, "TENANT_ID", spec->id);
+	env_set(&words->env, "PORT", port);
+	env_set(&words->env, "SOCKET_PATH", run->socket_path);
+	if (spec->values.ready == READY_NOTIFY)
+		env_set(&words->env, "NOTIFY_SOCKET", notify);
+	words->workdir = spec_interpolate(spec, &place, spec->values.workdir, err);
+	return words->workdir ? 0 : -1;
+}
+
+void spawn_words_free(struct spawn_words *words)
+{
+	mem_strv_free(words->argv);
+	mem_strv_free(words->env);
+	free(words->workdir);
+}
+
+/* ---- the child ---- */
+
+struct child {
+	struct spawn_words words;
+	struct become become;
+	int go;	    /* a byte comes when its record is written; its end when the daemon died */
+	int failed; /* where a reason goes; closed by exec */
+	int out, error;
+};
+
+static void fail(const struct child *child, const char *reason)
+{
+	ssize_t ignored = write(child->failed, reason, strlen(reason));
+
+	(void)ignored;
+	_exit(127);
+}
+
+static void child_main(struct child *child)
+{
+	struct ten_error err;
+	sigset_t none;
+	char byte;
+	int null;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	for (int signal = 1; signal < NSIG; signal++)
+		if (signal != SIGKILL && signal != SIGSTOP)
+			sigaction(signal, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
+	setsid();
+	if (read(child->go, &byte, 1) != 1)
+		_exit(127);
+	null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(child->out, STDOUT_FILENO) < 0 ||
+		dup2(child->error, STDERR_FILENO) < 0)
+		fail(child, "redirecting its output");
+	/* What the daemon has open is close-on-exec; this is for what a library may have forgotten. */
+	syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
+	if (become_tenant(&child->become, &err) < 0)
+		fail(child, err.text);
+	environ = child->words.env;
+	execvp(child->words.argv[0], child->words.argv);
+	ten_error_set(&err, errno, "command \"%s\"", child->words.argv[0]);
+	fail(child, err.text);
+}
+
+/* A fork whose child is the keeper's, who is told of its end also when the daemon is not there. */
+static pid_t fork_for_keeper(void)
+{
+	struct clone_args args = { .flags = CLONE_PARENT };
+
+	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+}
+
+/* Hand the reading end of a stream to the log writer, and to the keeper for when that is not there. */
+static void hand_stream(struct daemon *d, const struct instance *instance, const char *stream, int fd)
+{
+	autofree char *name = mem_printf("log:%s:%s:%d", instance->key, stream,
+		(int)instance->run->pid);
+	struct wire_buffer buffer = { 0 };
+
+	keeper_link_store(d, name, fd);
+	wire_add(&buffer, "log");
+	wire_add(&buffer, instance->key);
+	wire_add(&buffer, stream);
+	if (passing_send(d->logger, &buffer, &fd, 1) < 0)
+		log_warn("%s: the log writer does not take its %s: %s", instance->key, stream,
+			strerror(errno));
+}
+
+/* Whether exec went well is known at once: by the pipe's end of file, or by what is in it. */
+static int await_exec(int failed, struct ten_error *err)
+{
+	char reason[512];
+	ssize_t len;
+
+	do
+		len = read(failed, reason, sizeof(reason) - 1);
+	while (len < 0 && errno == EINTR);
+	if (len == 0)
+		return 0;
+	if (len < 0)
+		return ten_error_set(err, errno, "starting it");
+	reason[len] = '\0';
+	return ten_error_set(err, 0, "%s", reason);
+}
+
+struct pipes {
+	int go[2], failed[2], out[2], error[2];
+};
+
+static void pipes_close(struct pipes *pipes)
+{
+	int *all = pipes->go;
+
+	for (size_t i = 0; i < sizeof(*pipes) / sizeof(int); i++)
+		if (all[i] >= 0)
+			close(all[i]);
+}
+
+static int pipes_open(struct pipes *pipes)
+{
+	*pipes = (struct pipes){ { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 } };
+	if (pipe2(pipes->go, O_CLOEXEC) < 0 || pipe2(pipes->failed, O_CLOEXEC) < 0 ||
+		pipe2(pipes->out, O_CLOEXEC) < 0 || pipe2(pipes->error, O_CLOEXEC) < 0)
+		return -1;
+	return 0;
+}
+
+static int launch(struct daemon *d, struct instance *instance, struct child *child,
+	struct pipes *pipes, struct ten_error *err)
+{
+	struct run *run = instance->run;
+	ssize_t told;
+
+	child->go = pipes->go[0];
+	child->failed = pipes->failed[1];
+	child->out = pipes->out[1];
+	child->error = pipes->error[1];
+	run->pid = fork_for_keeper();
+	if (run->pid == 0) {
+		close(pipes->go[1]); /* or the end of the daemon would not be seen */
+		child_main(child);
+	}
+	if (run->pid < 0)
+		return ten_error_set(err, errno, "starting a process");
+	run->start_time = process_start_time(run->pid);
+	run_register(d, run);
+	run->started = daemon_now();
+	if (record_write(d, instance, err) < 0) {
+		kill(run->pid, SIGKILL);
+		return -1;
+	}
+	hand_stream(d, instance, "stdout", pipes->out[0]);
+	hand_stream(d, instance, "stderr", pipes->error[0]);
+	close(fd_steal(&pipes->failed[1]));
+	told = write(pipes->go[1], "", 1);
+	(void)told;
+	return await_exec(pipes->failed[0], err);
+}
+
+int spawn_start(struct daemon *d, struct instance *instance, struct ten_error *err)
+{
+	const struct ten_spec *spec = instance->spec;
+	struct run *run = mem_alloc(sizeof(*run));
+	struct child child = { 0 };
+	struct pipes pipes = { { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 } };
+	int rc = -1;
+
+	instance->run = run;
+	run->key = mem_strdup(instance->key);
+	run->spec = spec_ref(spec);
+	run->restart_hash = spec->restart_hash;
+	if (spawn_identity(d, spec, &run->uid, &run->gid, err) == 0 &&
+		(run->socket_path = spawn_socket_path(d, spec, err)) &&
+		pick_port(d, &run->port, err) == 0 &&
+		folders_make_data(d, spec, run->uid, run->gid, err) == 0 &&
+		folders_make_socket(d, run->socket_path, run->uid, run->gid, err) == 0 &&
+		spawn_words_make(d, spec, run, &child.words, err) == 0) {
+		child.become = (struct become){ .uid = run->uid,
+			.gid = run->gid,
+			.workdir = child.words.workdir,
+			.umask = 077,
+			.nofile = (uint64_t)spec->values.nofile_limit };
+		if (pipes_open(&pipes) < 0)
+			ten_error_set(err, errno, "pipes");
+		else
+			rc = launch(d, instance, &child, &pipes, err);
+	}
+	pipes_close(&pipes);
+	spawn_words_free(&child.words);
+	if (rc < 0) {
+		run_free(d, run);
+		instance->run = NULL;
+		return -1;
+	}
+	return 0;
+}

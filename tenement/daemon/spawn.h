@@ -1,0 +1,30 @@
+/*
+ * Starting a tenant's process: its folders, uid, environment, output and limits.
+ */
+#ifndef TEN_SPAWN_H
+#define TEN_SPAWN_H
+
+#include "daemon/instance.h"
+
+/* Start INSTANCE from its spec; instance->run is filled. -1 with *err for what the operator is to
+ * read, with nothing left behind. */
+int spawn_start(struct daemon *d, struct instance *instance, struct ten_error *err);
+
+/* The environment and words a tenant is started with, for `ten exec` too. Each is an owned strv. */
+struct spawn_words {
+	char **argv;
+	char **env;
+	char *workdir;
+};
+int spawn_words_make(struct daemon *d, const struct ten_spec *spec, const struct run *run,
+	struct spawn_words *words, struct ten_error *err);
+void spawn_words_free(struct spawn_words *words);
+
+/* Who SPEC's tenant runs as. */
+int spawn_identity(struct daemon *d, const struct ten_spec *spec, uint32_t *uid, uint32_t *gid,
+	struct ten_error *err);
+
+/* Where its socket is; the caller frees. */
+char *spawn_socket_path(struct daemon *d, const struct ten_spec *spec, struct ten_error *err);
+
+#endif

@@ -1,0 +1,113 @@
+#include "daemon/wake.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "daemon/declare.h"
+#include "daemon/instance.h"
+#include "mem.h"
+#include "names.h"
+
+static ev_io reader;
+
+static void look_at_word(struct daemon *d, uint32_t first_slot, uint64_t bits)
+{
+	while (bits) {
+		struct instance *instance =
+			d->by_slot[first_slot + (uint32_t)__builtin_ctzll(bits)];
+
+		bits &= bits - 1;
+		if (!instance || !instance->known)
+			continue;
+		/* A bit that was set before the answer to it came is old news. */
+		if (instance->state == INSTANCE_READY || instance->state == INSTANCE_FAILED) {
+			d->hosts_changed = true;
+			continue;
+		}
+		instance->wanted_awake = true;
+		instance_mark(d, instance);
+	}
+}
+
+/* The names come from shared memory that the proxy writes: copied first, then checked. */
+static void look_at_ask(struct daemon *d, struct board_ask *ask)
+{
+	char service[sizeof(ask->service)], id[sizeof(ask->id)];
+	autofree char *key = NULL;
+	struct ten_error err;
+
+	if (atomic_load(&ask->state) != BOARD_ASK_ASKED)
+		return;
+	memcpy(service, ask->service, sizeof(service));
+	memcpy(id, ask->id, sizeof(id));
+	service[sizeof(service) - 1] = id[sizeof(id) - 1] = '\0';
+	if (declare_undeclared(d, service, id, &err) < 0) {
+		log_warn("a request for %s:%s, which is not declared: %s", service, id, err.text);
+		atomic_store(&ask->state, BOARD_ASK_REFUSED);
+	} else {
+		atomic_store(&ask->state, BOARD_ASK_DONE);
+	}
+	d->hosts_changed = true;
+}
+
+void wake_look(struct daemon *d)
+{
+	for (uint32_t w = 0; w < d->workers; w++) {
+		struct board_worker *worker = &d->board->workers[w];
+
+		for (uint32_t i = 0; i < ROUTE_SLOTS_MAX / 64; i++) {
+			if (atomic_load_explicit(&worker->wanted[i], memory_order_relaxed))
+				look_at_word(d, i * 64, atomic_exchange(&worker->wanted[i], 0));
+		}
+		for (uint32_t i = 0; i < BOARD_ASKS_MAX; i++)
+			look_at_ask(d, &worker->asks[i]);
+	}
+}
+
+static void on_bell(struct ev_loop *loop, ev_io *io, int events)
+{
+	uint64_t count;
+	ssize_t ignored = read(io->fd, &count, sizeof(count));
+
+	(void)ignored;
+	(void)events;
+	wake_look(ev_userdata(loop));
+}
+
+void wake_start(struct daemon *d)
+{
+	ev_io_init(&reader, on_bell, d->bell, EV_READ);
+	ev_io_start(d->loop, &reader);
+	/* What was asked while nobody was there. */
+	wake_look(d);
+}
+
+void wake_ring_workers(struct daemon *d)
+{
+	uint64_t one = 1;
+
+	for (uint32_t w = 0; w < d->workers; w++) {
+		ssize_t ignored = write(d->worker_bells[w], &one, sizeof(one));
+
+		(void)ignored;
+	}
+}
+
+uint64_t wake_oldest(const struct daemon *d)
+{
+	uint64_t oldest = UINT64_MAX;
+
+	for (uint32_t w = 0; w < d->workers; w++) {
+		uint64_t seen = atomic_load(&d->board->workers[w].acknowledged);
+
+		if (seen < oldest)
+			oldest = seen;
+	}
+	return oldest;
+}
+
+bool wake_acknowledged(const struct daemon *d, uint64_t generation)
+{
+	return wake_oldest(d) >= generation;
+}

@@ -1,0 +1,344 @@
+#include "daemon/workers.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/become.h"
+#include "common/fds.h"
+#include "common/files.h"
+#include "common/log.h"
+#include "common/programs.h"
+#include "daemon/keeper_link.h"
+#include "daemon/uids.h"
+#include "mem.h"
+
+#define PROXY_USER  "tenement-proxy"
+#define BACKLOG	    4096
+#define UNIX_PREFIX "unix:"
+
+static char **addresses;
+
+char **workers_addresses(void)
+{
+	return addresses;
+}
+
+static int shared_eventfd(struct daemon *d, const char *name, struct ten_error *err)
+{
+	int fd = fds_find(name);
+
+	if (fd >= 0)
+		return fd;
+	fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (fd < 0)
+		return ten_error_set(err, errno, "eventfd");
+	keeper_link_store(d, name, fd);
+	return fd;
+}
+
+static int share_table(struct daemon *d, struct ten_error *err)
+{
+	autoclose int reader = -1;
+
+	d->table_fd = fds_find("table.writer");
+	d->keeper_is_new = d->table_fd < 0;
+	if (d->table_fd >= 0) {
+		/* One that cannot be taken over ends the tenants' service no more than a new one. */
+		if (route_table_attach(&d->table, d->table_fd, err) == 0)
+			return 0;
+		return -1;
+	}
+	if (route_table_create(&d->table, &d->table_fd, err) < 0)
+		return -1;
+	reader = route_table_reader_fd(d->table_fd, err);
+	if (reader < 0)
+		return -1;
+	keeper_link_store(d, "table", reader);
+	keeper_link_store(d, "table.writer", d->table_fd);
+	return 0;
+}
+
+static int share_board(struct daemon *d, struct ten_error *err)
+{
+	d->board_fd = fds_find("board");
+	if (d->board_fd >= 0)
+		return board_open(&d->board, d->board_fd, err);
+	if (board_create(&d->board, &d->board_fd, err) < 0)
+		return -1;
+	keeper_link_store(d, "board", d->board_fd);
+	return 0;
+}
+
+/* The log writer reads at one end; the other is ours. */
+static int share_logger(struct daemon *d, struct ten_error *err)
+{
+	int pair[2];
+
+	d->logger = fds_find("logger.out");
+	if (d->logger >= 0)
+		return 0;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return ten_error_set(err, errno, "socketpair");
+	d->logger = pair[0];
+	keeper_link_store(d, "logger.out", pair[0]);
+	keeper_link_store(d, "logger.in", pair[1]);
+	close(pair[1]);
+	return 0;
+}
+
+static int find_users(struct daemon *d, struct ten_error *err)
+{
+	const char *wanted = d->boot.proxy_user;
+	struct passwd *entry;
+
+	d->proxy_uid = d->proxy_gid = d->logger_uid = d->logger_gid = UINT32_MAX;
+	if (!d->root)
+		return 0;
+	entry = getpwnam(wanted && *wanted ? wanted : PROXY_USER);
+	if (wanted && *wanted && !entry)
+		return ten_error_set(err, 0, "proxy_user = \"%s\": there is no such user", wanted);
+	if (entry) {
+		d->proxy_uid = entry->pw_uid;
+		d->proxy_gid = entry->pw_gid;
+	} else if (uids_get_own(d, "proxy", &d->proxy_uid, err) < 0) {
+		return -1;
+	} else {
+		d->proxy_gid = d->proxy_uid;
+	}
+	if (uids_get_own(d, "logger", &d->logger_uid, err) < 0)
+		return -1;
+	d->logger_gid = d->logger_uid;
+	return 0;
+}
+
+int workers_share(struct daemon *d, struct ten_error *err)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	d->cores = cores > 0 ? (uint32_t)cores : 1;
+	d->workers = d->boot.workers ? (uint32_t)d->boot.workers : d->cores;
+	if (d->workers > BOARD_WORKERS_MAX)
+		d->workers = BOARD_WORKERS_MAX;
+	if (find_users(d, err) < 0 || share_table(d, err) < 0 || share_board(d, err) < 0 ||
+		share_logger(d, err) < 0)
+		return -1;
+	d->bell = shared_eventfd(d, "bell", err);
+	if (d->bell < 0)
+		return -1;
+	for (uint32_t w = 0; w < d->workers; w++) {
+		autofree char *name = mem_printf("bell.%u", w);
+
+		d->worker_bells[w] = shared_eventfd(d, name, err);
+		if (d->worker_bells[w] < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- listening ---- */
+
+static void note_address(int fd, const char *address)
+{
+	struct sockaddr_storage bound;
+	socklen_t len = sizeof(bound);
+	char host[NI_MAXHOST], port[NI_MAXSERV];
+	autofree char *text = NULL;
+
+	if (getsockname(fd, (struct sockaddr *)&bound, &len) < 0 || bound.ss_family == AF_UNIX ||
+		getnameinfo((struct sockaddr *)&bound, len, host, sizeof(host), port, sizeof(port),
+			NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+		text = mem_strdup(address);
+	else
+		text = mem_printf(bound.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+	mem_strv_append(&addresses, text);
+}
+
+static int listen_on_path(const char *path, struct ten_error *err)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct stat st;
+
+	if (fd < 0)
+		return ten_error_set(err, errno, "%s", path);
+	if (strlen(path) >= sizeof(address.sun_path))
+		return ten_error_set(err, ENAMETOOLONG, "%s", path);
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode)) {
+		if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+			return ten_error_set(err, EADDRINUSE, "%s", path);
+		unlink(path);
+	}
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || chmod(path, 0666) < 0 ||
+		listen(fd, BACKLOG) < 0)
+		return ten_error_set(err, errno, "%s", path);
+	return fd_steal(&fd);
+}
+
+static int listen_on_port(const char *address, struct ten_error *err)
+{
+	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
+		.ai_socktype = SOCK_STREAM };
+	const char *colon = strrchr(address, ':');
+	autofree char *host = NULL;
+	struct addrinfo *info;
+	autoclose int fd = -1;
+	int one = 1, rc;
+
+	if (!colon)
+		return ten_error_set(err, 0, "listen = \"%s\" has no port", address);
+	host = *address == '[' ? mem_strndup(address + 1, (size_t)(colon - address) - 2) :
+				 mem_strndup(address, (size_t)(colon - address));
+	rc = getaddrinfo(*host ? host : NULL, colon + 1, &hints, &info);
+	if (rc != 0)
+		return ten_error_set(err, 0, "listen = \"%s\": %s", address, gai_strerror(rc));
+	fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0) {
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
+	}
+	rc = fd < 0 ? -1 : bind(fd, info->ai_addr, info->ai_addrlen);
+	if (rc == 0)
+		rc = listen(fd, BACKLOG);
+	freeaddrinfo(info);
+	if (rc < 0)
+		return ten_error_set(err, errno, "listen on %s", address);
+	return fd_steal(&fd);
+}
+
+/* With SO_REUSEPORT a second tenement would share our port unnoticed: ask first without it. */
+static int check_free(const char *address, struct ten_error *err)
+{
+	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
+		.ai_socktype = SOCK_STREAM };
+	const char *colon = strrchr(address, ':');
+	autofree char *host = *address == '[' ?
+		mem_strndup(address + 1, (size_t)(colon - address) - 2) :
+		mem_strndup(address, (size_t)(colon - address));
+	autoclose int fd = -1;
+	struct addrinfo *info;
+	int one = 1, rc;
+
+	if (getaddrinfo(*host ? host : NULL, colon + 1, &hints, &info) != 0)
+		return 0;
+	fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	rc = fd < 0 ? -1 : bind(fd, info->ai_addr, info->ai_addrlen);
+	freeaddrinfo(info);
+	if (rc < 0)
+		return ten_error_set(err, errno, "listen on %s%s", address,
+			errno == EADDRINUSE ? " (another program has it: `ten serve --port N` takes "
+					      "another one)" :
+					      "");
+	return 0;
+}
+
+/* Each worker has a socket of its own on the address (SO_REUSEPORT), or all have the one of a path. */
+static int listen_on(struct daemon *d, size_t place, const char *address, struct ten_error *err)
+{
+	bool by_path = strncmp(address, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0;
+	autofree char *bound = mem_strdup(address);
+	int shared = -1;
+
+	for (uint32_t w = 0; w < d->workers; w++) {
+		autofree char *name = mem_printf("listen.%u.%zu", w, place);
+		int fd = fds_find(name);
+
+		if (fd < 0 && by_path) {
+			fd = shared >= 0 ? shared : listen_on_path(address + strlen(UNIX_PREFIX), err);
+			shared = fd;
+		} else if (fd < 0) {
+			if (w == 0 && check_free(address, err) < 0)
+				return -1;
+			fd = listen_on_port(bound, err);
+		}
+		if (fd < 0)
+			return -1;
+		if (fds_find(name) < 0)
+			keeper_link_store(d, name, fd);
+		if (w == 0) {
+			note_address(fd, address);
+			/* Port 0: the others take the port that the first was given. */
+			free(bound);
+			bound = mem_strdup(addresses[mem_strv_length(addresses) - 1]);
+		}
+	}
+	return 0;
+}
+
+int workers_listen(struct daemon *d, struct ten_error *err)
+{
+	for (size_t i = 0; i < d->boot.listener_count; i++)
+		if (listen_on(d, i, d->boot.listeners[i].address, err) < 0)
+			return -1;
+	return 0;
+}
+
+/* ---- running ---- */
+
+static int run_logger(struct daemon *d, struct ten_error *err)
+{
+	autofree char *program = programs_path("tenement-logger");
+	autofree char *folder = mem_printf("%s/.tenement/logs", d->data_dir);
+	autofree char *size = mem_printf("%lld", (long long)config_set_settings(d->set)->log_max_kb);
+	char *argv[] = { program, "--dir", folder, "--max-kb", size, NULL };
+	autoclose int fd = files_make_dir(AT_FDCWD, folder, 0750, err);
+
+	if (fd < 0)
+		return -1;
+	if (d->root && fchown(fd, d->logger_uid, d->logger_gid) < 0)
+		return ten_error_set(err, errno, "%s", folder);
+	keeper_link_run(d, "logger", d->logger_uid, d->logger_gid, "logger.in,log:*", argv);
+	return 0;
+}
+
+int workers_run(struct daemon *d, struct ten_error *err)
+{
+	autofree char *program = programs_path("tenement-proxy");
+	autofree char *count = mem_printf("%u", d->workers);
+
+	for (uint32_t w = 0; w < d->workers; w++) {
+		autofree char *name = mem_printf("proxy.%u", w);
+		autofree char *number = mem_printf("%u", w);
+		autofree char *fds = mem_printf("table,board,bell,bell.%u,listen.%u.*", w, w);
+		char *argv[] = { program, "--worker", number, "--workers", count, NULL };
+
+		keeper_link_run(d, name, d->proxy_uid, d->proxy_gid, fds, argv);
+	}
+	return run_logger(d, err);
+}
+
+static uint32_t stopped_workers;
+
+void workers_stop(struct daemon *d)
+{
+	for (uint32_t w = 0; w < d->workers; w++) {
+		autofree char *name = mem_printf("proxy.%u", w);
+
+		keeper_link_halt(d, name);
+	}
+	stopped_workers = d->workers;
+}
+
+bool workers_are_gone(void)
+{
+	for (uint32_t w = 0; w < stopped_workers; w++) {
+		autofree char *name = mem_printf("proxy.%u", w);
+
+		if (keeper_link_has_child(name))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,21 @@
+/*
+ * Our other programs: the proxy's workers and the log writer, with what they share with us. All of
+ * it is held by the keeper, so that a daemon that comes back finds it.
+ */
+#ifndef TEN_WORKERS_H
+#define TEN_WORKERS_H
+
+#include "daemon/daemon.h"
+
+/* The shared memory, bells and sockets: those handed down to us, or new ones. */
+int workers_share(struct daemon *d, struct ten_error *err);
+int workers_listen(struct daemon *d, struct ten_error *err);
+int workers_run(struct daemon *d, struct ten_error *err);
+
+void workers_stop(struct daemon *d);
+bool workers_are_gone(void);
+
+/* "127.0.0.1:8080" for each address in use, with the port that the kernel chose for port 0. */
+char **workers_addresses(void);
+
+#endif

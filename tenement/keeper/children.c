@@ -1,0 +1,381 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <uthash.h>
+
+#include "common/fds.h"
+#include "common/log.h"
+#include "common/process.h"
+#include "keeper/keeper.h"
+#include "mem.h"
+#include "text.h"
+
+#define HALT_GRACE_SECONDS 15.0
+#define QUICK_DEATH_SECONDS 1.0
+#define SLOWED_SECONDS	   1.0
+#define QUICK_DEATHS_FREE  5
+
+struct child {
+	/* what the daemon asked for */
+	char *name;
+	int64_t uid, gid;
+	char *fd_list;
+	char **argv;
+	bool wanted;
+	/* what became of it */
+	pid_t pid; /* 0: not running */
+	ev_tstamp started;
+	unsigned quick_deaths;
+	ev_timer timer; /* to the next start, or to SIGKILL */
+	UT_hash_handle hh;
+};
+static struct child *children;
+
+struct inherited {
+	struct text names;
+	int *fds;
+	size_t count;
+};
+
+static void inherit(struct inherited *list, const char *name, int fd)
+{
+	list->fds = mem_resize(list->fds, list->count + 1, sizeof(int));
+	list->fds[list->count++] = fd;
+	text_printf(&list->names, "%s%s", list->count > 1 ? "," : "", name);
+}
+
+struct prefix {
+	struct inherited *list;
+	const char *prefix;
+	size_t len;
+};
+
+static void inherit_matching(void *data, const char *name, int fd)
+{
+	struct prefix *prefix = data;
+
+	/* Streams ("log:...") can be many, and are for those who ask for them by that prefix. */
+	if (strncmp(name, prefix->prefix, prefix->len) == 0 && (prefix->len || !strchr(name, ':')))
+		inherit(prefix->list, name, fd);
+}
+
+static void inherit_all(struct inherited *list, const char *fd_list)
+{
+	autofree char *copy = mem_strdup(fd_list);
+	char *rest = copy, *name;
+
+	while ((name = strsep(&rest, ","))) {
+		size_t len = strlen(name);
+
+		if (len && name[len - 1] == '*')
+			store_each(inherit_matching, &(struct prefix){ list, name, len - 1 });
+		else if (len && store_get(name) >= 0)
+			inherit(list, name, store_get(name));
+	}
+}
+
+/* A single string of the environment holds 128 KiB (execve(2)): a longer list goes by a file. */
+static void name_fds(const struct inherited *list, int fd)
+{
+	char at[16];
+
+	if (list->names.len < FDS_LIST_MAX) {
+		setenv("TENEMENT_FDS", list->names.data ? list->names.data : "", 1);
+		return;
+	}
+	snprintf(at, sizeof(at), "@%d", fd);
+	setenv("TENEMENT_FDS", at, 1);
+}
+
+/* Where the list goes when it is long; close-on-exec unless it is used. */
+static int names_file(const struct inherited *list)
+{
+	int fd = memfd_create("tenement-fds", 0);
+
+	if (fd >= 0 && write(fd, list->names.data, list->names.len) != (ssize_t)list->names.len)
+		_exit(127);
+	return fd;
+}
+
+/* Between fork and exec: errors end the child with 127 and are told by its exit. */
+static void child_exec(struct child *child, struct inherited *list)
+{
+	int base = FDS_FIRST + (int)list->count;
+	sigset_t none;
+	int null;
+
+	/* In a session of its own a Ctrl-C at the terminal reaches the keeper alone. */
+	setsid();
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	for (int signal = 1; signal < NSIG; signal++)
+		if (signal != SIGKILL && signal != SIGSTOP)
+			sigaction(signal, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0)
+		_exit(127);
+	/* First out of the way of the numbers they are to have, then there. */
+	for (size_t i = 0; i < list->count; i++) {
+		list->fds[i] = fcntl(list->fds[i], F_DUPFD_CLOEXEC, base);
+		if (list->fds[i] < 0)
+			_exit(127);
+	}
+	for (size_t i = 0; i < list->count; i++)
+		if (dup2(list->fds[i], FDS_FIRST + (int)i) < 0)
+			_exit(127);
+	name_fds(list, list->names.len < FDS_LIST_MAX ? -1 : names_file(list));
+	if (child->uid >= 0 && (setgroups(0, NULL) < 0 || setresgid(child->gid, child->gid, child->gid) < 0 ||
+				       setresuid(child->uid, child->uid, child->uid) < 0))
+		_exit(127);
+	execv(child->argv[0], child->argv);
+	log_error("%s: %s", child->argv[0], strerror(errno));
+	_exit(127);
+}
+
+static void child_timer(struct ev_loop *loop, ev_timer *timer, int events);
+
+static void child_start(struct ev_loop *loop, struct child *child)
+{
+	struct inherited list = { 0 };
+
+	inherit_all(&list, child->fd_list);
+	if (strcmp(child->name, DAEMON_NAME) == 0) {
+		int end = link_open(loop);
+
+		if (end >= 0)
+			store_put("keeper", end);
+		inherit(&list, "keeper", store_get("keeper"));
+	}
+	child->started = ev_now(loop);
+	child->pid = fork();
+	if (child->pid == 0)
+		child_exec(child, &list);
+	if (child->pid < 0) {
+		log_error("%s: fork: %s", child->name, strerror(errno));
+		child->pid = 0;
+		ev_timer_set(&child->timer, SLOWED_SECONDS, 0.);
+		ev_timer_start(loop, &child->timer);
+	}
+	/* Ours of the daemon's end must go, or its death would not be seen as an end of file. */
+	if (strcmp(child->name, DAEMON_NAME) == 0)
+		store_drop("keeper");
+	text_free(&list.names);
+	free(list.fds);
+	if (child->pid > 0)
+		link_send_child(child->name, child->pid);
+}
+
+static void child_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct child *child = timer->data;
+
+	(void)events;
+	if (child->pid > 0 && !child->wanted)
+		kill(child->pid, SIGKILL);
+	else if (child->pid == 0 && child->wanted)
+		child_start(loop, child);
+}
+
+void child_run(struct ev_loop *loop, const char *name, int64_t uid, int64_t gid, const char *fd_list,
+	char *const *argv)
+{
+	struct child *child;
+
+	HASH_FIND_STR(children, name, child);
+	if (!child) {
+		child = mem_alloc(sizeof(*child));
+		child->name = mem_strdup(name);
+		ev_timer_init(&child->timer, child_timer, 0., 0.);
+		child->timer.data = child;
+		HASH_ADD_KEYPTR(hh, children, child->name, strlen(child->name), child);
+	}
+	child->uid = uid;
+	child->gid = gid;
+	free(child->fd_list);
+	child->fd_list = mem_strdup(fd_list);
+	mem_strv_free(child->argv);
+	child->argv = mem_strv_copy(argv);
+	child->wanted = true;
+	if (child->pid == 0 && !ev_is_active(&child->timer))
+		child_start(loop, child);
+}
+
+static void halt(struct ev_loop *loop, struct child *child)
+{
+	child->wanted = false;
+	ev_timer_stop(loop, &child->timer);
+	if (child->pid > 0) {
+		kill(child->pid, SIGTERM);
+		ev_timer_set(&child->timer, HALT_GRACE_SECONDS, 0.);
+		ev_timer_start(loop, &child->timer);
+	}
+}
+
+static void forget(struct ev_loop *loop, struct child *child)
+{
+	ev_timer_stop(loop, &child->timer);
+	HASH_DEL(children, child);
+	free(child->name);
+	free(child->fd_list);
+	mem_strv_free(child->argv);
+	free(child);
+}
+
+void child_halt(struct ev_loop *loop, const char *name)
+{
+	struct child *child;
+
+	HASH_FIND_STR(children, name, child);
+	if (!child)
+		return;
+	halt(loop, child);
+	if (child->pid == 0)
+		forget(loop, child);
+}
+
+void child_halt_all(struct ev_loop *loop)
+{
+	struct child *child, *next;
+
+	HASH_ITER (hh, children, child, next)
+		child_halt(loop, child->name);
+}
+
+static void child_ended(struct ev_loop *loop, struct child *child, const siginfo_t *info)
+{
+	bool exited = info->si_code == CLD_EXITED;
+
+	child->pid = 0;
+	if (strcmp(child->name, DAEMON_NAME) == 0) {
+		link_close(loop);
+		child->wanted = !keeper_daemon_over(exited, info->si_status);
+	}
+	ev_timer_stop(loop, &child->timer);
+	if (!child->wanted) {
+		link_send_child(child->name, 0);
+		forget(loop, child);
+		return;
+	}
+	log_warn("%s ended (%s %d), starting it again", child->name, exited ? "status" : "signal",
+		info->si_status);
+	if (ev_now(loop) - child->started < QUICK_DEATH_SECONDS)
+		child->quick_deaths++;
+	else
+		child->quick_deaths = 0;
+	if (child->quick_deaths <= QUICK_DEATHS_FREE) {
+		child_start(loop, child);
+		return;
+	}
+	ev_timer_set(&child->timer, SLOWED_SECONDS, 0.);
+	ev_timer_start(loop, &child->timer);
+}
+
+/* A tenant, or what one left behind. While its main process is a zombie nobody else can have its
+ * pid, so this is the moment at which the rest of its process group can be ended without a race. */
+static void adopted_ended(const siginfo_t *info)
+{
+	pid_t pid = info->si_pid;
+	uint64_t start = process_start_time(pid);
+
+	if (getpgid(pid) == pid)
+		kill(-pid, SIGKILL);
+	waitid(P_PID, (id_t)pid, &(siginfo_t){ 0 }, WEXITED);
+	link_send_exit(pid, start, info->si_code == CLD_EXITED ? "exited" : "killed", info->si_status);
+}
+
+bool child_reap(struct ev_loop *loop)
+{
+	for (;;) {
+		struct child *child = NULL, *next, *found = NULL;
+		siginfo_t info = { 0 };
+
+		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+			return errno != ECHILD;
+		if (info.si_pid == 0)
+			return true;
+		HASH_ITER (hh, children, child, next)
+			if (child->pid == info.si_pid)
+				found = child;
+		if (!found) {
+			adopted_ended(&info);
+			continue;
+		}
+		waitid(P_PID, (id_t)info.si_pid, &(siginfo_t){ 0 }, WEXITED);
+		child_ended(loop, found, &info);
+	}
+}
+
+pid_t child_pid(const char *name)
+{
+	struct child *child;
+
+	HASH_FIND_STR(children, name, child);
+	return child ? child->pid : 0;
+}
+
+void child_signal(const char *name, int signal)
+{
+	pid_t pid = child_pid(name);
+
+	if (pid > 0)
+		kill(pid, signal);
+}
+
+void child_each(void (*visit)(void *data, const char *name, pid_t pid), void *data)
+{
+	struct child *child, *next;
+
+	HASH_ITER (hh, children, child, next)
+		visit(data, child->name, child->pid);
+}
+
+size_t child_count(void)
+{
+	return HASH_COUNT(children);
+}
+
+static void kill_child(pid_t pid)
+{
+	if (getpgid(pid) == pid)
+		kill(-pid, SIGKILL);
+	kill(pid, SIGKILL);
+}
+
+void child_kill_strays(void)
+{
+	char path[64];
+	FILE *list;
+	int pid;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+	list = fopen(path, "re");
+	if (!list)
+		return;
+	while (fscanf(list, "%d", &pid) == 1) {
+		struct child *child, *next;
+		bool named = false;
+
+		HASH_ITER (hh, children, child, next)
+			named = named || child->pid == pid;
+		if (!named)
+			kill_child(pid);
+	}
+	fclose(list);
+}
+
+void child_kill_all(struct ev_loop *loop)
+{
+	struct child *child, *next;
+
+	child_halt_all(loop);
+	HASH_ITER (hh, children, child, next)
+		kill_child(child->pid);
+	child_kill_strays();
+}

@@ -1,0 +1,56 @@
+/*
+ * tenement-keeper: the parent of daemon, proxy workers and log writer, and what they may not die
+ * with: listening sockets, shared memory, log pipes, exit statuses. It decides nothing: the daemon
+ * says what to run and what to hold, the keeper runs it again when it ends.
+ */
+#ifndef TEN_KEEPER_H
+#define TEN_KEEPER_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/passing.h"
+
+/* ---- store.c: descriptors by name ---- */
+void store_put(const char *name, int fd); /* takes FD; replaces */
+void store_drop(const char *name);
+int store_get(const char *name); /* -1: none */
+void store_each(void (*visit)(void *data, const char *name, int fd), void *data);
+
+/* ---- children.c: programs that are run again when they end ---- */
+
+#define DAEMON_NAME "daemon"
+
+/* Run ARGV as NAME from now on; when NAME runs already, only what it is run with next time changes.
+ * FD_LIST is a comma list of stored names, "prefix*" for all that begin so. UID -1: as we are. */
+void child_run(struct ev_loop *loop, const char *name, int64_t uid, int64_t gid, const char *fd_list,
+	char *const *argv);
+/* End it with SIGTERM (SIGKILL after a grace time) and do not run it again. */
+void child_halt(struct ev_loop *loop, const char *name);
+bool child_reap(struct ev_loop *loop); /* all that have ended; false: there are no children at all */
+pid_t child_pid(const char *name); /* 0: not running */
+void child_signal(const char *name, int signal);
+void child_each(void (*visit)(void *data, const char *name, pid_t pid), void *data);
+size_t child_count(void);
+void child_halt_all(struct ev_loop *loop);
+/* SIGKILL to our children that we did not start: tenants and what they left behind. */
+void child_kill_strays(void);
+void child_kill_all(struct ev_loop *loop); /* and to those that we did */
+
+/* ---- link.c: the socket to the daemon ---- */
+int link_open(struct ev_loop *loop); /* a new socketpair; returns the daemon's end or -1 */
+void link_send_child(const char *name, pid_t pid); /* started, or with pid 0 ended for good */
+void link_send_exit(pid_t pid, uint64_t start, const char *how, int status);
+void link_send_shutdown(void);
+void link_close(struct ev_loop *loop);
+
+/* ---- main.c ---- */
+extern bool keeper_stopping;
+extern bool keeper_daemon_was_ready;
+/* The daemon ended. Whether that was for good: it was told to, or never got as far as ready. */
+bool keeper_daemon_over(bool exited, int status);
+
+#endif

@@ -1,0 +1,138 @@
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/programs.h"
+#include "keeper/keeper.h"
+#include "mem.h"
+
+#define SHUTDOWN_SECONDS 120.0
+
+bool keeper_stopping;
+bool keeper_daemon_was_ready;
+
+static int exit_status;
+static bool over; /* the daemon is gone for good: everything else goes too */
+static bool swept;
+static ev_timer deadline;
+
+bool keeper_daemon_over(bool exited, int status)
+{
+	if (keeper_stopping)
+		over = exited; /* one that crashed meanwhile comes back to finish its work */
+	else if (exited && !keeper_daemon_was_ready)
+		over = true;
+	if (over && !keeper_stopping) {
+		exit_status = status ? status : EXIT_FAILURE;
+		keeper_stopping = true;
+	}
+	return over;
+}
+
+static void on_child(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+	bool children = child_reap(loop);
+
+	(void)watcher;
+	(void)events;
+	if (!over)
+		return;
+	if (!swept)
+		child_halt_all(loop);
+	swept = true;
+	child_kill_strays();
+	if (!children)
+		ev_break(loop, EVBREAK_ALL);
+}
+
+static void on_deadline(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	(void)watcher;
+	(void)events;
+	log_warn("not everything ended in %.0f s: killing what is left", SHUTDOWN_SECONDS);
+	over = true;
+	child_kill_all(loop);
+}
+
+static void on_stop(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+	(void)watcher;
+	(void)events;
+	if (keeper_stopping) {
+		log_warn("told to stop twice: killing everything");
+		over = true;
+	child_kill_all(loop);
+		return;
+	}
+	keeper_stopping = true;
+	log_info("stopping");
+	ev_timer_start(loop, &deadline);
+	if (child_pid(DAEMON_NAME) > 0)
+		link_send_shutdown();
+}
+
+static void on_reload(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+	(void)loop;
+	(void)watcher;
+	(void)events;
+	child_signal(DAEMON_NAME, SIGHUP);
+}
+
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct ev_loop *loop = ev_loop_new(EVFLAG_NOENV);
+	ev_signal child, interrupt, terminate, reload;
+	autofree char *daemon = programs_path("tenementd");
+	char **daemon_argv = NULL;
+
+	log_init("tenement-keeper");
+	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "--version") == 0)) {
+		printf("tenement-keeper %s: started by `ten serve`; takes the options of tenementd(8)\n",
+			TEN_VERSION);
+		return 0;
+	}
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0) {
+		log_error("cannot adopt tenants: %s", strerror(errno));
+		return EXIT_FAILURE;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	raise_descriptor_limit();
+	ev_signal_init(&child, on_child, SIGCHLD);
+	ev_signal_init(&interrupt, on_stop, SIGINT);
+	ev_signal_init(&terminate, on_stop, SIGTERM);
+	ev_signal_init(&reload, on_reload, SIGHUP);
+	ev_timer_init(&deadline, on_deadline, SHUTDOWN_SECONDS, 0.);
+	ev_signal_start(loop, &child);
+	ev_signal_start(loop, &interrupt);
+	ev_signal_start(loop, &terminate);
+	ev_signal_start(loop, &reload);
+
+	mem_strv_append(&daemon_argv, daemon);
+	for (int i = 1; i < argc; i++)
+		mem_strv_append(&daemon_argv, argv[i]);
+	child_run(loop, DAEMON_NAME, -1, -1, "*", daemon_argv);
+	ev_run(loop, 0);
+	mem_strv_free(daemon_argv);
+	ev_loop_destroy(loop);
+	return exit_status;
+}

@@ -1,0 +1,122 @@
+/*
+ * tenement-logger: writes what tenants say on stdout and stderr to their log files. A child of the
+ * keeper, which holds the pipes as well and starts it again should it end: a tenant never blocks
+ * and never dies of its log.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <ev.h>
+
+#include "common/fds.h"
+#include "common/log.h"
+#include "logger/intake.h"
+#include "logger/log_store.h"
+#include "logger/stream.h"
+#include "wire.h"
+
+#define EXIT_USAGE 2
+
+struct arguments {
+	const char *dir;
+	int64_t max_kb; /* 0: not given */
+};
+
+static int usage(void)
+{
+	log_error("usage: tenement-logger --dir FOLDER --max-kb N (it is started by "
+		  "tenement-keeper)");
+	return EXIT_USAGE;
+}
+
+static int read_arguments(int argc, char **argv, struct arguments *arguments)
+{
+	static const struct option options[] = {
+		{ "dir", required_argument, NULL, 'd' },
+		{ "max-kb", required_argument, NULL, 'm' },
+		{ 0 },
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == 'd')
+			arguments->dir = optarg;
+		else if (option != 'm' ||
+			 !wire_number(optarg, 1, LOG_STORE_MAX_KB, &arguments->max_kb))
+			return -1;
+	}
+	return optind == argc && arguments->dir && arguments->max_kb ? 0 : -1;
+}
+
+static void on_terminate(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+	(void)watcher, (void)events;
+	ev_break(loop, EVBREAK_ALL);
+}
+
+static void harden(void)
+{
+	struct rlimit limit;
+
+	/* Ctrl-C in `ten serve` reaches the whole group; the keeper ends us last. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a file size limit is like a full disk */
+	if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		log_warn("prctl: %s", strerror(errno));
+	/* Two pipes per running tenant. */
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	umask(0027);
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments arguments = { 0 };
+	struct intake intake = { 0 };
+	struct ev_loop *loop;
+	ev_signal terminate;
+	pid_t parent = getppid();
+	int in;
+
+	log_init("tenement-logger");
+	if (read_arguments(argc, argv, &arguments) < 0)
+		return usage();
+	in = fds_find("logger.in");
+	if (in < 0) {
+		log_error("no descriptor called logger.in: it is started by tenement-keeper");
+		return EXIT_USAGE;
+	}
+	harden();
+	if (getppid() != parent)
+		return EXIT_SUCCESS; /* the keeper died before it could signal us */
+	loop = ev_default_loop(EVFLAG_NOENV);
+	if (!loop) {
+		log_error("no event loop: %s", strerror(errno));
+		return EXIT_FAILURE;
+	}
+	ev_signal_init(&terminate, on_terminate, SIGTERM);
+	ev_signal_start(loop, &terminate);
+
+	intake.store = log_store_new(arguments.dir, (uint64_t)arguments.max_kb);
+	intake.streams = streams_new(loop, intake.store);
+	intake_inherit(&intake);
+	intake_start(&intake, loop, in);
+	ev_run(loop, 0);
+
+	intake_drain(&intake);
+	streams_free(intake.streams);
+	log_store_free(intake.store);
+	ev_loop_destroy(loop);
+	return EXIT_SUCCESS;
+}

@@ -1,0 +1,45 @@
+#include "buffer.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool buffer_take(struct buffer_pool *pool, struct http_window *window, uint32_t room)
+{
+	assert(!window->data);
+	if (room <= BUFFER_BYTES)
+		room = BUFFER_BYTES;
+	if (room == BUFFER_BYTES && pool->free_count)
+		window->data = pool->free[--pool->free_count];
+	else
+		window->data = malloc(room);
+	window->room = window->data ? room : 0;
+	http_window_reset(window);
+	return window->data != NULL;
+}
+
+void buffer_give(struct buffer_pool *pool, struct http_window *window)
+{
+	if (window->room == BUFFER_BYTES && pool->free_count < BUFFER_FREE_MAX)
+		pool->free[pool->free_count++] = window->data;
+	else
+		free(window->data);
+	*window = (struct http_window){ 0 };
+}
+
+bool buffer_grow(struct buffer_pool *pool, struct http_window *window, uint32_t room)
+{
+	struct http_window wide = { 0 };
+
+	if (room <= window->room)
+		return true;
+	if (!buffer_take(pool, &wide, room))
+		return false;
+	memcpy(wide.data, window->data, window->end);
+	wide.at = window->at;
+	wide.ready = window->ready;
+	wide.end = window->end;
+	buffer_give(pool, window);
+	*window = wide;
+	return true;
+}

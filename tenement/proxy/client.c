@@ -1,0 +1,281 @@
+#include "client.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "proxy/exchange.h"
+#include "proxy/request.h"
+#include "proxy/worker.h"
+
+#define LINGER_MS 2000
+#define FREE_MAX  256
+#define FRESH_MS  1000
+
+void client_watch(struct client *client, int events)
+{
+	struct ev_loop *loop = client->worker->loop;
+	ev_io *io = &client->io;
+
+	if ((io->events & (EV_READ | EV_WRITE)) == events && (ev_is_active(io) || !events))
+		return;
+	ev_io_stop(loop, io);
+	ev_io_modify(io, events);
+	if (events)
+		ev_io_start(loop, io);
+}
+
+static void leave_list(struct client *client)
+{
+	struct worker *worker = client->worker;
+
+	if (client->in_idle_list)
+		DL_DELETE(worker->idle_clients, client);
+	else
+		DL_DELETE(worker->clients, client);
+}
+
+static void enter_list(struct client *client, bool idle)
+{
+	struct worker *worker = client->worker;
+
+	client->in_idle_list = idle;
+	if (idle)
+		DL_APPEND(worker->idle_clients, client);
+	else
+		DL_APPEND(worker->clients, client);
+}
+
+void client_close(struct client *client)
+{
+	struct worker *worker = client->worker;
+
+	if (client->state == CLIENT_CLOSED)
+		return;
+	if (client->exchange)
+		exchange_release(client->exchange);
+	client->exchange = NULL;
+	client->state = CLIENT_CLOSED;
+	deadline_stop(&client->deadline);
+	ev_io_stop(worker->loop, &client->io);
+	close(client->io.fd);
+	leave_list(client);
+	LL_PREPEND(worker->dead_clients, client);
+	atomic_fetch_sub_explicit(&worker->page->clients, 1, memory_order_relaxed);
+}
+
+static void linger_read(struct client *client)
+{
+	char waste[16 * 1024];
+	ssize_t got = recv(client->io.fd, waste, sizeof(waste), 0);
+
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (got <= 0)
+		client_close(client);
+}
+
+void client_linger(struct client *client)
+{
+	struct worker *worker = client->worker;
+
+	if (client->exchange)
+		exchange_release(client->exchange);
+	client->exchange = NULL;
+	if (shutdown(client->io.fd, SHUT_WR) < 0) {
+		client_close(client);
+		return;
+	}
+	client->state = CLIENT_LINGER;
+	client_watch(client, EV_READ);
+	deadline_set(&worker->wheel, &client->deadline, worker->now_ms + LINGER_MS);
+}
+
+static void expired(struct deadline *deadline)
+{
+	client_close((struct client *)((char *)deadline - offsetof(struct client, deadline)));
+}
+
+static void become_idle(struct client *client)
+{
+	struct worker *worker = client->worker;
+	const struct settings *settings = &worker->settings;
+	uint32_t timeout_ms = client->served ? settings->keepalive_timeout_ms
+					     : settings->client_header_timeout_ms;
+
+	if (worker->draining || !timeout_ms) {
+		client_close(client);
+		return;
+	}
+	client->state = CLIENT_IDLE;
+	client->idle_since_ms = worker->now_ms;
+	leave_list(client);
+	enter_list(client, true);
+	client_watch(client, EV_READ);
+	deadline_set(&worker->wheel, &client->deadline, worker->now_ms + timeout_ms);
+}
+
+/* What the last exchange left unread is the beginning of the next request; if that is whole it is
+ * served at once, and perhaps through before request_parse() returns. */
+void client_next(struct client *client)
+{
+	if (client->parsing) {
+		client->more = true;
+		return;
+	}
+	client->parsing = true;
+	do {
+		struct exchange *exchange = client->exchange;
+
+		client->more = false;
+		if (exchange && exchange->up.end > exchange->up.ready) {
+			request_parse(exchange);
+		} else {
+			if (exchange)
+				exchange_release(exchange);
+			client->exchange = NULL;
+			become_idle(client);
+		}
+	} while (client->more && client->state != CLIENT_CLOSED);
+	client->parsing = false;
+}
+
+static void readable_event(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct client *client = io->data;
+
+	(void)loop;
+	switch (client->state) {
+	case CLIENT_IDLE:
+		client->exchange = exchange_open(client);
+		if (!client->exchange) {
+			client_close(client);
+			return;
+		}
+		client->state = CLIENT_BUSY;
+		leave_list(client);
+		enter_list(client, false);
+		exchange_client_event(client->exchange, events);
+		break;
+	case CLIENT_BUSY:
+		exchange_client_event(client->exchange, events);
+		break;
+	case CLIENT_LINGER:
+		linger_read(client);
+		break;
+	case CLIENT_CLOSED:
+		break;
+	}
+}
+
+static void peer_read(struct client *client, const struct sockaddr_storage *peer)
+{
+	bool v4 = peer->ss_family == AF_INET;
+
+	snprintf(client->peer, sizeof(client->peer), "unknown");
+	client->address[10] = client->address[11] = 0xff;
+	if (v4)
+		memcpy(client->address + 12, &((const struct sockaddr_in *)peer)->sin_addr, 4);
+	else if (peer->ss_family == AF_INET6)
+		memcpy(client->address, &((const struct sockaddr_in6 *)peer)->sin6_addr, 16);
+	else
+		return;
+	client->has_address = true;
+	v4 = v4 || IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)client->address);
+	inet_ntop(v4 ? AF_INET : AF_INET6, client->address + (v4 ? 12 : 0), client->peer,
+		sizeof(client->peer));
+}
+
+void client_trust(struct client *client)
+{
+	const struct worker *worker = client->worker;
+
+	if (client->served && client->trust_generation == worker->generation)
+		return;
+	client->trust_generation = worker->generation;
+	client->trusted =
+		client->has_address && settings_trusts(&worker->settings, client->address);
+}
+
+void client_open(struct worker *worker, int fd, const struct sockaddr_storage *peer)
+{
+	struct client *client = worker->free_clients;
+
+	if (client) {
+		LL_DELETE(worker->free_clients, client);
+		worker->free_client_count--;
+	} else {
+		client = malloc(sizeof(*client));
+		if (!client) {
+			close(fd);
+			return;
+		}
+	}
+	memset(client, 0, sizeof(*client));
+	client->worker = worker;
+	client->deadline.expired = expired;
+	client->state = CLIENT_IDLE;
+	ev_io_init(&client->io, readable_event, fd, EV_READ);
+	client->io.data = client;
+	peer_read(client, peer);
+	atomic_fetch_add_explicit(&worker->page->clients, 1, memory_order_relaxed);
+	enter_list(client, false);
+	/* The first request is there more often than not. */
+	readable_event(worker->loop, &client->io, EV_READ);
+}
+
+uint32_t client_shed(struct worker *worker, uint32_t count)
+{
+	struct client *client;
+	struct client *next;
+	uint32_t closed = 0;
+
+	DL_FOREACH_SAFE(worker->idle_clients, client, next)
+	{
+		if (closed == count)
+			break;
+		if (!client->served && worker->now_ms - client->idle_since_ms < FRESH_MS)
+			continue;
+		client_close(client);
+		closed++;
+	}
+	return closed;
+}
+
+/* A request that is there already is answered still: its sender could not know that we end. */
+static bool has_request(const struct client *client)
+{
+	char byte;
+
+	return recv(client->io.fd, &byte, 1, MSG_PEEK) > 0;
+}
+
+void client_close_idle(struct worker *worker)
+{
+	struct client *client;
+
+	while ((client = worker->idle_clients)) {
+		if (has_request(client))
+			readable_event(worker->loop, &client->io, EV_READ);
+		else
+			client_close(client);
+	}
+}
+
+void client_reap(struct worker *worker)
+{
+	while (worker->dead_clients) {
+		struct client *client = worker->dead_clients;
+		LL_DELETE(worker->dead_clients, client);
+		if (worker->free_client_count >= FREE_MAX) {
+			free(client);
+			continue;
+		}
+		LL_PREPEND(worker->free_clients, client);
+		worker->free_client_count++;
+	}
+}

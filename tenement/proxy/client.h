@@ -1,0 +1,73 @@
+/*
+ * A client's connection. Between requests it holds no buffer and no exchange, only its descriptor.
+ */
+#ifndef TEN_PROXY_CLIENT_H
+#define TEN_PROXY_CLIENT_H
+
+#include <ev.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "proxy/deadline.h"
+
+struct worker;
+struct exchange;
+
+enum client_state {
+	CLIENT_IDLE,   /* waits for the first byte of a request */
+	CLIENT_BUSY,   /* has an exchange */
+	CLIENT_LINGER, /* all is said; reads on a little so that the answer is not lost to a reset
+			*/
+	CLIENT_CLOSED,
+};
+
+struct client {
+	struct worker *worker;
+	struct client *next; /* in one of the worker's lists */
+	struct client *prev;
+	ev_io io;
+	enum client_state state;
+	struct deadline deadline; /* idle and lingering */
+	struct exchange *exchange;
+	uint64_t idle_since_ms;
+	bool in_idle_list;
+	bool served;               /* at least one request */
+	bool parsing;              /* client_next() is on the stack */
+	bool more;                 /* and shall go round again */
+	uint64_t trust_generation; /* of the settings by which .trusted was decided */
+	bool trusted;              /* its X-Forwarded-* are believed */
+	bool has_address;
+	uint8_t address[16];         /* IPv4 as ::ffff:a.b.c.d */
+	char peer[INET6_ADDRSTRLEN]; /* "unknown" where the peer has no address */
+};
+
+/* Takes FD over. */
+void client_open(struct worker *worker, int fd, const struct sockaddr_storage *peer);
+
+/* A request begins: decide by the present settings whether its peer is trusted. */
+void client_trust(struct client *client);
+
+/* The exchange is through: begin the next one, wait for it, or close. */
+void client_next(struct client *client);
+
+/* All that is to be written has been: say so to the peer, read a little on, close. */
+void client_linger(struct client *client);
+
+void client_close(struct client *client);
+
+/* Ask the loop for EVENTS of an open descriptor and no others. */
+void client_watch(struct client *client, int events);
+
+/* Close up to COUNT of those that have been idle for longest, but none that has only just come and
+ * not had the time to say anything. Returns how many. */
+uint32_t client_shed(struct worker *worker, uint32_t count);
+
+/* Close all that are idle, but for those whose next request is there already: it is served. */
+void client_close_idle(struct worker *worker);
+
+/* Make free for use what was closed in this turn. */
+void client_reap(struct worker *worker);
+
+#endif

@@ -1,0 +1,355 @@
+#include "exchange.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <utlist.h>
+
+#include "proxy/answer.h"
+#include "proxy/ask.h"
+#include "proxy/client.h"
+#include "proxy/dispatch.h"
+#include "proxy/relay.h"
+#include "proxy/request.h"
+#include "proxy/tunnel.h"
+#include "proxy/upstream.h"
+#include "proxy/wait.h"
+#include "proxy/worker.h"
+
+#define FREE_MAX 128
+
+/* ---- coming and going ---- */
+
+static void expired(struct deadline *deadline);
+
+static void begin(struct exchange *exchange, struct client *client)
+{
+	struct worker *worker = client->worker;
+	const struct settings *settings = &worker->settings;
+
+	memset(exchange, 0, offsetof(struct exchange, head));
+	exchange->worker = worker;
+	exchange->client = client;
+	exchange->deadline.expired = expired;
+	http_head_init(
+		&exchange->head, HTTP_REQUEST, settings->max_header_bytes, settings->max_headers);
+	deadline_set(&worker->wheel, &exchange->deadline,
+		worker->now_ms + settings->client_header_timeout_ms);
+}
+
+uint32_t exchange_head_room(const struct exchange *exchange)
+{
+	return exchange->head.max_bytes + HTTP_WINDOW_BEFORE + HTTP_WINDOW_AFTER;
+}
+
+struct exchange *exchange_open(struct client *client)
+{
+	struct worker *worker = client->worker;
+	struct exchange *exchange = worker->free_exchanges;
+
+	deadline_stop(&client->deadline);
+	if (exchange) {
+		LL_DELETE(worker->free_exchanges, exchange);
+		worker->free_exchange_count--;
+	} else {
+		exchange = malloc(sizeof(*exchange));
+		if (!exchange)
+			return NULL;
+	}
+	begin(exchange, client);
+	if (!buffer_take(&worker->buffers, &exchange->up, exchange_head_room(exchange))) {
+		exchange_release(exchange);
+		return NULL;
+	}
+	return exchange;
+}
+
+void exchange_leave_board(struct exchange *exchange)
+{
+	struct worker *worker = exchange->worker;
+	struct board_cell *cell = &worker->cells[exchange->target.slot];
+
+	if (exchange->upgraded) {
+		exchange_touch(exchange);
+		atomic_fetch_sub_explicit(&cell->upgraded, 1, memory_order_seq_cst);
+	}
+	if (exchange->in_flight)
+		board_leave(cell, worker->now_ms);
+	exchange->upgraded = exchange->in_flight = false;
+}
+
+void exchange_drop_upstream(struct exchange *exchange)
+{
+	if (exchange->upstream)
+		upstream_close(exchange->upstream);
+	exchange->upstream = NULL;
+}
+
+/* Undo all but the client's side. */
+static void let_go(struct exchange *exchange)
+{
+	deadline_stop(&exchange->deadline);
+	wait_leave(exchange);
+	ask_leave(exchange);
+	exchange_drop_upstream(exchange);
+	exchange_leave_board(exchange);
+}
+
+void exchange_release(struct exchange *exchange)
+{
+	struct worker *worker = exchange->worker;
+
+	if (exchange->state == EXCHANGE_DONE)
+		return;
+	let_go(exchange);
+	buffer_give(&worker->buffers, &exchange->up);
+	buffer_give(&worker->buffers, &exchange->top);
+	buffer_give(&worker->buffers, &exchange->down);
+	exchange->state = EXCHANGE_DONE;
+	LL_PREPEND(worker->dead_exchanges, exchange);
+}
+
+void exchange_reap(struct worker *worker)
+{
+	while (worker->dead_exchanges) {
+		struct exchange *exchange = worker->dead_exchanges;
+		LL_DELETE(worker->dead_exchanges, exchange);
+		if (worker->free_exchange_count >= FREE_MAX) {
+			free(exchange);
+			continue;
+		}
+		LL_PREPEND(worker->free_exchanges, exchange);
+		worker->free_exchange_count++;
+	}
+}
+
+void exchange_touch(struct exchange *exchange)
+{
+	struct worker *worker = exchange->worker;
+	struct board_cell *cell = &worker->cells[exchange->target.slot];
+
+	if (atomic_load_explicit(&cell->last_used_ms, memory_order_relaxed) != worker->now_ms)
+		atomic_store_explicit(&cell->last_used_ms, worker->now_ms, memory_order_relaxed);
+}
+
+/* A fresh start on the same connection, with the bytes that are there already. */
+static void begin_next(struct exchange *exchange)
+{
+	struct worker *worker = exchange->worker;
+	struct client *client = exchange->client;
+	struct http_window up = exchange->up;
+	uint32_t left = up.end - up.ready;
+
+	buffer_give(&worker->buffers, &exchange->top);
+	buffer_give(&worker->buffers, &exchange->down);
+	if (left)
+		memmove(up.data + HTTP_WINDOW_BEFORE, up.data + up.ready, left);
+	http_window_reset(&up);
+	up.end += left;
+	begin(exchange, client);
+	exchange->up = up;
+}
+
+/* The body is through, or what there is of it came along with the head. */
+static bool request_is_consumed(struct exchange *exchange)
+{
+	struct http_window *up = &exchange->up;
+
+	if (!exchange->request_body.done && up->at == up->ready && up->end > up->ready)
+		if (http_transfer_take(&exchange->request_body, up) < 0)
+			return false;
+	up->at = up->ready;
+	return exchange->request_body.done;
+}
+
+void exchange_finish(struct exchange *exchange)
+{
+	struct client *client = exchange->client;
+	struct upstream *upstream = exchange->upstream;
+	bool answered_ourselves = exchange->state == EXCHANGE_ANSWER;
+	bool consumed = exchange->request_ended || answered_ourselves;
+
+	if (upstream && exchange->upstream_reusable && exchange->request_ended &&
+		exchange->down.ready == exchange->down.end) {
+		exchange->upstream = NULL;
+		upstream_keep(upstream);
+	}
+	let_go(exchange);
+	consumed = consumed && request_is_consumed(exchange);
+	if (exchange->keep_alive && consumed && !exchange->worker->draining) {
+		if (exchange->up.end > exchange->up.ready)
+			begin_next(exchange);
+		client_next(client);
+	} else if (!consumed || exchange->client_noise || exchange->up.end > exchange->up.ready) {
+		client_linger(client);
+	} else {
+		client_close(client);
+	}
+}
+
+void exchange_abort(struct exchange *exchange)
+{
+	struct linger now = { .l_onoff = 1 };
+
+	/* Where the answer's end is the connection's, only a reset tells that this is not it. */
+	if (exchange->state == EXCHANGE_RESPOND &&
+		exchange->response_body.to == HTTP_CODING_PLAIN &&
+		exchange->response_body.from != HTTP_BODY_LENGTH)
+		setsockopt(exchange->client->io.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	client_close(exchange->client);
+}
+
+/* ---- answers of our own ---- */
+
+static void answer_begin(struct exchange *exchange, int made)
+{
+	if (made < 0) {
+		exchange_abort(exchange);
+		return;
+	}
+	exchange->state = EXCHANGE_ANSWER;
+	relay_answer(exchange);
+}
+
+/* Whether the connection can go on must be known before the answer's head is written. */
+static void answer_prepare(struct exchange *exchange)
+{
+	let_go(exchange);
+	buffer_give(&exchange->worker->buffers, &exchange->down);
+	if (exchange->worker->draining || exchange->body_sent || !request_is_consumed(exchange))
+		exchange->keep_alive = false;
+}
+
+void exchange_refuse(
+	struct exchange *exchange, uint16_t status, enum board_refusal why, const char *text)
+{
+	bool passes = why == BOARD_REFUSED_QUEUE_FULL || why == BOARD_REFUSED_OVERLOAD;
+
+	worker_refusal(exchange->worker, why);
+	if (exchange->state >= EXCHANGE_RESPOND || exchange->interim) {
+		exchange_abort(exchange);
+		return;
+	}
+	answer_prepare(exchange);
+	answer_begin(exchange, answer_error(exchange, status, text, passes ? "1" : NULL));
+}
+
+void exchange_answer_suspended(struct exchange *exchange, const struct route_instance *instance)
+{
+	worker_refusal(exchange->worker, BOARD_REFUSED_DOWN);
+	answer_prepare(exchange);
+	answer_begin(exchange, answer_suspended(exchange, instance));
+}
+
+void exchange_answer_health(struct exchange *exchange)
+{
+	answer_prepare(exchange);
+	answer_begin(exchange, answer_health(exchange));
+}
+
+/* ---- events ---- */
+
+static void expired(struct deadline *deadline)
+{
+	struct exchange *exchange =
+		(struct exchange *)((char *)deadline - offsetof(struct exchange, deadline));
+	struct http_window *up = &exchange->up;
+
+	switch (exchange->state) {
+	case EXCHANGE_HEAD:
+		exchange->minor = 1;
+		if (up->end > up->ready)
+			exchange_refuse(
+				exchange, 408, BOARD_REFUSED_BAD_REQUEST, "request timeout");
+		else
+			client_close(exchange->client);
+		break;
+	case EXCHANGE_WAIT:
+		dispatch_wait_expired(exchange);
+		break;
+	case EXCHANGE_SEND:
+		if (!exchange->request_ended && !exchange->upstream_blocked &&
+			exchange->upstream->state != UPSTREAM_CONNECTING)
+			exchange_refuse(
+				exchange, 408, BOARD_REFUSED_BAD_REQUEST, "request timeout");
+		else
+			exchange_refuse(exchange, 504, BOARD_REFUSED_UPSTREAM_SLOW,
+				"the application took too long");
+		break;
+	default:
+		exchange_abort(exchange);
+		break;
+	}
+}
+
+/* The client has something to say that is not wanted now: the next request, or good-bye. */
+static void client_peek(struct exchange *exchange)
+{
+	char byte;
+	ssize_t got = recv(exchange->client->io.fd, &byte, 1, MSG_PEEK);
+
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (got <= 0) {
+		client_close(exchange->client);
+		return;
+	}
+	exchange->client_noise = true;
+	relay_watch(exchange);
+}
+
+void exchange_client_event(struct exchange *exchange, int events)
+{
+	switch (exchange->state) {
+	case EXCHANGE_HEAD:
+		request_read(exchange);
+		break;
+	case EXCHANGE_WAIT:
+		client_peek(exchange);
+		break;
+	case EXCHANGE_ANSWER:
+		relay_answer(exchange);
+		break;
+	case EXCHANGE_SEND:
+	case EXCHANGE_RESPOND:
+		if (events & EV_WRITE)
+			relay_down(exchange);
+		if (!(events & EV_READ) ||
+			(exchange->state != EXCHANGE_SEND && exchange->state != EXCHANGE_RESPOND))
+			break;
+		if (exchange->request_ended)
+			client_peek(exchange);
+		else
+			relay_up(exchange);
+		break;
+	case EXCHANGE_TUNNEL:
+		tunnel_event(exchange, events, 0);
+		break;
+	case EXCHANGE_DONE:
+		break;
+	}
+}
+
+void exchange_upstream_event(struct exchange *exchange, int events)
+{
+	struct upstream *upstream = exchange->upstream;
+
+	if (exchange->state == EXCHANGE_TUNNEL) {
+		tunnel_event(exchange, 0, events);
+		return;
+	}
+	if (upstream->state == UPSTREAM_CONNECTING) {
+		if (upstream_connect_result(upstream))
+			dispatch_upstream_failed(exchange);
+		else
+			relay_up(exchange);
+		return;
+	}
+	if (events & EV_READ)
+		relay_down(exchange);
+	if ((events & EV_WRITE) && exchange->upstream == upstream &&
+		upstream->exchange == exchange &&
+		(exchange->state == EXCHANGE_SEND || exchange->state == EXCHANGE_RESPOND))
+		relay_up(exchange);
+}

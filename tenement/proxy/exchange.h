@@ -1,0 +1,137 @@
+/*
+ * One request and its answer, from the first byte of the head to the last byte of the answer. It
+ * owns the windows that the bytes pass through and knows what must be undone on the board.
+ *
+ *	HEAD ──▶ WAIT ──▶ SEND ──▶ RESPOND ──▶ (done)
+ *	  │       ▲ │      │ │       └──▶ TUNNEL
+ *	  │       └─┼──────┘ │
+ *	  └─────────┴────────┴──▶ ANSWER (one of our own)
+ */
+#ifndef TEN_PROXY_EXCHANGE_H
+#define TEN_PROXY_EXCHANGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "board.h"
+#include "http_body.h"
+#include "http_head.h"
+#include "http_host.h"
+#include "proxy/deadline.h"
+
+struct worker;
+struct client;
+struct upstream;
+struct ask;
+
+enum exchange_state {
+	EXCHANGE_HEAD,    /* reads the request's head */
+	EXCHANGE_WAIT,    /* for the instance, or for an answer to its ask */
+	EXCHANGE_SEND,    /* has a connection; the request goes out, no answer yet */
+	EXCHANGE_RESPOND, /* the answer's head has been taken */
+	EXCHANGE_TUNNEL,  /* upgraded: bytes both ways */
+	EXCHANGE_ANSWER,  /* an answer of our own goes out */
+	EXCHANGE_DONE,
+};
+
+struct exchange {
+	struct worker *worker;
+	struct client *client;
+	struct upstream *upstream;
+	struct exchange *next; /* among those that wait for the same, or are put aside */
+	struct exchange *prev;
+	enum exchange_state state;
+	struct deadline deadline;
+
+	struct http_window up;   /* what the client sent */
+	struct http_window top;  /* the head that goes out: request's, response's, our own */
+	struct http_window down; /* what the tenant sent */
+	struct http_transfer request_body;
+	struct http_transfer response_body;
+
+	/* Of the request. */
+	enum http_method method;
+	uint8_t minor;
+	bool keep_alive; /* the client's connection may serve another after this */
+	bool wants_html;
+	bool upgrading; /* it asks for an Upgrade that we pass on */
+	bool has_body;
+	char host[HTTP_HOST_MAX + 1]; /* whose record leads to the instance */
+
+	/* Of the instance. */
+	struct route_target target;
+	uint32_t request_timeout_ms;
+	uint32_t stream_idle_timeout_ms;
+	uint32_t upgraded_idle_timeout_ms;
+	uint64_t max_body_bytes;
+	bool in_flight; /* counted so on the board */
+	bool upgraded;
+	bool waiting;
+
+	/* Of waiting. */
+	struct ask *ask;
+	bool asked; /* no second time */
+	uint64_t resolved_generation;
+	uint64_t wait_until_ms; /* 0: has not waited yet */
+	uint64_t retry_at_ms;   /* 0: waits for the bell alone */
+	uint32_t retry_ms;
+	bool looked_again;
+	bool was_refused; /* the tenant refused its connection when it said it was ready */
+	uint8_t lost;     /* connections that died with this request on them */
+
+	/* Of passing bytes. */
+	bool sent_any;      /* of the request, on this connection */
+	bool body_sent;     /* any byte of the body, ever */
+	bool request_ended; /* no more of it is sent: it is through, or nobody wants it */
+	bool upstream_reusable;
+	bool client_blocked; /* its socket took no more */
+	bool upstream_blocked;
+	bool client_eof; /* in a tunnel */
+	bool upstream_eof;
+	bool client_noise;     /* bytes of the next request are there: do not wait for them */
+	bool interim;          /* .top holds a 1xx: the answer's head is still to come */
+	bool answer_seen;      /* any byte of an answer has gone to the client: no second try */
+	uint64_t answer_by_ms; /* when the answer's head is due; 0: the request is not through */
+
+	struct http_head head; /* of the request; then of the response. Last: it is not zeroed */
+};
+
+/* Begin with what CLIENT sends now. NULL: out of memory. */
+struct exchange *exchange_open(struct client *client);
+
+/* The client's socket is readable or writable; the tenant's is. */
+void exchange_client_event(struct exchange *exchange, int events);
+void exchange_upstream_event(struct exchange *exchange, int events);
+
+/* Answer ourselves, with that status. See answer.h for the content. */
+void exchange_refuse(
+	struct exchange *exchange, uint16_t status, enum board_refusal why, const char *text);
+
+/* The page of a suspended tenant; what /health of the root domain says. */
+void exchange_answer_suspended(struct exchange *exchange, const struct route_instance *instance);
+void exchange_answer_health(struct exchange *exchange);
+
+/* The answer is through: hand the client's connection on. */
+void exchange_finish(struct exchange *exchange);
+
+/* Leave without an answer; the client's connection is closed with it. */
+void exchange_abort(struct exchange *exchange);
+
+/* Let go of all that EXCHANGE holds but the client; it is not to be used after. */
+void exchange_release(struct exchange *exchange);
+
+/* Not in flight, nor upgraded, any more. */
+void exchange_leave_board(struct exchange *exchange);
+
+/* Close the connection to the tenant, if there is one. */
+void exchange_drop_upstream(struct exchange *exchange);
+
+/* How large .up has to be for the head that is allowed. */
+uint32_t exchange_head_room(const struct exchange *exchange);
+
+/* Note on the board that bytes have moved. */
+void exchange_touch(struct exchange *exchange);
+
+void exchange_reap(struct worker *worker);
+
+#endif

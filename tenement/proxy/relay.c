@@ -1,0 +1,473 @@
+#include "relay.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "proxy/client.h"
+#include "proxy/dispatch.h"
+#include "proxy/exchange.h"
+#include "proxy/rewrite.h"
+#include "proxy/transport.h"
+#include "proxy/tunnel.h"
+#include "proxy/upstream.h"
+#include "proxy/worker.h"
+
+#define RESPONSE_HEAD_MAX (64 * 1024)
+
+/* ---- what to wait for ---- */
+
+static bool wants_more_request(const struct exchange *exchange)
+{
+	return !exchange->request_ended && exchange->upstream &&
+	       exchange->upstream->state == UPSTREAM_BUSY && !transport_pending(&exchange->up) &&
+	       !exchange->request_body.done;
+}
+
+static int client_events(const struct exchange *exchange)
+{
+	int events = exchange->client_blocked ? EV_WRITE : 0;
+
+	switch (exchange->state) {
+	case EXCHANGE_HEAD:
+		return EV_READ;
+	case EXCHANGE_WAIT:
+		return exchange->client_noise ? 0 : EV_READ;
+	case EXCHANGE_SEND:
+	case EXCHANGE_RESPOND:
+		if (wants_more_request(exchange))
+			return events | EV_READ;
+		/* Otherwise listen for its going away, unless bytes lie before that. */
+		if (exchange->request_ended && !exchange->client_noise)
+			return events | EV_READ;
+		return events;
+	case EXCHANGE_TUNNEL:
+		if (!exchange->client_eof && !transport_pending(&exchange->up))
+			events |= EV_READ;
+		return events;
+	default:
+		return events;
+	}
+}
+
+static int upstream_events(const struct exchange *exchange)
+{
+	int events = exchange->upstream_blocked ? EV_WRITE : 0;
+
+	if (exchange->upstream->state == UPSTREAM_CONNECTING)
+		return EV_WRITE;
+	if (exchange->upstream_eof)
+		return events;
+	if (exchange->state == EXCHANGE_SEND
+			? !exchange->interim
+			: !transport_pending(&exchange->top) && !transport_pending(&exchange->down))
+		events |= EV_READ;
+	return events;
+}
+
+/* Until when something has to happen; 0: no matter. */
+static uint64_t due_ms(const struct exchange *exchange)
+{
+	const struct worker *worker = exchange->worker;
+	uint32_t timeout_ms = exchange->stream_idle_timeout_ms;
+
+	switch (exchange->state) {
+	case EXCHANGE_SEND:
+		if (exchange->answer_by_ms)
+			return exchange->answer_by_ms;
+		timeout_ms = exchange->upstream_blocked ||
+					     exchange->upstream->state == UPSTREAM_CONNECTING
+				     ? exchange->request_timeout_ms
+				     : worker->settings.client_body_timeout_ms;
+		break;
+	case EXCHANGE_ANSWER:
+		timeout_ms = worker->settings.client_body_timeout_ms;
+		break;
+	case EXCHANGE_TUNNEL:
+		timeout_ms = exchange->upgraded_idle_timeout_ms;
+		break;
+	default:
+		break;
+	}
+	return timeout_ms ? worker->now_ms + timeout_ms : 0;
+}
+
+/* What is empty holds nothing and is lent to others: silence costs no buffer. */
+static void give_back_if_empty(struct exchange *exchange, struct http_window *window)
+{
+	if (window->data && window->at == window->end)
+		buffer_give(&exchange->worker->buffers, window);
+}
+
+void relay_watch(struct exchange *exchange)
+{
+	uint64_t due;
+
+	if (exchange->state != EXCHANGE_HEAD) {
+		give_back_if_empty(exchange, &exchange->up);
+		give_back_if_empty(exchange, &exchange->down);
+	}
+	client_watch(exchange->client, client_events(exchange));
+	if (exchange->upstream)
+		upstream_watch(exchange->upstream, upstream_events(exchange));
+	/* Those two have theirs set already, and bytes do not put it off. */
+	if (exchange->state == EXCHANGE_HEAD || exchange->state == EXCHANGE_WAIT)
+		return;
+	due = due_ms(exchange);
+	if (due)
+		deadline_set(&exchange->worker->wheel, &exchange->deadline, due);
+	else
+		deadline_stop(&exchange->deadline);
+}
+
+/* ---- the request ---- */
+
+static void request_end(struct exchange *exchange)
+{
+	exchange->request_ended = true;
+	exchange->upstream_blocked = false;
+	if (exchange->request_timeout_ms)
+		exchange->answer_by_ms = exchange->worker->now_ms + exchange->request_timeout_ms;
+	/* What lies behind the request stays; otherwise the buffer is free for others. */
+	if (exchange->up.end == exchange->up.ready)
+		buffer_give(&exchange->worker->buffers, &exchange->up);
+	else
+		exchange->client_noise = true;
+}
+
+static enum moved request_push(struct exchange *exchange)
+{
+	bool has_head =
+		exchange->state == EXCHANGE_SEND && !exchange->interim && !exchange->answer_seen;
+	uint32_t body = transport_pending(&exchange->up);
+	size_t bytes;
+	enum moved moved = transport_write(
+		exchange->upstream->io.fd, has_head ? &exchange->top : NULL, &exchange->up, &bytes);
+
+	if (bytes)
+		exchange->sent_any = true;
+	if (transport_pending(&exchange->up) < body)
+		exchange->body_sent = true;
+	transport_count_in(exchange, bytes);
+	return moved;
+}
+
+/* More of the body from the client. False: there is none now, or the exchange is over. */
+static bool request_pull(struct exchange *exchange)
+{
+	const struct http_transfer *body = &exchange->request_body;
+
+	switch (transport_read(exchange, exchange->client->io.fd, &exchange->up)) {
+	case MOVED_ALL:
+		break;
+	case MOVED_BLOCKED:
+		return false;
+	default:
+		client_close(exchange->client); /* it went away in the middle of its request */
+		return false;
+	}
+	if (http_transfer_take(&exchange->request_body, &exchange->up) < 0) {
+		exchange->keep_alive = false;
+		exchange_refuse(exchange, 400, BOARD_REFUSED_BAD_REQUEST, "malformed chunk");
+		return false;
+	}
+	if (exchange->max_body_bytes && body->bytes > exchange->max_body_bytes) {
+		exchange_refuse(exchange, 413, BOARD_REFUSED_TOO_LARGE, "body too large");
+		return false;
+	}
+	return true;
+}
+
+static bool is_relaying(const struct exchange *exchange)
+{
+	return exchange->state == EXCHANGE_SEND || exchange->state == EXCHANGE_RESPOND;
+}
+
+/* It takes no more. It may have answered before it closed: that is for relay_down() to find out. */
+static void request_cut(struct exchange *exchange)
+{
+	exchange->upstream_reusable = false;
+	exchange->upstream_blocked = false;
+	exchange->keep_alive = false;
+	request_end(exchange);
+	if (exchange->state == EXCHANGE_SEND)
+		relay_down(exchange);
+	else
+		relay_watch(exchange);
+}
+
+void relay_up(struct exchange *exchange)
+{
+	for (int turn = 0; !exchange->request_ended; turn++) {
+		enum moved moved = request_push(exchange);
+
+		if (moved == MOVED_ERROR) {
+			request_cut(exchange);
+			return;
+		}
+		exchange->upstream_blocked = moved == MOVED_BLOCKED;
+		if (moved == MOVED_BLOCKED)
+			break;
+		if (exchange->request_body.done) {
+			request_end(exchange);
+			break;
+		}
+		if (turn || !request_pull(exchange))
+			break;
+	}
+	if (is_relaying(exchange))
+		relay_watch(exchange);
+}
+
+void relay_begin(struct exchange *exchange)
+{
+	exchange->state = EXCHANGE_SEND;
+	exchange->sent_any = false;
+	http_head_init(&exchange->head, HTTP_RESPONSE, RESPONSE_HEAD_MAX, HTTP_FIELDS_MAX);
+	if (exchange->upstream->state == UPSTREAM_CONNECTING)
+		relay_watch(exchange);
+	else
+		relay_up(exchange);
+}
+
+/* ---- the answer's head ---- */
+
+static void answer_broken(struct exchange *exchange)
+{
+	struct board_cell *cell = &exchange->worker->cells[exchange->target.slot];
+
+	atomic_fetch_add_explicit(&cell->failures, 1, memory_order_relaxed);
+	exchange_refuse(
+		exchange, 502, BOARD_REFUSED_UPSTREAM, "the application's answer is malformed");
+}
+
+static void final_begin(struct exchange *exchange)
+{
+	const struct http_head *head = &exchange->head;
+	struct worker *worker = exchange->worker;
+	enum http_body body = http_response_body(head, exchange->method);
+	bool framed = body == HTTP_BODY_NONE || body == HTTP_BODY_LENGTH;
+	enum http_coding to =
+		framed || exchange->minor == 0 ? HTTP_CODING_PLAIN : HTTP_CODING_CHUNKED;
+
+	if ((!framed && exchange->minor == 0) || !exchange->request_ended || worker->draining)
+		exchange->keep_alive = false;
+	exchange->upstream_reusable = http_head_keeps_alive(head) && exchange->request_ended &&
+				      !exchange->client_eof && body != HTTP_BODY_UNTIL_CLOSE;
+	http_transfer_init(&exchange->response_body, body, head->content_length, to);
+	atomic_fetch_add_explicit(
+		&worker->cells[exchange->target.slot].requests, 1, memory_order_relaxed);
+}
+
+/* A whole head of HEAD_BYTES lies in .down. */
+static void head_take(struct exchange *exchange, uint32_t head_bytes)
+{
+	const struct http_head *head = &exchange->head;
+	enum rewrite_connection connection;
+	bool upgrade = head->status == 101;
+	bool interim = head->status < 200 && !upgrade;
+
+	/* An answer before the request's head was out, or an upgrade that nobody asked for. */
+	if ((!exchange->answer_seen && transport_pending(&exchange->top)) ||
+		(upgrade && !exchange->upgrading) || (upgrade && !exchange->request_ended)) {
+		answer_broken(exchange);
+		return;
+	}
+	if (interim && exchange->minor == 0) {
+		exchange->answer_seen = true;
+		exchange->down.at = exchange->down.ready = exchange->down.at + head_bytes;
+		http_head_init(&exchange->head, HTTP_RESPONSE, RESPONSE_HEAD_MAX, HTTP_FIELDS_MAX);
+		return;
+	}
+	if (interim)
+		connection = REWRITE_INTERIM;
+	else if (upgrade)
+		connection = REWRITE_UPGRADE;
+	else
+		final_begin(exchange);
+	if (!interim && !upgrade)
+		connection = exchange->keep_alive ? REWRITE_KEEP : REWRITE_CLOSE;
+	if (!rewrite_response(exchange, head, connection)) {
+		client_close(exchange->client);
+		return;
+	}
+	exchange->answer_seen = true;
+	exchange->down.at = exchange->down.ready = exchange->down.at + head_bytes;
+	if (interim) {
+		exchange->interim = true;
+	} else if (upgrade) {
+		tunnel_begin(exchange);
+	} else {
+		/* As long as nothing of it has gone out it can be taken for broken. */
+		if (http_transfer_take(&exchange->response_body, &exchange->down) < 0)
+			answer_broken(exchange);
+		else
+			exchange->state = EXCHANGE_RESPOND;
+	}
+}
+
+/* Parse what .down holds. False: more must be read first, or the exchange is over. */
+static bool head_parse(struct exchange *exchange)
+{
+	struct http_window *down = &exchange->down;
+	int bytes = http_head_parse(&exchange->head, down->data + down->at, down->end - down->at);
+
+	if (bytes < 0) {
+		answer_broken(exchange);
+		return false;
+	}
+	if (bytes > 0) {
+		head_take(exchange, (uint32_t)bytes);
+		return is_relaying(exchange);
+	}
+	if (http_window_space(down))
+		return false;
+	/* The views of the part that was parsed are into the old place: begin anew. */
+	http_head_init(&exchange->head, HTTP_RESPONSE, RESPONSE_HEAD_MAX, HTTP_FIELDS_MAX);
+	if (!buffer_grow(&exchange->worker->buffers, down, down->at + RESPONSE_HEAD_MAX + 64))
+		client_close(exchange->client);
+	return false;
+}
+
+/* Read more of the head. False: there is none now, or the exchange is over. */
+static bool head_pull(struct exchange *exchange)
+{
+	struct http_window *down = &exchange->down;
+	int fd = exchange->upstream->io.fd;
+	enum moved moved = MOVED_ALL;
+
+	if (!down->data || down->end == down->at) {
+		moved = transport_read(exchange, fd, down);
+	} else {
+		ssize_t got = recv(fd, down->data + down->end, http_window_space(down), 0);
+		if (got > 0)
+			down->end += (uint32_t)got;
+		else if (got < 0 && (errno == EAGAIN || errno == EINTR))
+			moved = MOVED_BLOCKED;
+		else
+			moved = MOVED_EOF;
+	}
+	if (moved == MOVED_ALL)
+		return true;
+	if (moved == MOVED_BLOCKED)
+		return false;
+	if (exchange->answer_seen || (down->data && down->end > down->at))
+		answer_broken(exchange);
+	else
+		dispatch_upstream_failed(exchange);
+	return false;
+}
+
+/* The 1xx in .top goes out; then the next head is awaited. False: not yet. */
+static bool interim_push(struct exchange *exchange)
+{
+	size_t bytes;
+	enum moved moved = transport_write(exchange->client->io.fd, NULL, &exchange->top, &bytes);
+
+	if (moved == MOVED_ERROR) {
+		client_close(exchange->client);
+		return false;
+	}
+	exchange->client_blocked = moved == MOVED_BLOCKED;
+	if (exchange->client_blocked)
+		return false;
+	exchange->interim = false;
+	http_head_init(&exchange->head, HTTP_RESPONSE, RESPONSE_HEAD_MAX, HTTP_FIELDS_MAX);
+	return true;
+}
+
+/* ---- the answer ---- */
+
+static enum moved answer_push(struct exchange *exchange)
+{
+	size_t bytes;
+	enum moved moved =
+		transport_write(exchange->client->io.fd, &exchange->top, &exchange->down, &bytes);
+
+	transport_count_out(exchange, bytes);
+	exchange->client_blocked = moved == MOVED_BLOCKED;
+	return moved;
+}
+
+/* More of the body from the tenant. False: none now, or the exchange is over. */
+static bool answer_pull(struct exchange *exchange)
+{
+	struct http_transfer *body = &exchange->response_body;
+	int result = -1;
+
+	switch (transport_read(exchange, exchange->upstream->io.fd, &exchange->down)) {
+	case MOVED_ALL:
+		result = http_transfer_take(body, &exchange->down);
+		break;
+	case MOVED_BLOCKED:
+		return false;
+	case MOVED_EOF:
+		exchange->upstream_eof = true;
+		result = http_transfer_eof(body, &exchange->down);
+		break;
+	case MOVED_ERROR:
+		break;
+	}
+	if (result < 0) {
+		/* Half an answer is out: all that can be told is that it is not whole. */
+		exchange_abort(exchange);
+		return false;
+	}
+	return true;
+}
+
+static void respond(struct exchange *exchange)
+{
+	for (int turn = 0;; turn++) {
+		enum moved moved = answer_push(exchange);
+
+		if (moved == MOVED_ERROR) {
+			client_close(exchange->client);
+			return;
+		}
+		if (moved == MOVED_BLOCKED)
+			break;
+		if (exchange->response_body.done) {
+			exchange_finish(exchange);
+			return;
+		}
+		if (turn || !answer_pull(exchange))
+			break;
+	}
+	if (is_relaying(exchange))
+		relay_watch(exchange);
+}
+
+void relay_down(struct exchange *exchange)
+{
+	bool more = exchange->state == EXCHANGE_SEND;
+
+	while (more && exchange->state == EXCHANGE_SEND) {
+		if (exchange->interim)
+			more = interim_push(exchange);
+		else if (exchange->down.data && exchange->down.end > exchange->down.at &&
+			 exchange->head.scanned < exchange->down.end - exchange->down.at)
+			more = head_parse(exchange);
+		else
+			more = head_pull(exchange);
+	}
+	if (exchange->state == EXCHANGE_RESPOND)
+		respond(exchange);
+	else if (exchange->state == EXCHANGE_SEND && exchange->upstream)
+		relay_watch(exchange);
+}
+
+void relay_answer(struct exchange *exchange)
+{
+	size_t bytes;
+	enum moved moved = transport_write(exchange->client->io.fd, NULL, &exchange->top, &bytes);
+
+	if (moved == MOVED_ERROR) {
+		client_close(exchange->client);
+		return;
+	}
+	exchange->client_blocked = moved == MOVED_BLOCKED;
+	if (exchange->client_blocked)
+		relay_watch(exchange);
+	else
+		exchange_finish(exchange);
+}

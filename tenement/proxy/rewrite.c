@@ -1,0 +1,366 @@
+#include "rewrite.h"
+
+#include <string.h>
+#include <strings.h>
+#include <sys/random.h>
+
+#include "proxy/client.h"
+#include "proxy/exchange.h"
+#include "proxy/worker.h"
+
+#define ADDED_MAX 2048 /* what we add, less what it copies of the head */
+
+/* ---- writing ---- */
+
+static void put(struct http_window *out, const char *data, size_t len)
+{
+	if (len > out->room - out->end) {
+		out->end = out->room + 1; /* noticed by finish() */
+		return;
+	}
+	memcpy(out->data + out->end, data, len);
+	out->end += (uint32_t)len;
+}
+
+static void put_string(struct http_window *out, const char *string)
+{
+	if (out->end <= out->room)
+		put(out, string, strlen(string));
+}
+
+static void put_text(struct http_window *out, const struct http_text *text)
+{
+	if (out->end <= out->room)
+		put(out, text->data, text->len);
+}
+
+static bool finish(struct http_window *out)
+{
+	put_string(out, "\r\n");
+	if (out->end > out->room) {
+		out->end = out->ready;
+		return false;
+	}
+	out->ready = out->end;
+	return true;
+}
+
+/* Twice the head: a list that we append to may be copied beside the lines that stay. */
+static bool begin(struct exchange *exchange, const struct http_head *head)
+{
+	struct worker *worker = exchange->worker;
+
+	buffer_give(&worker->buffers, &exchange->top);
+	return buffer_take(&worker->buffers, &exchange->top, 2 * head->bytes + ADDED_MAX);
+}
+
+/* ---- which fields stay ---- */
+
+static bool named_by_connection(const struct http_head *head, const struct http_field *field)
+{
+	for (uint32_t i = 0; i < head->field_count; i++) {
+		const struct http_field *connection = &head->fields[i];
+		struct http_text item;
+		size_t at = 0;
+
+		if (connection->id != HTTP_FIELD_CONNECTION)
+			continue;
+		while (http_list_next(connection->value, connection->value_len, &at, &item))
+			if (item.len == field->name_len &&
+				!strncasecmp(item.data, field->name, item.len))
+				return true;
+	}
+	return false;
+}
+
+/* Connection names fields beyond the usual three. */
+static bool connection_names_more(const struct http_head *head)
+{
+	for (uint32_t i = 0; i < head->field_count; i++) {
+		const struct http_field *connection = &head->fields[i];
+		struct http_text item;
+		size_t at = 0;
+
+		if (connection->id != HTTP_FIELD_CONNECTION)
+			continue;
+		while (http_list_next(connection->value, connection->value_len, &at, &item))
+			if (!http_text_is(item.data, item.len, "close") &&
+				!http_text_is(item.data, item.len, "keep-alive") &&
+				!http_text_is(item.data, item.len, "upgrade"))
+				return true;
+	}
+	return false;
+}
+
+static bool request_keeps(const struct exchange *exchange, const struct http_field *field)
+{
+	switch (field->id) {
+	case HTTP_FIELD_ALIAS:
+	case HTTP_FIELD_CONNECTION:
+	case HTTP_FIELD_KEEP_ALIVE:
+	case HTTP_FIELD_PROXY_CONNECTION:
+	case HTTP_FIELD_PROXY_AUTHENTICATE:
+	case HTTP_FIELD_PROXY_AUTHORIZATION:
+	case HTTP_FIELD_TE:
+	case HTTP_FIELD_TRAILER:
+	case HTTP_FIELD_TRANSFER_ENCODING:
+	case HTTP_FIELD_X_FORWARDED_FOR:
+	case HTTP_FIELD_X_FORWARDED_HOST:
+	case HTTP_FIELD_X_FORWARDED_PROTO:
+	case HTTP_FIELD_X_REAL_IP:
+	case HTTP_FIELD_FORWARDED:
+		return false;
+	case HTTP_FIELD_X_FORWARDED_OTHER:
+		return exchange->client->trusted;
+	case HTTP_FIELD_UPGRADE:
+		return exchange->upgrading;
+	case HTTP_FIELD_EXPECT:
+		return exchange->minor > 0;
+	default:
+		return true;
+	}
+}
+
+static bool response_keeps(const struct http_head *head, const struct http_field *field)
+{
+	switch (field->id) {
+	case HTTP_FIELD_CONNECTION:
+	case HTTP_FIELD_KEEP_ALIVE:
+	case HTTP_FIELD_PROXY_CONNECTION:
+	case HTTP_FIELD_PROXY_AUTHENTICATE:
+	case HTTP_FIELD_PROXY_AUTHORIZATION:
+	case HTTP_FIELD_TE:
+	case HTTP_FIELD_TRAILER:
+	case HTTP_FIELD_TRANSFER_ENCODING:
+		return false;
+	case HTTP_FIELD_UPGRADE:
+		return head->status == 101;
+	case HTTP_FIELD_CONTENT_LENGTH:
+		return head->status >= 200 && head->status != 204;
+	default:
+		return true;
+	}
+}
+
+/* What Connection names is dropped, but for what the framing or the routing rests on. */
+static bool is_essential(const struct http_field *field)
+{
+	return field->id == HTTP_FIELD_HOST || field->id == HTTP_FIELD_CONTENT_LENGTH ||
+	       field->id == HTTP_FIELD_UPGRADE;
+}
+
+/* Copy the lines of the fields that stay, neighbours together. */
+static void put_fields(
+	struct http_window *out, const struct exchange *exchange, const struct http_head *head)
+{
+	bool more = connection_names_more(head);
+	const char *run = NULL;
+	const char *run_end = NULL;
+
+	for (uint32_t i = 0; i < head->field_count; i++) {
+		const struct http_field *field = &head->fields[i];
+		bool keeps = head->kind == HTTP_REQUEST ? request_keeps(exchange, field)
+							: response_keeps(head, field);
+
+		if (keeps && more && !is_essential(field) && named_by_connection(head, field))
+			keeps = false;
+		if (keeps) {
+			if (!run)
+				run = field->name;
+			run_end = field->value + field->value_len;
+			continue;
+		}
+		if (run) {
+			put_text(out, &(struct http_text){ run, (size_t)(run_end - run) });
+			put_string(out, "\r\n");
+		}
+		run = NULL;
+	}
+	if (run) {
+		put_text(out, &(struct http_text){ run, (size_t)(run_end - run) });
+		put_string(out, "\r\n");
+	}
+}
+
+/* ---- where a request comes from ---- */
+
+static bool has(const struct http_head *head, enum http_field_id id)
+{
+	for (uint32_t i = 0; i < head->field_count; i++)
+		if (head->fields[i].id == id)
+			return true;
+	return false;
+}
+
+/* All values of a list field, joined. */
+static bool put_list(struct http_window *out, const struct http_head *head, enum http_field_id id)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < head->field_count; i++) {
+		const struct http_field *field = &head->fields[i];
+		if (field->id != id || !field->value_len)
+			continue;
+		if (any)
+			put_string(out, ", ");
+		put_text(out, &(struct http_text){ field->value, field->value_len });
+		any = true;
+	}
+	return any;
+}
+
+/* The value of the last field with that name; the last element of it where it is a list. */
+static struct http_text last_of(const struct http_head *head, enum http_field_id id)
+{
+	struct http_text last = { 0 };
+
+	for (uint32_t i = 0; i < head->field_count; i++) {
+		const struct http_field *field = &head->fields[i];
+		struct http_text item;
+		size_t at = 0;
+
+		while (field->id == id &&
+			http_list_next(field->value, field->value_len, &at, &item))
+			last = item;
+	}
+	return last;
+}
+
+static void put_line(struct http_window *out, const char *name, const struct http_text *value)
+{
+	put_string(out, name);
+	put_text(out, value);
+	put_string(out, "\r\n");
+}
+
+static void put_forwarded(struct http_window *out, const struct http_head *head,
+	const struct client *client, const struct http_text *host)
+{
+	bool v6 = strchr(client->peer, ':') != NULL;
+
+	put_string(out, "Forwarded: ");
+	if (client->trusted && put_list(out, head, HTTP_FIELD_FORWARDED))
+		put_string(out, ", ");
+	put_string(out, v6 ? "for=\"[" : "for=");
+	put_string(out, client->peer);
+	put_string(out, v6 ? "]\"" : "");
+	if (host->len) {
+		put_string(out, ";host=\"");
+		put_text(out, host);
+		put_string(out, "\"");
+	}
+	put_string(out, ";proto=http\r\n");
+}
+
+static void put_origin(struct http_window *out, const struct exchange *exchange,
+	const struct http_head *head, const struct http_text *host)
+{
+	const struct client *client = exchange->client;
+	struct http_text real = { client->peer, strlen(client->peer) };
+	struct http_text proto = { "http", 4 };
+	struct http_text shown = *host;
+
+	if (client->trusted) {
+		struct http_text said = last_of(head, HTTP_FIELD_X_REAL_IP);
+		if (!said.len)
+			said = last_of(head, HTTP_FIELD_X_FORWARDED_FOR);
+		if (said.len)
+			real = said;
+		said = last_of(head, HTTP_FIELD_X_FORWARDED_PROTO);
+		if (said.len)
+			proto = said;
+		said = last_of(head, HTTP_FIELD_X_FORWARDED_HOST);
+		if (said.len)
+			shown = said;
+	}
+	put_string(out, "X-Forwarded-For: ");
+	if (client->trusted && put_list(out, head, HTTP_FIELD_X_FORWARDED_FOR))
+		put_string(out, ", ");
+	put_string(out, client->peer);
+	put_string(out, "\r\n");
+	put_line(out, "X-Forwarded-Proto: ", &proto);
+	put_line(out, "X-Forwarded-Host: ", &shown);
+	put_line(out, "X-Real-IP: ", &real);
+	put_forwarded(out, head, client, host);
+}
+
+static void put_request_id(struct http_window *out, struct worker *worker)
+{
+	static const char digits[] = "0123456789abcdef";
+	char text[32];
+	uint8_t *bytes;
+
+	if (worker->random_left < 16) {
+		if (getrandom(worker->random, sizeof(worker->random), 0) !=
+			(ssize_t)sizeof(worker->random))
+			return;
+		worker->random_left = sizeof(worker->random);
+	}
+	worker->random_left -= 16;
+	bytes = worker->random + worker->random_left;
+	for (size_t i = 0; i < 16; i++) {
+		text[2 * i] = digits[bytes[i] >> 4];
+		text[2 * i + 1] = digits[bytes[i] & 15];
+	}
+	put_line(out, "X-Request-Id: ", &(struct http_text){ text, sizeof(text) });
+}
+
+/* ---- the two heads ---- */
+
+bool rewrite_request(struct exchange *exchange, const struct http_head *head)
+{
+	struct http_window *out = &exchange->top;
+	struct worker *worker = exchange->worker;
+	struct http_text host = head->authority;
+
+	if (!begin(exchange, head))
+		return false;
+	if (!host.len) /* HTTP/1.0 may leave it away; the tenant gets one all the same */
+		host = (struct http_text){ worker->settings.domain,
+			strlen(worker->settings.domain) };
+	put_text(out, &head->method_text);
+	put_string(out, " ");
+	put_text(out, &head->path);
+	if (head->query.data) {
+		put_string(out, "?");
+		put_text(out, &head->query);
+	}
+	put_string(out, " HTTP/1.1\r\n");
+	if (!has(head, HTTP_FIELD_HOST))
+		put_line(out, "Host: ", &host);
+	put_fields(out, exchange, head);
+	put_origin(out, exchange, head, &host);
+	if (!has(head, HTTP_FIELD_X_REQUEST_ID))
+		put_request_id(out, worker);
+	if (exchange->upgrading)
+		put_string(out, "Connection: upgrade\r\n");
+	if (head->chunked)
+		put_string(out, "Transfer-Encoding: chunked\r\n");
+	return finish(out);
+}
+
+bool rewrite_response(
+	struct exchange *exchange, const struct http_head *head, enum rewrite_connection connection)
+{
+	struct http_window *out = &exchange->top;
+	char status[4] = { (char)('0' + head->status / 100), (char)('0' + head->status / 10 % 10),
+		(char)('0' + head->status % 10), ' ' };
+
+	if (!begin(exchange, head))
+		return false;
+	put_string(out, "HTTP/1.1 ");
+	put(out, status, sizeof(status));
+	put_text(out, &head->reason);
+	put_string(out, "\r\n");
+	put_fields(out, exchange, head);
+	if (connection == REWRITE_CLOSE)
+		put_string(out, "Connection: close\r\n");
+	else if (connection == REWRITE_UPGRADE)
+		put_string(out, "Connection: upgrade\r\n");
+	else if (connection == REWRITE_KEEP && exchange->minor == 0)
+		put_string(out, "Connection: keep-alive\r\n");
+	if (connection != REWRITE_UPGRADE && connection != REWRITE_INTERIM &&
+		exchange->response_body.to == HTTP_CODING_CHUNKED)
+		put_string(out, "Transfer-Encoding: chunked\r\n");
+	return finish(out);
+}

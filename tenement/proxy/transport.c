@@ -1,0 +1,92 @@
+#include "transport.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "proxy/exchange.h"
+#include "proxy/worker.h"
+
+static size_t add_pending(struct iovec *parts, size_t count, const struct http_window *window)
+{
+	uint32_t len = transport_pending(window);
+
+	if (!len)
+		return count;
+	parts[count] = (struct iovec){ window->data + window->at, len };
+	return count + 1;
+}
+
+static void advance(struct http_window *window, size_t *bytes)
+{
+	uint32_t len = transport_pending(window);
+	uint32_t part = *bytes < len ? (uint32_t)*bytes : len;
+
+	window->at += part;
+	*bytes -= part;
+}
+
+enum moved transport_write(
+	int fd, struct http_window *first, struct http_window *second, size_t *bytes)
+{
+	struct iovec parts[2];
+	struct msghdr message = { .msg_iov = parts };
+	ssize_t sent;
+	size_t left;
+
+	*bytes = 0;
+	if (first)
+		message.msg_iovlen = add_pending(parts, 0, first);
+	message.msg_iovlen = add_pending(parts, message.msg_iovlen, second);
+	if (!message.msg_iovlen)
+		return MOVED_ALL;
+	sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+	if (sent < 0)
+		return errno == EAGAIN || errno == EINTR ? MOVED_BLOCKED : MOVED_ERROR;
+	*bytes = left = (size_t)sent;
+	if (first)
+		advance(first, &left);
+	advance(second, &left);
+	if ((first && transport_pending(first)) || transport_pending(second))
+		return MOVED_BLOCKED;
+	return MOVED_ALL;
+}
+
+enum moved transport_read(struct exchange *exchange, int fd, struct http_window *window)
+{
+	struct buffer_pool *pool = &exchange->worker->buffers;
+	ssize_t got;
+
+	if (!window->data && !buffer_take(pool, window, BUFFER_BYTES))
+		return MOVED_ERROR;
+	http_window_reset(window);
+	got = recv(fd, window->data + window->end, http_window_space(window), 0);
+	if (got > 0) {
+		window->end += (uint32_t)got;
+		return MOVED_ALL;
+	}
+	if (got == 0)
+		return MOVED_EOF;
+	return errno == EAGAIN || errno == EINTR ? MOVED_BLOCKED : MOVED_ERROR;
+}
+
+/* We are the only one who writes the counter: no locked instruction is needed. */
+static void count(struct exchange *exchange, _Atomic uint64_t *counter, size_t bytes)
+{
+	uint64_t old = atomic_load_explicit(counter, memory_order_relaxed);
+
+	if (!bytes)
+		return;
+	atomic_store_explicit(counter, old + bytes, memory_order_relaxed);
+	exchange_touch(exchange);
+}
+
+void transport_count_in(struct exchange *exchange, size_t bytes)
+{
+	count(exchange, &exchange->worker->cells[exchange->target.slot].bytes_in, bytes);
+}
+
+void transport_count_out(struct exchange *exchange, size_t bytes)
+{
+	count(exchange, &exchange->worker->cells[exchange->target.slot].bytes_out, bytes);
+}

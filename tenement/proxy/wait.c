@@ -1,0 +1,152 @@
+#include "wait.h"
+
+#include <stdlib.h>
+#include <uthash.h>
+#include <utlist.h>
+
+#include "proxy/dispatch.h"
+#include "proxy/exchange.h"
+#include "proxy/worker.h"
+
+struct waiting_slot {
+	UT_hash_handle hh;
+	uint32_t slot;
+	struct exchange *first;
+};
+
+static struct waiting_slot *slot_find(struct worker *worker, uint32_t slot)
+{
+	struct waiting_slot *found;
+
+	HASH_FIND_INT(worker->waiting, &slot, found);
+	return found;
+}
+
+static struct waiting_slot *slot_make(struct worker *worker, uint32_t slot)
+{
+	struct waiting_slot *made = slot_find(worker, slot);
+
+	if (made)
+		return made;
+	made = calloc(1, sizeof(*made));
+	if (!made)
+		return NULL;
+	made->slot = slot;
+	HASH_ADD_INT(worker->waiting, slot, made);
+	return made;
+}
+
+bool wait_enter(struct exchange *exchange, const struct route_instance *instance, uint32_t retry_ms)
+{
+	struct worker *worker = exchange->worker;
+	uint32_t slot = exchange->target.slot;
+	struct waiting_slot *list;
+	struct board_use use;
+
+	board_use(worker->board, worker->count, slot, &use);
+	list = use.waiting < instance->wake_queue ? slot_make(worker, slot) : NULL;
+	if (!list)
+		return false;
+	DL_APPEND(list->first, exchange);
+	exchange->waiting = true;
+	exchange->state = EXCHANGE_WAIT;
+	if (!exchange->wait_until_ms)
+		exchange->wait_until_ms = worker->now_ms + instance->wait_ms;
+	exchange->retry_at_ms = retry_ms ? worker->now_ms + retry_ms : 0;
+	deadline_set(&worker->wheel, &exchange->deadline,
+		retry_ms && exchange->retry_at_ms < exchange->wait_until_ms
+			? exchange->retry_at_ms
+			: exchange->wait_until_ms);
+	atomic_fetch_add_explicit(&worker->cells[slot].waiting, 1, memory_order_seq_cst);
+	board_want(worker->page, slot);
+	worker_ring(worker);
+	return true;
+}
+
+void wait_leave(struct exchange *exchange)
+{
+	struct worker *worker = exchange->worker;
+	uint32_t slot = exchange->target.slot;
+	struct waiting_slot *list;
+
+	if (!exchange->waiting)
+		return;
+	list = slot_find(worker, slot);
+	DL_DELETE(list->first, exchange);
+	exchange->waiting = false;
+	deadline_stop(&exchange->deadline);
+	atomic_fetch_sub_explicit(&worker->cells[slot].waiting, 1, memory_order_seq_cst);
+	if (!list->first) {
+		HASH_DEL(worker->waiting, list);
+		free(list);
+	}
+}
+
+/* Nothing has changed for those that wait for this slot: only the wish is made again. */
+static bool still_waits(struct worker *worker, const struct waiting_slot *list)
+{
+	const struct exchange *first = list->first;
+	enum instance_state state;
+
+	if (first->resolved_generation != worker->generation ||
+		!route_table_state(worker->table, first->target, &state))
+		return false;
+	switch (state) {
+	case INSTANCE_ASLEEP:
+	case INSTANCE_STARTING:
+	case INSTANCE_FROZEN:
+	case INSTANCE_DRAINING:
+	case INSTANCE_STOPPING:
+	case INSTANCE_BACKOFF:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Those that go on waiting append themselves to a list of the same slot anew, so each is looked at
+ * once. */
+static void slot_examine(struct worker *worker, uint32_t slot)
+{
+	struct exchange *last = slot_find(worker, slot)->first->prev;
+	struct exchange *exchange;
+
+	do {
+		struct waiting_slot *list = slot_find(worker, slot);
+		if (!list)
+			return;
+		exchange = list->first;
+		wait_leave(exchange);
+		dispatch_try(exchange);
+	} while (exchange != last);
+}
+
+void wait_examine(struct worker *worker)
+{
+	struct waiting_slot *list;
+	struct waiting_slot *next;
+	uint32_t count = HASH_COUNT(worker->waiting);
+	uint32_t *slots;
+	uint32_t used = 0;
+
+	if (!count)
+		return;
+	/* Trying changes the hash: take note of the slots first. Without memory for that, the
+	 * deadlines of the requests see to them. */
+	slots = calloc(count, sizeof(*slots));
+	if (!slots)
+		return;
+	HASH_ITER(hh, worker->waiting, list, next)
+	{
+		if (still_waits(worker, list)) {
+			board_want(worker->page, list->slot);
+			worker_ring(worker);
+		} else {
+			slots[used++] = list->slot;
+		}
+	}
+	for (uint32_t i = 0; i < used; i++)
+		if (slot_find(worker, slots[i]))
+			slot_examine(worker, slots[i]);
+	free(slots);
+}

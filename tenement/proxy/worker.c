@@ -1,0 +1,286 @@
+#include "worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "proxy/ask.h"
+#include "proxy/client.h"
+#include "proxy/exchange.h"
+#include "proxy/upstream.h"
+#include "proxy/wait.h"
+
+#define ACCEPT_BATCH         32
+#define ACCEPT_PAUSE_MS      100
+#define ACCEPT_LOG_PERIOD_MS 60000
+#define SHED_COUNT           16
+
+static uint64_t clock_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* ---- accepting ---- */
+
+bool worker_shed(struct worker *worker)
+{
+	if (errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS)
+		return false;
+	return upstream_flush_all(worker) + client_shed(worker, SHED_COUNT) > 0;
+}
+
+static void listeners_start(struct worker *worker)
+{
+	for (uint32_t i = 0; i < worker->listener_count; i++)
+		ev_io_start(worker->loop, &worker->listeners[i]);
+}
+
+static void listeners_stop(struct worker *worker)
+{
+	for (uint32_t i = 0; i < worker->listener_count; i++)
+		ev_io_stop(worker->loop, &worker->listeners[i]);
+}
+
+static void accept_pause_over(struct deadline *deadline)
+{
+	struct worker *worker =
+		(struct worker *)((char *)deadline - offsetof(struct worker, accept_pause));
+
+	if (!worker->draining)
+		listeners_start(worker);
+}
+
+static void accept_pause(struct worker *worker, int error)
+{
+	if (!worker->accept_logged_ms ||
+		worker->now_ms - worker->accept_logged_ms > ACCEPT_LOG_PERIOD_MS) {
+		worker->accept_logged_ms = worker->now_ms;
+		log_warn("cannot accept connections for the moment: %s", strerror(error));
+	}
+	listeners_stop(worker);
+	deadline_set(&worker->wheel, &worker->accept_pause, worker->now_ms + ACCEPT_PAUSE_MS);
+}
+
+static void accept_event(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct worker *worker = io->data;
+
+	(void)loop;
+	(void)events;
+	for (int i = 0; i < ACCEPT_BATCH; i++) {
+		struct sockaddr_storage peer = { 0 };
+		socklen_t len = sizeof(peer);
+		int fd = accept4(
+			io->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0) {
+			client_open(worker, fd, &peer);
+			continue;
+		}
+		if (errno == EAGAIN || errno == EINTR)
+			return;
+		if (errno == ECONNABORTED || errno == EPROTO)
+			continue;
+		if (!worker_shed(worker)) {
+			accept_pause(worker, errno);
+			return;
+		}
+	}
+}
+
+/* ---- turns of the loop ---- */
+
+static void settings_refresh(struct worker *worker, uint64_t generation)
+{
+	worker->generation = generation;
+	settings_load(&worker->settings, worker->table);
+}
+
+static void changes_examine(struct worker *worker)
+{
+	uint64_t generation = route_table_generation(worker->table);
+
+	if (generation != worker->generation)
+		settings_refresh(worker, generation);
+	upstream_flush_stale(worker);
+	ask_examine(worker);
+	wait_examine(worker);
+}
+
+static void bell_event(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct worker *worker = io->data;
+	uint64_t rings;
+
+	(void)loop;
+	(void)events;
+	if (read(io->fd, &rings, sizeof(rings)) == (ssize_t)sizeof(rings))
+		changes_examine(worker);
+}
+
+static void ring_out(struct worker *worker)
+{
+	uint64_t one = 1;
+
+	worker->ring = false;
+	/* It can only fail when it has been rung 2^64 times: then it rings. */
+	if (write(worker->daemon_bell, &one, sizeof(one)) < 0 && errno != EAGAIN)
+		log_warn("cannot ring the daemon's bell: %s", strerror(errno));
+}
+
+/* The end of a turn: nobody up the stack, so what was put aside can go, and no view of the table
+ * is held, so its present generation can be acknowledged. */
+static void prepare_event(struct ev_loop *loop, ev_prepare *prepare, int events)
+{
+	struct worker *worker = prepare->data;
+
+	(void)loop;
+	(void)events;
+	if (route_table_generation(worker->table) != worker->generation)
+		changes_examine(worker);
+	if (worker->ring)
+		ring_out(worker);
+	client_reap(worker);
+	exchange_reap(worker);
+	upstream_reap(worker);
+	/* What changed after this was looked at rings the bell. */
+	atomic_store_explicit(
+		&worker->page->acknowledged, worker->generation, memory_order_seq_cst);
+	if (worker->draining && !worker->clients && !worker->idle_clients)
+		ev_break(worker->loop, EVBREAK_ALL);
+}
+
+static void check_event(struct ev_loop *loop, ev_check *check, int events)
+{
+	struct worker *worker = check->data;
+
+	(void)loop;
+	(void)events;
+	worker->now_ms = clock_ms();
+}
+
+/* ---- the end ---- */
+
+static void drain_over(struct deadline *deadline)
+{
+	struct worker *worker =
+		(struct worker *)((char *)deadline - offsetof(struct worker, drain));
+
+	while (worker->clients)
+		client_close(worker->clients);
+}
+
+static void terminate_event(struct ev_loop *loop, ev_signal *signal, int events)
+{
+	struct worker *worker = signal->data;
+
+	(void)loop;
+	(void)events;
+	if (worker->draining)
+		return;
+	worker->draining = true;
+	listeners_stop(worker);
+	deadline_stop(&worker->accept_pause);
+	client_close_idle(worker);
+	upstream_flush_all(worker);
+	deadline_set(&worker->wheel, &worker->drain, worker->now_ms + WORKER_DRAIN_MS);
+}
+
+/* ---- the beginning ---- */
+
+static int listeners_init(
+	struct worker *worker, const struct worker_inherited *inherited, struct ten_error *err)
+{
+	int yes = 1;
+
+	for (uint32_t i = 0; i < inherited->listener_count; i++) {
+		int fd = inherited->listeners[i];
+		int flags = fcntl(fd, F_GETFL);
+
+		if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+			return ten_error_set(err, errno, "listening socket %d", fd);
+		/* Accepted sockets inherit it; on a unix socket it fails and need not be. */
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+		ev_io_init(&worker->listeners[i], accept_event, fd, EV_READ);
+		worker->listeners[i].data = worker;
+	}
+	worker->listener_count = inherited->listener_count;
+	return 0;
+}
+
+static int page_init(struct worker *worker, int board_fd, struct ten_error *err)
+{
+	if (board_worker_clear(worker->board, board_fd, worker->index, err) < 0)
+		return -1;
+	worker->page = &worker->board->workers[worker->index];
+	worker->cells = worker->board->cells[worker->index];
+	/* Always: changes are rare, and a bell that comes needlessly costs one read. */
+	atomic_store(&worker->page->bell_armed, 1);
+	settings_refresh(worker, route_table_generation(worker->table));
+	atomic_store(&worker->page->acknowledged, worker->generation);
+	atomic_store(&worker->page->pid, (uint32_t)getpid());
+	return 0;
+}
+
+static void watchers_init(struct worker *worker)
+{
+	ev_prepare_init(&worker->prepare, prepare_event);
+	worker->prepare.data = worker;
+	/* First of all when a turn begins, for all others read the clock it sets; last when it
+	 * ends. */
+	ev_check_init(&worker->check, check_event);
+	ev_set_priority(&worker->check, EV_MAXPRI);
+	worker->check.data = worker;
+	ev_io_init(&worker->bell, bell_event, worker->own_bell, EV_READ);
+	worker->bell.data = worker;
+	ev_signal_init(&worker->terminate, terminate_event, SIGTERM);
+	worker->terminate.data = worker;
+	ev_signal_init(&worker->interrupt, terminate_event, SIGINT);
+	worker->interrupt.data = worker;
+	worker->accept_pause.expired = accept_pause_over;
+	worker->drain.expired = drain_over;
+}
+
+int worker_init(struct worker *worker, uint32_t index, uint32_t count,
+	const struct worker_inherited *inherited, struct ten_error *err)
+{
+	memset(worker, 0, sizeof(*worker));
+	worker->index = index;
+	worker->count = count;
+	worker->daemon_bell = inherited->daemon_bell;
+	worker->own_bell = inherited->own_bell;
+	worker->now_ms = clock_ms();
+	worker->loop = ev_default_loop(EVFLAG_AUTO | EVFLAG_NOENV);
+	if (!worker->loop)
+		return ten_error_set(err, errno, "cannot make an event loop");
+	deadline_wheel_init(&worker->wheel, worker->loop, &worker->now_ms);
+	if (route_table_open(&worker->table, inherited->table_fd, err) < 0 ||
+		board_open(&worker->board, inherited->board_fd, err) < 0 ||
+		page_init(worker, inherited->board_fd, err) < 0)
+		return -1;
+	watchers_init(worker);
+	return listeners_init(worker, inherited, err);
+}
+
+void worker_run(struct worker *worker)
+{
+	ev_prepare_start(worker->loop, &worker->prepare);
+	ev_check_start(worker->loop, &worker->check);
+	ev_io_start(worker->loop, &worker->bell);
+	ev_signal_start(worker->loop, &worker->terminate);
+	ev_signal_start(worker->loop, &worker->interrupt);
+	listeners_start(worker);
+	ev_run(worker->loop, 0);
+	atomic_store(&worker->page->pid, 0);
+}

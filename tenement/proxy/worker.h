@@ -1,0 +1,112 @@
+/*
+ * One proxy worker: a single thread around one loop. Everything else here is reached from it.
+ *
+ * What nobody may look at any more (a closed client, a finished exchange, a closed upstream
+ * connection) is put aside and reused only at the end of the loop's turn, so that no caller up the
+ * stack is left with a dangling pointer.
+ */
+#ifndef TEN_PROXY_WORKER_H
+#define TEN_PROXY_WORKER_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "board.h"
+#include "error.h"
+#include "route_table.h"
+#include "proxy/buffer.h"
+#include "proxy/deadline.h"
+#include "proxy/settings.h"
+
+#define WORKER_LISTENERS_MAX 64
+#define WORKER_DRAIN_MS      10000 /* SIGTERM: what is in flight gets this long */
+
+struct client;
+struct exchange;
+struct upstream;
+struct upstream_pool;
+struct waiting_slot;
+struct ask;
+
+struct worker {
+	struct ev_loop *loop;
+	uint32_t index;
+	uint32_t count;  /* of all workers */
+	uint64_t now_ms; /* CLOCK_MONOTONIC as of this turn of the loop */
+
+	struct route_table *table;
+	uint64_t generation; /* that the settings are of */
+	struct settings settings;
+	struct board *board;
+	struct board_worker *page;
+	struct board_cell *cells; /* ours, by slot */
+	int daemon_bell;
+	int own_bell;
+	bool ring; /* ring the daemon's bell at the end of this turn */
+
+	ev_prepare prepare;
+	ev_check check;
+	ev_io bell;
+	ev_signal terminate;
+	ev_signal interrupt;
+	struct deadline drain;
+	bool draining;
+
+	ev_io listeners[WORKER_LISTENERS_MAX];
+	uint32_t listener_count;
+	struct deadline accept_pause;
+	uint64_t accept_logged_ms;
+	uint64_t peer_logged_ms;
+
+	struct deadline_wheel wheel;
+	struct buffer_pool buffers;
+
+	struct client *clients;       /* all that are open and not idle */
+	struct client *idle_clients;  /* kept alive, the one idle for longest first */
+	struct upstream_pool *pools;  /* by slot */
+	uint32_t pooled;              /* idle upstream connections in all pools */
+	struct waiting_slot *waiting; /* by slot */
+	struct ask *asks;
+
+	/* Put aside until the end of the turn, and free for use. */
+	struct client *dead_clients, *free_clients;
+	struct exchange *dead_exchanges, *free_exchanges;
+	struct upstream *dead_upstreams, *free_upstreams;
+	uint32_t free_client_count, free_exchange_count, free_upstream_count;
+
+	uint8_t random[1024]; /* for request ids */
+	uint32_t random_left;
+};
+
+/* TABLE_FD and the others were inherited; they stay open. */
+struct worker_inherited {
+	int table_fd;
+	int board_fd;
+	int daemon_bell;
+	int own_bell;
+	int listeners[WORKER_LISTENERS_MAX];
+	uint32_t listener_count;
+};
+
+int worker_init(struct worker *worker, uint32_t index, uint32_t count,
+	const struct worker_inherited *inherited, struct ten_error *err);
+
+/* Serve until told to stop, then finish what is in flight. */
+void worker_run(struct worker *worker);
+
+/* Have the daemon look at the board, once, at the end of this turn. */
+static inline void worker_ring(struct worker *worker)
+{
+	worker->ring = true;
+}
+
+/* A descriptor was refused for want of any: close what is only kept in reserve. True: try again. */
+bool worker_shed(struct worker *worker);
+
+static inline void worker_refusal(struct worker *worker, enum board_refusal why)
+{
+	atomic_fetch_add_explicit(&worker->page->refusals[why], 1, memory_order_relaxed);
+}
+
+#endif

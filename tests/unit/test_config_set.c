@@ -1,0 +1,466 @@
+#include "config_rig.h"
+#include "text.h"
+
+START_TEST(comes_and_goes)
+{
+	size_t len;
+
+	stage("notes.toml", NOTES);
+	stage("alice.toml", ALICE);
+	judge();
+	ck_assert_str_eq(problems(), "");
+	ck_list(change.accepted, "alice.toml notes.toml");
+	ck_list(change.rejected, "");
+	ck_list(change.instances, "notes:alice");
+	ck_list(change.routes, "notes");
+	ck_assert_uint_eq(config_set_instance_count(set), 1);
+	ck_assert_uint_eq(config_set_file_tenants(set, "alice.toml"), 1);
+	ck_assert_str_eq(config_set_text(set, "alice.toml", &len), ALICE);
+	ck_assert_ptr_nonnull(config_set_service(set, "notes"));
+	ck_assert_str_eq(config_set_service(set, "notes")->command, "run");
+
+	/* The same again is no change. */
+	stage("alice.toml", ALICE);
+	judge();
+	ck_list(change.accepted, "alice.toml");
+	ck_list(change.instances, "");
+	ck_list(change.routes, "");
+
+	/* Nor is the same in other words. */
+	stage("alice.toml", "# moved\n\n" ALICE "weight = 100\n");
+	judge();
+	ck_list(change.accepted, "alice.toml");
+	ck_list(change.instances, "");
+	ck_assert_int_eq(config_set_instance(set, "notes:alice")->line, 3);
+
+	stage("alice.toml", NULL);
+	judge();
+	ck_list(change.accepted, "alice.toml");
+	ck_list(change.instances, "notes:alice");
+	ck_list(change.routes, "notes");
+	ck_assert_uint_eq(config_set_instance_count(set), 0);
+	ck_assert_ptr_null(config_set_text(set, "alice.toml", &len));
+
+	stage("alice.toml", NULL);
+	stage("never.toml", NULL);
+	judge();
+	ck_list(change.instances, "");
+	ck_assert_str_eq(problems(), "");
+}
+END_TEST
+
+START_TEST(last_good)
+{
+	stage("notes.toml", NOTES);
+	stage("alice.toml", ALICE "idle_timeout = 7\n");
+	judge();
+	stage("alice.toml", ALICE "idle_timeout = 8\ndomians = []\n");
+	judge();
+	ck_list(change.accepted, "");
+	ck_list(change.rejected, "alice.toml");
+	ck_list(change.instances, "");
+	ck_assert_str_eq(problems(),
+		"conf.d/alice.toml:5:1: unknown key \"domians\" (did you mean \"domains\"?)\n");
+	ck_assert_int_eq(config_set_instance(set, "notes:alice")->values.idle_timeout, 7);
+
+	/* Empty and unreadable are wrong, not gone. */
+	stage("alice.toml", "");
+	judge();
+	ck_list(change.rejected, "alice.toml");
+	ck_assert_str_eq(problems(), "conf.d/alice.toml:0:0: it is empty\n");
+	config_set_stage_unreadable(set, "alice.toml", "Permission denied");
+	judge();
+	ck_list(change.rejected, "alice.toml");
+	ck_assert_str_eq(problems(), "conf.d/alice.toml:0:0: cannot be read: Permission denied\n");
+	ck_assert_int_eq(config_set_instance(set, "notes:alice")->values.idle_timeout, 7);
+
+	/* Mended with the text in force. */
+	stage("alice.toml", ALICE "idle_timeout = 7\n");
+	judge();
+	ck_list(change.accepted, "alice.toml");
+	ck_list(change.instances, "");
+	ck_assert_str_eq(problems(), "");
+}
+END_TEST
+
+START_TEST(all_files_at_once)
+{
+	stage("notes.toml", NOTES "workdir = 5\nhealth = 'x'\n");
+	stage("alice.toml", ALICE "state = 'up'\nweight = -1\n");
+	stage("broken.toml", "[tenant\n");
+	judge();
+	ck_list(change.accepted, "");
+	ck_list(change.rejected, "alice.toml broken.toml notes.toml");
+	ck_assert_str_eq(problems(),
+		"conf.d/alice.toml:4:9: state wants \"on-demand\", \"running\", \"stopped\" or "
+		"\"suspended\", not \"up\"\n"
+		"conf.d/alice.toml:5:10: weight wants a whole number from 0 to 10000, not -1\n"
+		"conf.d/broken.toml:1:8: Error while parsing table header: expected ']', saw "
+		"'\\n'\n"
+		"conf.d/notes.toml:3:11: workdir wants a path (a string), not a whole number (5)\n"
+		"conf.d/notes.toml:4:10: health: a health path begins with \"/\"\n");
+}
+END_TEST
+
+START_TEST(swap_and_rename)
+{
+	stage("notes.toml", NOTES);
+	stage("a.toml", ALICE "weight = 1\n");
+	stage("b.toml", BOB "weight = 2\n");
+	judge();
+	stage("a.toml", BOB "weight = 1\n");
+	stage("b.toml", ALICE "weight = 2\n");
+	judge();
+	ck_list(change.accepted, "a.toml b.toml");
+	ck_list(change.instances, "notes:alice notes:bob");
+	ck_assert_int_eq(config_set_instance(set, "notes:alice")->values.weight, 2);
+	ck_assert_str_eq(problems(), "");
+
+	/* A file under a new name is no change of the tenant. */
+	stage("a.toml", NULL);
+	stage("c.toml", BOB "weight = 1\n");
+	judge();
+	ck_list(change.accepted, "a.toml c.toml");
+	ck_list(change.instances, "");
+	ck_assert_str_eq(state_of("notes:bob"), "c.toml");
+
+	/* One half of a swap that fails takes the other with it: alice stays b's. */
+	stage("b.toml", BOB);
+	stage("c.toml", ALICE "nonsense = 1\n");
+	judge();
+	ck_list(change.rejected, "b.toml c.toml");
+	ck_list(change.instances, "");
+	ck_assert_str_eq(problems(),
+		"conf.d/b.toml:1:2: tenant \"notes:bob\" is declared by conf.d/c.toml:1 too, which "
+		"had it first\n"
+		"conf.d/c.toml:4:1: unknown key \"nonsense\" in [tenant]\n");
+}
+END_TEST
+
+START_TEST(template_changes)
+{
+	stage("notes.toml", NOTES "idle_timeout = 1\n");
+	stage("a.toml", ALICE);
+	stage("b.toml", BOB "idle_timeout = 9\n");
+	judge();
+	stage("notes.toml", NOTES "idle_timeout = 2\n");
+	judge();
+	ck_list(change.instances, "notes:alice");
+	ck_list(change.routes, "");
+	stage("notes.toml", NOTES "idle_timeout = 2\nbalance = true\n");
+	judge();
+	ck_list(change.instances, "notes:alice notes:bob");
+	ck_list(change.routes, "notes");
+	stage("b.toml", BOB "idle_timeout = 9\nweight = 5\n");
+	judge();
+	ck_list(change.routes, "notes");
+}
+END_TEST
+
+START_TEST(main_file)
+{
+	stage(CONFIG_MAIN,
+		"[settings]\ndomain = 'Example.com'\nworkers = 3\n"
+		"[service.api]\ncommand = 'api'\n[instances]\napi = ['prod']\n"
+		"[routing]\ndefault = 'api'\n[routing.path]\n'/x' = 'api'\n'/x/y' = 'api'\n");
+	judge();
+	ck_assert_str_eq(problems(), "");
+	ck_assert(change.settings);
+	ck_list(change.instances, "api:prod");
+	ck_assert_str_eq(config_set_settings(set)->domain, "example.com");
+	ck_assert_int_eq(config_set_settings(set)->workers, 3);
+	ck_assert_str_eq(config_set_settings(set)->data_dir, "/srv/tenement-data");
+	ck_assert_str_eq(config_set_routing(set)->default_service, "api");
+	ck_assert_str_eq(config_set_routing(set)->paths.pairs[0].name, "/x/y");
+	ck_assert_int_eq(config_set_instance(set, "api:prod")->tenant.state, TENANT_RUNNING);
+
+	stage(CONFIG_MAIN,
+		"[settings]\n[routing.path]\n'/x' = 'apu'\n[service.api]\ncommand = 'api'\n");
+	judge();
+	ck_assert(!change.settings);
+	ck_assert_str_eq(problems(), "/srv/tenement.toml:0:0: service \"api\" and its 1 tenant "
+				     "keep their last good state\n"
+				     "/srv/tenement.toml:3:8: service \"apu\" is not declared (did "
+				     "you mean \"api\"?)\n");
+	ck_assert_str_eq(config_set_settings(set)->domain, "example.com");
+
+	stage(CONFIG_MAIN, "[service.api]\ncommand = 'api'\n[instances]\napi = ['prod']\n");
+	judge();
+	ck_assert(change.settings);
+	ck_assert_str_eq(config_set_settings(set)->domain, "localhost");
+	ck_assert_ptr_null(config_set_routing(set)->default_service);
+	stage(CONFIG_MAIN, NULL);
+	judge();
+	ck_list(change.accepted, CONFIG_MAIN);
+	ck_list(change.instances, "api:prod");
+	ck_assert(!change.settings);
+}
+END_TEST
+
+START_TEST(settings_are_for_all)
+{
+	stage("notes.toml", NOTES);
+	stage("a.toml", ALICE "domains = ['notes.alice.org']\n");
+	judge();
+	ck_assert_str_eq(
+		config_set_instance(set, "notes:alice")->dir, "/srv/tenement-data/notes/alice");
+
+	stage(CONFIG_MAIN, "[settings]\ndomain = 'alice.org'\n");
+	judge();
+	ck_list(change.rejected, CONFIG_MAIN);
+	ck_assert(!change.settings);
+	ck_assert_str_eq(problems(),
+		"/srv/tenement.toml:0:0: notes:alice: the custom domain \"notes.alice.org\" is at "
+		"or "
+		"under the root domain \"alice.org\", where names are tenement's own "
+		"(conf.d/a.toml:4)\n");
+	ck_assert_str_eq(config_set_settings(set)->domain, "localhost");
+
+	stage(CONFIG_MAIN, "[settings]\ndata_dir = '../data/./x/..'\n");
+	judge();
+	ck_assert(change.settings);
+	ck_list(change.instances, "notes:alice");
+	ck_assert_str_eq(config_set_instance(set, "notes:alice")->dir, "/data/notes/alice");
+
+	stage("b.toml", BOB "domains = ['x.localhost', 'localhost']\n");
+	judge();
+	ck_assert_str_eq(problems(),
+		"conf.d/b.toml:4:12: the custom domain \"x.localhost\" is at or under the root "
+		"domain \"localhost\", where names are tenement's own\n"
+		"conf.d/b.toml:4:27: the custom domain \"localhost\" is at or under the root "
+		"domain "
+		"\"localhost\", where names are tenement's own\n");
+}
+END_TEST
+
+START_TEST(seeds)
+{
+	/* An earlier life's texts hold, though the files are wrong now. */
+	seed("notes.toml", NOTES);
+	seed("a.toml", ALICE "weight = 7\n");
+	seed("stale.toml", "[tenant]\nservice = 'gone'\n");
+	seed("b.toml", BOB);
+	stage("notes.toml", NOTES);
+	stage("a.toml", ALICE "wight = 8\n");
+	judge();
+	ck_list(change.accepted, "notes.toml");
+	ck_list(change.rejected, "a.toml");
+	ck_list(change.instances, "notes:alice notes:bob");
+	ck_assert_int_eq(config_set_instance(set, "notes:alice")->values.weight, 7);
+	ck_assert_str_eq(problems(),
+		"conf.d/a.toml:4:1: unknown key \"wight\" (did you mean \"weight\"?)\n");
+	stage("b.toml", NULL);
+	judge();
+	ck_list(change.instances, "notes:bob");
+}
+END_TEST
+
+static void note_wanted(void *data, const char *key, const struct ten_spec *spec)
+{
+	text_printf(data, "%s=%d ", key, spec ? (int)spec->values.weight : -1);
+}
+
+START_TEST(trying)
+{
+	struct text wanted = { 0 };
+	char **texts = NULL;
+
+	seed("notes.toml", NOTES);
+	seed("a.toml", ALICE);
+	seed("b.toml", BOB);
+	stage("a.toml", ALICE "weight = 5\n");
+	stage("b.toml", NULL);
+	stage("c.toml", "[tenant]\nservice = 'notes'\n");
+	stage("d.toml", "[tenant]\nservice = 'nots'\n");
+	stage(CONFIG_MAIN, "[settings]\ndomain = 'x.org'\n");
+	config_set_try(set, &change, &texts, note_wanted, &wanted);
+	ck_assert(change.settings);
+	ck_list(change.accepted, CONFIG_MAIN " a.toml b.toml c.toml");
+	ck_list(change.rejected, "d.toml");
+	ck_list(change.instances, "notes:alice notes:bob notes:c");
+	ck_assert_str_eq(wanted.data, "notes:alice=5 notes:bob=-1 notes:c=100 ");
+	ck_assert_str_eq(texts[0], "conf.d/d.toml:2:11: service \"nots\" is not declared (did you "
+				   "mean \"notes\"?)\n  2 | service = 'nots'\n    |           ^\n");
+	ck_assert_ptr_null(texts[1]);
+	mem_strv_free(texts);
+	text_free(&wanted);
+
+	/* Nothing of it is there. */
+	ck_assert_str_eq(problems(), "");
+	ck_assert_str_eq(config_set_settings(set)->domain, "localhost");
+	ck_assert_int_eq(config_set_instance(set, "notes:alice")->values.weight, 100);
+	ck_assert_ptr_null(config_set_instance(set, "notes:c"));
+	judge();
+	ck_list(change.accepted, "");
+	ck_list(change.instances, "notes:alice notes:bob");
+	judge();
+	ck_list(change.instances, "");
+}
+END_TEST
+
+/* A try leaves what waits and what is wrong as it was. */
+START_TEST(trying_beside_what_waits)
+{
+	static const char waiting[] = "conf.d/a.toml:2:11: service \"notes\" is not declared\n";
+	char **texts = NULL;
+
+	stage("a.toml", ALICE);
+	judge();
+	ck_assert_str_eq(problems(), waiting);
+	stage("a.toml", BOB);
+	stage("notes.toml", NOTES);
+	config_change_clear(&change);
+	config_set_try(set, &change, &texts, NULL, NULL);
+	ck_list(change.accepted, "a.toml notes.toml");
+	ck_assert_ptr_null(texts);
+	ck_assert_str_eq(problems(), waiting);
+	ck_assert_uint_eq(config_set_instance_count(set), 0);
+	stage("notes.toml", NOTES);
+	judge();
+	ck_list(change.instances, "notes:alice");
+}
+END_TEST
+
+START_TEST(specs_outlive)
+{
+	const struct ten_spec *spec;
+
+	stage("notes.toml", NOTES);
+	stage("a.toml", ALICE);
+	judge();
+	spec = spec_ref(config_set_instance(set, "notes:alice"));
+	stage("a.toml", NULL);
+	judge();
+	ck_assert_str_eq(spec->id, "alice");
+	spec_unref(spec);
+	spec_unref(NULL);
+}
+END_TEST
+
+static void count_one(void *data, const struct ten_spec *spec)
+{
+	(void)spec;
+	++*(size_t *)data;
+}
+
+static void count_file(void *data, const char *name, bool good)
+{
+	(void)name;
+	*(size_t *)data += good ? 1 : 1000;
+}
+
+static void count_service(void *data, const char *name)
+{
+	(void)name;
+	++*(size_t *)data;
+}
+
+START_TEST(visits)
+{
+	size_t all = 0, of = 0, none = 0, files = 0, services = 0;
+
+	stage("notes.toml", NOTES "[service.other]\ncommand = 'o'\n");
+	stage("a.toml", ALICE);
+	stage("b.toml", BOB);
+	stage("c.toml", "[tenant]\nservice = 'other'\n");
+	stage("wrong.toml", "[tenant]\n");
+	judge();
+	config_set_each_instance(set, count_one, &all);
+	config_set_each_instance_of(set, "notes", count_one, &of);
+	config_set_each_instance_of(set, "none", count_one, &none);
+	config_set_each_file(set, count_file, &files);
+	config_set_each_service(set, count_service, &services);
+	ck_assert_uint_eq(all, 3);
+	ck_assert_uint_eq(of, 2);
+	ck_assert_uint_eq(none, 0);
+	ck_assert_uint_eq(files, 1004);
+	ck_assert_uint_eq(services, 2);
+}
+END_TEST
+
+/* One changed file of many touches that one tenant alone. */
+START_TEST(many)
+{
+	enum { MANY = 10000 };
+	char name[32], text[128];
+
+	stage("notes.toml", CLAIMS);
+	for (int i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "notes-t%d.toml", i);
+		snprintf(text, sizeof(text), "[tenant]\nservice = 'notes'\ndomains = ['t%d.org']\n",
+			i);
+		stage(name, text);
+	}
+	judge();
+	ck_assert_uint_eq(config_set_instance_count(set), MANY);
+	ck_assert_uint_eq(mem_strv_length(change.accepted), MANY + 1);
+	ck_assert_str_eq(problems(), "");
+	config_set_work_reset(set);
+	stage("notes-t77.toml", "[tenant]\nservice = 'notes'\nweight = 1\n");
+	judge();
+	ck_list(change.accepted, "notes-t77.toml");
+	ck_list(change.instances, "notes:t77");
+	ck_assert_uint_eq(config_set_work(set).parsed, 1);
+	ck_assert_uint_eq(config_set_work(set).merged, 1);
+}
+END_TEST
+
+START_TEST(overrides)
+{
+	const struct config_place place = { .main_path = "/srv/tenement.toml",
+		.conf_dir = "/etc/other",
+		.data_dir_override = "/var/d",
+		.domain_override = "over.org",
+		.conf_dir_override = "/etc/other",
+		.port_override = 99,
+		.xdg_runtime_dir = "/run/user/5" };
+	const struct setting_values *settings;
+
+	teardown();
+	set = config_set_new(&place);
+	stage(CONFIG_MAIN, "[settings]\ndata_dir = 'x'\ndomain = 'y.org'\nlisten = ['[::1]:80', "
+			   "'127.0.0.1:81']\n");
+	stage("w.toml", "[tenant]\n");
+	judge();
+	settings = config_set_settings(set);
+	ck_assert_str_eq(settings->data_dir, "/var/d");
+	ck_assert_str_eq(settings->domain, "over.org");
+	ck_assert_str_eq(settings->conf_dir, "/etc/other");
+	ck_assert_str_eq(settings->listeners[0].address, "[::1]:99");
+	ck_assert_str_eq(settings->listeners[1].address, "127.0.0.1:81");
+	ck_list(settings->listen, "[::1]:99 127.0.0.1:81");
+	ck_assert_uint_eq(settings->listener_count, 2);
+	ck_assert_int_eq(strncmp(settings->runtime_dir, "/run/user/5/tenement/d-", 23), 0);
+	ck_assert_int_eq(strncmp(problems(), "other/w.toml:1:2: ", 18), 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("config_set");
+	TCase *tests = tcase_create("config_set");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_set_timeout(tests, 60);
+	tcase_add_test(tests, comes_and_goes);
+	tcase_add_test(tests, last_good);
+	tcase_add_test(tests, all_files_at_once);
+	tcase_add_test(tests, swap_and_rename);
+	tcase_add_test(tests, template_changes);
+	tcase_add_test(tests, main_file);
+	tcase_add_test(tests, settings_are_for_all);
+	tcase_add_test(tests, seeds);
+	tcase_add_test(tests, trying);
+	tcase_add_test(tests, trying_beside_what_waits);
+	tcase_add_test(tests, specs_outlive);
+	tcase_add_test(tests, visits);
+	tcase_add_test(tests, many);
+	tcase_add_test(tests, overrides);
+	suite_add_tcase(suite, tests);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

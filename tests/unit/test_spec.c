@@ -1,0 +1,256 @@
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config_set.h"
+#include "mem.h"
+#include "spec_template.h"
+
+static struct config_set *set;
+
+static void setup(void)
+{
+	const struct config_place place = {
+		.main_path = "/srv/tenement.toml", .conf_dir = "/srv/con{f}.d", .root = true
+	};
+
+	set = config_set_new(&place);
+}
+
+static void teardown(void)
+{
+	config_set_free(set);
+}
+
+/* The spec of notes:alice as these two files make it; the caller's. */
+static const struct ten_spec *make(const char *service, const char *tenant)
+{
+	struct config_change change;
+	const struct config_problem *problems;
+	const struct ten_spec *spec;
+
+	config_set_stage(set, "notes.toml", service, strlen(service));
+	config_set_stage(set, "notes-alice.toml", tenant, strlen(tenant));
+	config_set_judge(set, &change);
+	config_change_clear(&change);
+	ck_assert_msg(config_set_problems(set, &problems) == 0, "%s", problems[0].message);
+	spec = config_set_instance(set, "notes:alice");
+	ck_assert_ptr_nonnull(spec);
+	return spec_ref(spec);
+}
+
+#define NOTES "[service.notes]\ncommand = 'run -x \"a b\"'\n"
+#define ALICE "[tenant]\nservice = 'notes'\n"
+
+START_TEST(layers)
+{
+	const struct ten_spec *spec =
+		make(NOTES "args = ['last']\nidle_timeout = 5\nweight = 3\n"
+			   "[service.notes.env]\nA = 'service'\nB = 'service'\n",
+			ALICE "idle_timeout = 6\n[tenant.env]\nB = 'tenant'\nC = 1\n");
+
+	ck_assert_str_eq(spec->key, "notes:alice");
+	ck_assert_str_eq(spec->dir, "/srv/tenement-data/notes/alice");
+	ck_assert_str_eq(spec->file, "notes-alice.toml");
+	ck_assert_int_eq(spec->line, 1);
+	ck_assert_int_eq(spec->values.idle_timeout, 6);
+	ck_assert_int_eq(spec->values.weight, 3);
+	ck_assert_int_eq(spec->values.startup_timeout, 10);
+	ck_assert_uint_eq(spec->values.env.count, 3);
+	ck_assert_str_eq(option_map_get(&spec->values.env, "A"), "service");
+	ck_assert_str_eq(option_map_get(&spec->values.env, "B"), "tenant");
+	ck_assert_str_eq(option_map_get(&spec->values.env, "C"), "1");
+	ck_assert_str_eq(spec->tenant.service, "notes");
+	ck_assert_str_eq(spec->tenant.id, "alice");
+	ck_assert_uint_eq(mem_strv_length(spec->argv), 4);
+	ck_assert_str_eq(spec->argv[0], "run");
+	ck_assert_str_eq(spec->argv[2], "a b");
+	ck_assert_str_eq(spec->argv[3], "last");
+	ck_assert_ptr_null(spec->socket_path);
+	/* The folder of the service's file, whose braces are no placeholders. */
+	ck_assert_str_eq(spec->values.workdir, "/srv/con{{f}}.d");
+	spec_unref(spec);
+}
+END_TEST
+
+START_TEST(degraded)
+{
+	const struct ten_spec *spec = make(NOTES, ALICE);
+
+	ck_assert_uint_eq(mem_strv_length(spec->degraded), 3);
+	ck_assert_str_eq(spec->degraded[0],
+		"isolation: namespace is not available in this build; running as process");
+	ck_assert_str_eq(spec->degraded[1], "memory_limit_mb = 256 is not enforced by this build");
+	ck_assert_str_eq(spec->degraded[2], "cpu_shares = 100 is not enforced by this build");
+	spec_unref(spec);
+	spec = make(NOTES "isolation = 'process'\n", ALICE);
+	ck_assert_uint_eq(mem_strv_length(spec->degraded), 2);
+	spec_unref(spec);
+}
+END_TEST
+
+/* What a change of a value changes in the spec. */
+static const struct {
+	const char *service, *tenant;
+	bool restart, live;
+} changes[] = {
+	{ NOTES, ALICE, false, false },
+	{ "\n\n" NOTES, "# c\n" ALICE, false, false },
+	{ NOTES "idle_timeout = 300\n", ALICE, false, false },
+	{ NOTES, ALICE "isolation = 'process'\n", true, false },
+	{ NOTES "idle_timeout = 301\n", ALICE, false, true },
+	{ NOTES, ALICE "weight = 1\n", false, true },
+	{ NOTES, ALICE "domains = ['a.org']\n", false, true },
+	{ NOTES, ALICE "state = 'running'\n", false, true },
+	{ NOTES, ALICE "command = 'run -x'\n", true, false },
+	{ NOTES, ALICE "args = ['']\n", true, false },
+	{ NOTES, ALICE "env = { A = '' }\n", true, false },
+	{ NOTES "env = { A = 'b' }\n", ALICE "env = { A = '' }\n", true, false },
+	{ NOTES "workdir = 'x'\n", ALICE, true, false },
+	{ NOTES, ALICE "version = '2'\n", true, false },
+	{ NOTES, ALICE "version = ''\nsuspended_status = 402\n", true, true },
+};
+
+START_TEST(hashes)
+{
+	const struct ten_spec *before = make(NOTES, ALICE);
+	const struct ten_spec *after = make(changes[_i].service, changes[_i].tenant);
+
+	ck_assert_int_eq(before->restart_hash != after->restart_hash, changes[_i].restart);
+	ck_assert_int_eq(before->live_hash != after->live_hash, changes[_i].live);
+	spec_unref(before);
+	spec_unref(after);
+}
+END_TEST
+
+static const struct {
+	const char *text;
+	const char *filled; /* NULL: refused with */
+	const char *message;
+} templates[] = {
+	{ "", "", NULL },
+	{ "{name}-{id}", "notes-alice", NULL },
+	{ "{data_dir}|{dir}", "/d|/srv/tenement-data/notes/alice", NULL },
+	{ "{runtime_dir}/{socket}:{port}", "/r/s:5", NULL },
+	{ "{version}", "alice", NULL },
+	{ "{{id}} {{{id}}}", "{id} {alice}", NULL },
+	{ "a}b }}", "a}b }", NULL },
+	{ "{di}", NULL, "unknown placeholder {di} (did you mean {id}?)" },
+	{ "{HOME}", NULL,
+		"unknown placeholder {HOME}: there are {name} {id} {data_dir} {dir} {port} "
+		"{socket} "
+		"{version} {runtime_dir}, and \"{{\" stands for a brace" },
+	{ "{", NULL, "a \"{\" without its \"}\": write \"{{\" where a brace is meant" },
+	{ "{a{id}", NULL, "a \"{\" without its \"}\": write \"{{\" where a brace is meant" },
+};
+
+START_TEST(interpolate)
+{
+	const struct spec_place place = { "/d", "/r", "s", 5 };
+	const struct ten_spec *spec = make(NOTES, ALICE);
+	struct ten_error err = { 0 };
+	autofree char *filled = spec_interpolate(spec, &place, templates[_i].text, &err);
+
+	ck_assert_pstr_eq(filled, templates[_i].filled);
+	if (!filled)
+		ck_assert_str_eq(err.text, templates[_i].message);
+	spec_unref(spec);
+}
+END_TEST
+
+START_TEST(interpolate_unknown_yet)
+{
+	const struct spec_place place = { .data_dir = "/d" };
+	const struct ten_spec *spec = make(NOTES, ALICE "version = '7'\n");
+	struct ten_error err = { 0 };
+	autofree char *version = spec_interpolate(spec, &place, "v{version}", &err);
+
+	ck_assert_str_eq(version, "v7");
+	ck_assert_ptr_null(spec_interpolate(spec, &place, "{port}", &err));
+	ck_assert_str_eq(err.text, "{port} is not known here");
+	spec_unref(spec);
+}
+END_TEST
+
+START_TEST(escape)
+{
+	const char *const none[PLACEHOLDER_COUNT] = { 0 };
+	autofree char *escaped = spec_template_escape("/a{id}/}{");
+	autofree char *filled = spec_template_fill(escaped, none, NULL);
+
+	ck_assert_str_eq(escaped, "/a{{id}}/}}{{");
+	ck_assert_str_eq(filled, "/a{id}/}{");
+}
+END_TEST
+
+START_TEST(sockets)
+{
+	const struct ten_spec *spec =
+		make(NOTES "socket = '{dir}/./x/../s-{version}.sock'\n", ALICE);
+
+	ck_assert_str_eq(spec->socket_path, "/srv/tenement-data/notes/alice/s-alice.sock");
+	spec_unref(spec);
+}
+END_TEST
+
+/* The claims that values of the environment make. */
+static const struct {
+	const char *value;
+	const char *claim; /* below /srv/tenement-data; NULL: none */
+} claims[] = {
+	{ "{data_dir}/{id}", "/alice" },
+	{ "{data_dir}//./{id}/", "/alice" },
+	{ "{data_dir}/x/../{id}/y", "/alice" },
+	{ "{data_dir}/cache/{id}/deep/{id}", "/cache/alice" },
+	{ "/srv/tenement-data/alice", "/alice" },
+	{ "sqlite:///{data_dir}/{id}/app.db?mode=rw", "/alice" },
+	{ "/usr/bin:{data_dir}/{id}/bin", "/alice" },
+	{ "{data_dir}/my folder/{id}", "/my folder/alice" },
+	{ "{data_dir}", NULL },
+	{ "{data_dir}/", NULL },
+	{ "{data_dir}/x{id}", NULL },
+	{ "{data_dir}/{id}.db", NULL },
+	{ "{data_dir}x/{id}", NULL },
+	{ "/other{data_dir}/{id}", NULL },
+	{ "{dir}/{id}", NULL },
+	{ "{data_dir}/{name}/{id}", NULL },
+	{ "{data_dir}/{port}/x", NULL },
+	{ "alice", NULL },
+};
+
+START_TEST(claim)
+{
+	autofree char *service = mem_printf(NOTES "env = { X = '%s' }\n", claims[_i].value);
+	autofree char *expected =
+		claims[_i].claim ? mem_printf("/srv/tenement-data%s", claims[_i].claim) : NULL;
+	const struct ten_spec *spec = make(service, ALICE);
+
+	ck_assert_pstr_eq(spec->claims[0], expected);
+	if (expected)
+		ck_assert_ptr_null(spec->claims[1]);
+	spec_unref(spec);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("spec");
+	TCase *tests = tcase_create("spec");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_add_test(tests, layers);
+	tcase_add_test(tests, degraded);
+	tcase_add_loop_test(tests, hashes, 0, sizeof(changes) / sizeof(changes[0]));
+	tcase_add_loop_test(tests, interpolate, 0, sizeof(templates) / sizeof(templates[0]));
+	tcase_add_test(tests, interpolate_unknown_yet);
+	tcase_add_test(tests, escape);
+	tcase_add_test(tests, sockets);
+	tcase_add_loop_test(tests, claim, 0, sizeof(claims) / sizeof(claims[0]));
+	suite_add_tcase(suite, tests);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
