@@ -7,6 +7,7 @@
 
 #include "config_blame.h"
 #include "mem.h"
+#include "names.h"
 #include "spec.h"
 #include "suggest.h"
 #include "text.h"
@@ -162,11 +163,17 @@ static void judge_service(struct config_set *set, struct set_service *service)
 	struct set_claimant *claimant = service->declared->claimants;
 	struct spec_faults faults = { 0 };
 	struct config_tenant tenant = { .service = service->name, .id = "a", .key = "a" };
+	char longest[NAMES_MAX + 1] = { 0 };
+	const struct config_value *any;
 	struct spec_layers layers;
 
 	service->faulty = false;
 	if (service->declared->count != 1 || !claimant->file->in_play)
 		return;
+	any = config_layer_find(
+		&((const struct config_service *)claimant->declaration)->layer, "spawn_undeclared");
+	if (any && any->value.boolean)
+		tenant.id = memset(longest, 'a', NAMES_MAX);
 	layers = (struct spec_layers){
 		.service_defaults = &set->service_defaults,
 		.tenant_defaults = &set->tenant_defaults,

@@ -56,6 +56,27 @@ static bool is_known(
 	return false;
 }
 
+static struct config_problem *add_item(struct config_problems *problems)
+{
+	struct config_problem *problem;
+
+	problems->items =
+		mem_resize(problems->items, problems->count + 1, sizeof(*problems->items));
+	problem = &problems->items[problems->count++];
+	*problem = (struct config_problem){ .file = problems->file };
+	return problem;
+}
+
+/* The last of the list says how many it does not have. */
+static void leave_out(struct config_problems *problems)
+{
+	struct config_problem *last =
+		problems->left_out++ ? &problems->items[CONFIG_PROBLEMS_MAX] : add_item(problems);
+
+	free(last->message);
+	last->message = mem_printf("and %zu more", problems->left_out);
+}
+
 void config_problems_add(
 	struct config_problems *problems, struct config_at at, const char *format, ...)
 {
@@ -70,17 +91,14 @@ void config_problems_add(
 	make_printable(message);
 	if (is_known(problems, at, message))
 		return;
-	if (problems->count == CONFIG_PROBLEMS_MAX) {
-		problems->left_out++;
+	if (problems->count >= CONFIG_PROBLEMS_MAX) {
+		leave_out(problems);
 		return;
 	}
-	problems->items =
-		mem_resize(problems->items, problems->count + 1, sizeof(*problems->items));
-	problem = &problems->items[problems->count++];
-	*problem = (struct config_problem){ .file = problems->file,
-		.line = at.line,
-		.column = at.column,
-		.message = mem_steal(&message) };
+	problem = add_item(problems);
+	problem->line = at.line;
+	problem->column = at.column;
+	problem->message = mem_steal(&message);
 	if (at.line > 0 && problems->text)
 		problem->excerpt = line_of(problems->text, problems->len, at.line);
 }

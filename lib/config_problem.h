@@ -8,7 +8,7 @@
 
 #include "config_set.h"
 
-#define CONFIG_PROBLEMS_MAX 100 /* of one file; what is more is counted */
+#define CONFIG_PROBLEMS_MAX 100 /* of one list; what is more is counted in one more */
 
 /* A place in a file; line 0 is the whole file. */
 struct config_at {

@@ -131,7 +131,7 @@ void config_set_judge(struct config_set *set, struct config_change *change);
 /* The same without putting anything in force: what would be accepted, rejected and change, with
  * WANTED called for each changed instance (spec NULL: it would go) and the problems of the staged
  * texts appended to *problems (texts as of config_problem_text(), strv). Forgets what was staged.
- */
+ * Seeds are put in force first; what they change, the first judgement says. */
 void config_set_try(struct config_set *set, struct config_change *change, char ***problems,
 	void (*wanted)(void *data, const char *key, const struct ten_spec *spec), void *data);
 

@@ -7,18 +7,12 @@
 
 #include "cli/human.h"
 #include "cli/instance.h"
-#include "cli/table.h"
 #include "cli/visible.h"
 #include "mem.h"
 #include "text.h"
 
-#define HELD_SHOWN 8
-
-static const struct table_column trouble_columns[] = {
-	{ .title = "TENANT" },
-	{ .title = "STATE" },
-	{ .title = "REASON", .shrink_to = 24 },
-};
+#define HELD_SHOWN    8
+#define TROUBLE_SHOWN 20
 
 static const char *const states[] = { "ready", "frozen", "starting", "draining", "stopping",
 	"backoff", "failed", "asleep", "stopped", "suspended", NULL };
@@ -202,26 +196,25 @@ static void print_held(const struct cli *cli, const json_t *status)
 
 static void print_trouble(const struct cli *cli, const json_t *status)
 {
+	size_t count = answer_count(status, "trouble"), i;
 	const json_t *item;
-	struct table *table;
-	size_t i;
 
-	if (!answer_count(status, "trouble"))
+	if (!count)
 		return;
 	term_heading(&cli->term, TERM_RED, "Tenants in trouble");
-	table = table_new(trouble_columns, 3);
 	json_array_foreach(answer_list(status, "trouble"), i, item)
 	{
-		const char *state = answer_text(item, "state");
+		autofree char *line = mem_printf(
+			"%s is %s", answer_text(item, "instance"), answer_text(item, "state"));
 
-		table_row(table);
-		table_cell(table, answer_text(item, "instance"));
-		table_cell_styled(table, instance_style(state), state);
-		table_cell(table, answer_text(item, "reason"));
+		if (i == TROUBLE_SHOWN)
+			break;
+		print_prose(cli, "  ", line);
+		print_prose(cli, "      ", answer_text(item, "reason"));
 	}
-	table_print(table, &cli->term);
-	table_free(table);
-	puts("More on one: ten status SERVICE:ID, ten logs SERVICE:ID");
+	if (count > TROUBLE_SHOWN)
+		printf("  and %zu more: ten status -q, ten ps -a\n", count - TROUBLE_SHOWN);
+	puts("  More on one: ten status SERVICE:ID, ten logs SERVICE:ID");
 }
 
 static void print_overrides(const struct cli *cli, const json_t *status)

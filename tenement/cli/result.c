@@ -207,11 +207,19 @@ static int finish(const struct cli *cli, const json_t *answer)
 		CLI_FAILED, "%s", *outcome ? outcome : "the daemon did not say what came of it");
 }
 
+/* Where nothing was done, what would have been is not told as if it had. */
+static bool nothing_was_done(const json_t *answer)
+{
+	const char *outcome = answer_text(answer, "outcome");
+
+	return strcmp(outcome, "conflict") == 0 || strcmp(outcome, "rejected") == 0;
+}
+
 int result_print(const struct cli *cli, const json_t *answer)
 {
 	if (cli->json) {
 		answer_print(answer);
-	} else {
+	} else if (!nothing_was_done(answer)) {
 		if (!cli->quiet)
 			print_files(cli, answer);
 		result_print_actions(cli, answer);

@@ -57,6 +57,20 @@ static void handle(struct daemon *d, const struct wire *wire)
 	}
 }
 
+/* Nobody tells us of exits any more, nor restarts anything: an end is all that is left. */
+static void keeper_is_gone(struct ev_loop *loop, ev_io *io)
+{
+	struct daemon *d = ev_userdata(loop);
+	struct child *child, *next;
+
+	log_error("the keeper is gone: ending all tenants");
+	ev_io_stop(loop, io);
+	HASH_ITER (hh, children, child, next)
+		child->pid = 0;
+	lifecycle_kill_all(d);
+	ev_break(loop, EVBREAK_ALL);
+}
+
 static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 {
 	static struct passing message;
@@ -68,11 +82,8 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 		handle(d, &message.wire);
 		passing_close_fds(&message);
 	}
-	if (rc == 0 || (errno != EAGAIN && errno != EBADMSG)) {
-		log_error("the keeper is gone: stopping all tenants");
-		ev_io_stop(loop, io);
-		reconcile_shut_down(d);
-	}
+	if (rc == 0 || (errno != EAGAIN && errno != EBADMSG))
+		keeper_is_gone(loop, io);
 }
 
 static void send_message(struct daemon *d, const struct wire_buffer *buffer, const int *fds, int count)

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/log.h"
 #include "common/process.h"
@@ -233,7 +234,8 @@ static void rest(struct daemon *d, struct instance *instance, const char *why)
 	instance_set_state(d, instance, plan_rest_state(&want), why);
 	if (again)
 		instance->wanted_awake = true;
-	publish_or_log(d, instance);
+	if (instance->spec)
+		publish_or_log(d, instance);
 }
 
 static void start(struct daemon *d, struct instance *instance)
@@ -398,6 +400,21 @@ void lifecycle_process_ended(
 	reconcile_mark_instance(d, run->key);
 }
 
+void lifecycle_kill_all(struct daemon *d)
+{
+	struct timespec grace = { .tv_sec = 1 };
+	struct run *run, *next;
+
+	HASH_ITER (by_pid, d->runs, run, next)
+		signal_group(run, SIGTERM);
+	if (d->runs)
+		nanosleep(&grace, NULL);
+	HASH_ITER (by_pid, d->runs, run, next) {
+		signal_group(run, SIGKILL);
+		record_remove(d, run->key);
+	}
+}
+
 void lifecycle_adopted(struct daemon *d, struct instance *instance)
 {
 	struct run *run = instance->run;
@@ -405,6 +422,7 @@ void lifecycle_adopted(struct daemon *d, struct instance *instance)
 	log_info("%s: took over process %d", instance->key, (int)run->pid);
 	if (run->ready) {
 		instance_set_state(d, instance, INSTANCE_READY, "taken over");
+		instance->state_since = run->ready_since;
 		health_start(d, instance);
 		if (instance->spec->values.idle_timeout)
 			instance_arm(d, instance, 0.);

@@ -52,7 +52,6 @@ static int share_table(struct daemon *d, struct ten_error *err)
 	autoclose int reader = -1;
 
 	d->table_fd = fds_find("table.writer");
-	d->keeper_is_new = d->table_fd < 0;
 	if (d->table_fd >= 0) {
 		/* One that cannot be taken over ends the tenants' service no more than a new one. */
 		if (route_table_attach(&d->table, d->table_fd, err) == 0)

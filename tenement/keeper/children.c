@@ -255,7 +255,10 @@ static void child_ended(struct ev_loop *loop, struct child *child, const siginfo
 	child->pid = 0;
 	if (strcmp(child->name, DAEMON_NAME) == 0) {
 		link_close(loop);
-		child->wanted = !keeper_daemon_over(exited, info->si_status);
+		child->wanted = !keeper_daemon_over(exited, info->si_status) &&
+			(keeper_daemon_was_ready || child->quick_deaths < QUICK_DEATHS_FREE);
+		if (!child->wanted && !keeper_stopping)
+			keeper_give_up();
 	}
 	ev_timer_stop(loop, &child->timer);
 	if (!child->wanted) {

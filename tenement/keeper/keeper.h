@@ -52,5 +52,6 @@ extern bool keeper_stopping;
 extern bool keeper_daemon_was_ready;
 /* The daemon ended. Whether that was for good: it was told to, or never got as far as ready. */
 bool keeper_daemon_over(bool exited, int status);
+void keeper_give_up(void); /* it crashes again and again before it was ever ready */
 
 #endif

@@ -38,6 +38,13 @@ bool keeper_daemon_over(bool exited, int status)
 	return over;
 }
 
+void keeper_give_up(void)
+{
+	log_error("the daemon crashes whenever it starts: giving up");
+	over = keeper_stopping = true;
+	exit_status = EXIT_FAILURE;
+}
+
 static void on_child(struct ev_loop *loop, ev_signal *watcher, int events)
 {
 	bool children = child_reap(loop);

@@ -139,6 +139,18 @@ static void ring_out(struct worker *worker)
 		log_warn("cannot ring the daemon's bell: %s", strerror(errno));
 }
 
+/* The daemon may be waiting for it, so it is told. What changed after this was looked at rings the
+ * bell. */
+static void acknowledge(struct worker *worker)
+{
+	if (atomic_load_explicit(&worker->page->acknowledged, memory_order_relaxed) ==
+		worker->generation)
+		return;
+	atomic_store_explicit(
+		&worker->page->acknowledged, worker->generation, memory_order_seq_cst);
+	ring_out(worker);
+}
+
 /* The end of a turn: nobody up the stack, so what was put aside can go, and no view of the table
  * is held, so its present generation can be acknowledged. */
 static void prepare_event(struct ev_loop *loop, ev_prepare *prepare, int events)
@@ -154,9 +166,7 @@ static void prepare_event(struct ev_loop *loop, ev_prepare *prepare, int events)
 	client_reap(worker);
 	exchange_reap(worker);
 	upstream_reap(worker);
-	/* What changed after this was looked at rings the bell. */
-	atomic_store_explicit(
-		&worker->page->acknowledged, worker->generation, memory_order_seq_cst);
+	acknowledge(worker);
 	if (worker->draining && !worker->clients && !worker->idle_clients)
 		ev_break(worker->loop, EVBREAK_ALL);
 }

@@ -30,7 +30,7 @@ PROGRAMS = ("ten", "tenement-keeper", "tenementd", "tenement-proxy", "tenement-l
 # Sanitizers and busy machines are slow; a deadline is for what will never come.
 SLOWNESS = float(os.environ.get("TENEMENT_TEST_SLOWNESS", "1"))
 REPORTS = ("AddressSanitizer", "LeakSanitizer", "UndefinedBehaviorSanitizer", "runtime error:",
-           "Assertion `")
+           "Assertion `", "ended (signal 11)", "ended (signal 6)", "ended (status 1)")
 
 _copied_programs = None  # a TemporaryDirectory
 
@@ -261,7 +261,7 @@ class Tenement:
             finally:
                 print(self.said())
             for report in REPORTS:
-                assert report not in self.said(), f"a sanitizer spoke: {self.said()}"
+                assert report not in self.said(), f"one of ours crashed: {self.said()}"
             assert status in (None, 0), f"ten serve ended with {status}"
         finally:
             # Folders of tenants belong to them; as a plain user they are ours.

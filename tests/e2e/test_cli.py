@@ -353,9 +353,11 @@ PROBLEM = ('conf.d/alice.toml:7:1: unknown key "domians" (did you mean "domains"
       "notes:t0, notes:t1", "and 21 more", "ten apply --confirm"]),
     ({"halted": ["service notes: notes:a did not come back healthy; 12 tenants keep the old one"]},
      ["Roll-outs that were halted", "notes:a did not come back"]),
-    ({"trouble": [{"instance": "notes:x", "state": "failed", "reason": "exit status 1"}]},
-     ["Tenants in trouble", "notes:x", "exit status 1"]),
-], ids=["problem", "many problems", "held", "halted", "trouble"])
+    ({"trouble": [{"instance": "notes:x", "state": "failed", "reason": "exit status 1; " + "and " * 40 + "so on"}]},
+     ["Tenants in trouble", "notes:x is failed\n      exit status 1; and", "and so on\n"]),
+    ({"trouble": [{"instance": f"notes:x{i}", "state": "failed", "reason": "r"} for i in range(50)]},
+     ["notes:x19 is failed", "and 30 more"]),
+], ids=["problem", "many problems", "held", "halted", "trouble", "much trouble"])
 def test_status_of_what_is_wrong(ten, daemon, change, shown):
     daemon.status.update(change)
     for flags, code in ([], DONE), (["--check"], FAILED):
@@ -688,6 +690,14 @@ def test_outcomes(ten, daemon, files, answer, code, said):
             assert part in done.stderr
         assert json.loads(ten(*args, "-o", "json", code=code).stdout) == answer
     assert daemon.requests[-1]["body"]["generation"] == 11
+
+
+@pytest.mark.parametrize("name", ["conflict", "rejected"])
+def test_what_was_not_done_is_not_shown_as_done(ten, daemon, files, name):
+    daemon.on("POST", "/api/config/apply", 200, outcome(
+        name, files=[{"name": "a.toml", "change": "changed"}],
+        actions=[{"action": "update", "instance": "notes:x", "why": "changed"}]))
+    assert ten("apply", files, code=CONFLICT if name == "conflict" else FAILED).stdout == ""
 
 
 def test_dry_run_says_so(ten, daemon, files):

@@ -439,6 +439,23 @@ START_TEST(template_that_does_not_fit)
 }
 END_TEST
 
+/* Whoever may come must have room. */
+START_TEST(any_id_fits)
+{
+	stage("notes.toml",
+		NOTES "socket = '/run/01234567890123456789012345678901234567890123/{id}'\n");
+	judge();
+	ck_assert_str_eq(problems(), "");
+	stage("notes.toml",
+		NOTES "socket = '/run/01234567890123456789012345678901234567890123/{id}'\n"
+		      "spawn_undeclared = true\n");
+	judge();
+	ck_list(change.rejected, "notes.toml");
+	ck_assert_ptr_nonnull(strstr(problems(), "conf.d/notes.toml:3:10: the socket's path would "
+						 "be 113 bytes long, 107 are possible"));
+}
+END_TEST
+
 START_TEST(one_socket_for_two)
 {
 	stage("notes.toml", NOTES "socket = '{runtime_dir}/notes.sock'\n");
@@ -478,6 +495,7 @@ int main(void)
 	tcase_add_test(tests, claim_against_what_was_put_back);
 	tcase_add_test(tests, removal_with_a_wrong_user);
 	tcase_add_test(tests, template_that_does_not_fit);
+	tcase_add_test(tests, any_id_fits);
 	tcase_add_test(tests, one_socket_for_two);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);

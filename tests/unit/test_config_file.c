@@ -314,7 +314,8 @@ START_TEST(bounded)
 	for (int i = 0; i < 1000; i++)
 		text_printf(&text, "key%d = 1\n", i);
 	file = parse("a.toml", text.data);
-	ck_assert_uint_eq(file->problems.count, CONFIG_PROBLEMS_MAX);
+	ck_assert_uint_eq(file->problems.count, CONFIG_PROBLEMS_MAX + 1);
+	ck_assert_str_eq(file->problems.items[CONFIG_PROBLEMS_MAX].message, "and 901 more");
 	ck_assert_uint_eq(file->problems.left_out, 1001 - CONFIG_PROBLEMS_MAX);
 	ck_assert_str_eq(file->problems.items[0].message, "unknown key \"?[31m??x\" in [tenant]");
 	config_file_free(file);
