@@ -21,7 +21,8 @@ int board_open(struct board **board, int fd, struct ten_error *err)
 	if (st.st_size != (off_t)sizeof(struct board))
 		return ten_error_set(err, 0, "board: %lld bytes, want %zu", (long long)st.st_size,
 			sizeof(struct board));
-	mapped = mmap(NULL, sizeof(*mapped), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	mapped = mmap(
+		NULL, sizeof(*mapped), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (mapped == MAP_FAILED)
 		return ten_error_set(err, errno, "board: mmap");
 	madvise(mapped, sizeof(*mapped), MADV_DONTDUMP);
@@ -68,11 +69,13 @@ void board_close(struct board *board)
 int board_worker_clear(struct board *board, int fd, uint32_t worker, struct ten_error *err)
 {
 	struct board_worker *page = &board->workers[worker];
-	off_t at = (off_t)offsetof(struct board, cells) + (off_t)worker * (off_t)sizeof(board->cells[0]);
+	off_t at = (off_t)offsetof(struct board, cells) +
+		   (off_t)worker * (off_t)sizeof(board->cells[0]);
 
 	if (worker >= BOARD_WORKERS_MAX)
 		return ten_error_set(err, EINVAL, "board: worker %u", worker);
-	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, sizeof(board->cells[0])) < 0)
+	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, sizeof(board->cells[0])) <
+		0)
 		return ten_error_set(err, errno, "board: clearing worker %u", worker);
 	atomic_store(&page->acknowledged, 0);
 	atomic_store(&page->pid, 0);

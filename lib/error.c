@@ -25,6 +25,19 @@ int ten_error_set(struct ten_error *err, int code, const char *format, ...)
 	return -1;
 }
 
+int ten_error_say(struct ten_error *err, int code, const char *format, ...)
+{
+	va_list args;
+
+	if (!err)
+		return -1;
+	err->code = code;
+	va_start(args, format);
+	vsnprintf(err->text, sizeof(err->text), format, args);
+	va_end(args);
+	return -1;
+}
+
 int ten_error_wrap(struct ten_error *err, const char *format, ...)
 {
 	char below[TEN_ERROR_TEXT_MAX];

@@ -14,13 +14,17 @@
 #define TEN_ERROR_TEXT_MAX 1024
 
 struct ten_error {
-	int code;			/* an errno value, 0 when none fits */
-	char text[TEN_ERROR_TEXT_MAX];	/* one line for people, without a newline */
+	int code;                      /* an errno value, 0 when none fits */
+	char text[TEN_ERROR_TEXT_MAX]; /* one line for people, without a newline */
 };
 
 /* Fill *err (which may be NULL) from a format. CODE is an errno value or 0; where it is one, its
  * text is appended after ": ". Returns -1, so that `return ten_error_set(...)` reads well. */
 int ten_error_set(struct ten_error *err, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* The same where the message says all there is to say: CODE tells the caller which kind it is. */
+int ten_error_say(struct ten_error *err, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* Put "FORMAT: " before the text of *err. Returns -1. */

@@ -12,8 +12,7 @@ static void expire(struct guard *guard, double now)
 	memmove(guard->events, guard->events + gone, guard->event_count * sizeof(*guard->events));
 	/* The last size is the present one, however long it has been so. */
 	gone = 0;
-	while (gone + 1 < guard->size_count &&
-		guard->sizes[gone].time < now - GUARD_WINDOW_SECONDS)
+	while (gone + 1 < guard->size_count && guard->sizes[gone].time < now - GUARD_WINDOW_SECONDS)
 		gone++;
 	guard->size_count -= gone;
 	memmove(guard->sizes, guard->sizes + gone, guard->size_count * sizeof(*guard->sizes));
@@ -22,7 +21,8 @@ static void expire(struct guard *guard, double now)
 void guard_note_size(struct guard *guard, double now, size_t tenants)
 {
 	expire(guard, now);
-	/* .time is until when that many were declared: a size counts for a window after it ended. */
+	/* .time is until when that many were declared: a size counts for a window after it ended.
+	 */
 	if (guard->size_count)
 		guard->sizes[guard->size_count - 1].time = now;
 	while (guard->size_count && guard->sizes[guard->size_count - 1].tenants <= tenants)

@@ -13,7 +13,7 @@
 #define GUARD_WINDOW_SECONDS 600.0
 #define GUARD_QUIET_SECONDS  1.0
 #define GUARD_FREE_REMOVALS  5 /* so many within a window are never held */
-#define GUARD_EVENTS	     64
+#define GUARD_EVENTS         64
 
 struct guard {
 	struct guard_event {

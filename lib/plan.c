@@ -51,7 +51,7 @@ enum instance_state plan_rest_state(const struct plan_want *want)
 static bool wanted_up(const struct plan_want *want, const struct plan_have *have)
 {
 	return !wanted_down(want) && !have->told_to_stop &&
-		(want->state == TENANT_RUNNING || have->wanted_awake);
+	       (want->state == TENANT_RUNNING || have->wanted_awake);
 }
 
 static struct plan_step start_or_queue(const struct plan_have *have, const char *why)
@@ -70,8 +70,8 @@ static struct plan_step at_rest(const struct plan_want *want, const struct plan_
 	if (have->state != plan_rest_state(want))
 		return step(PLAN_REST, "declared so");
 	if (wanted_up(want, have))
-		return start_or_queue(have,
-			want->state == TENANT_RUNNING ? "declared running" : "wanted");
+		return start_or_queue(
+			have, want->state == TENANT_RUNNING ? "declared running" : "wanted");
 	return nothing;
 }
 
@@ -83,9 +83,9 @@ static struct plan_step ended_by_itself(const struct plan_want *want, const stru
 	if (wanted_down(want) || have->told_to_stop)
 		return step(PLAN_REST, "ended");
 	if (want->restart == RESTART_NEVER)
-		return want->state == TENANT_RUNNING ?
-			step(PLAN_FAIL, "it ended, and restart = \"never\"") :
-			step(PLAN_REST, "it ended, and restart = \"never\"");
+		return want->state == TENANT_RUNNING
+			       ? step(PLAN_FAIL, "it ended, and restart = \"never\"")
+			       : step(PLAN_REST, "it ended, and restart = \"never\"");
 	if (clean && want->restart == RESTART_ON_FAILURE && want->state == TENANT_ON_DEMAND)
 		return step(PLAN_REST, "it ended by itself");
 	if (have->restarts_used_up)
@@ -183,9 +183,9 @@ static struct plan_step stopping(const struct plan_want *want, const struct plan
 {
 	if (have->exit != PLAN_EXIT_NONE) {
 		if (have->failed_start && !wanted_down(want) && !have->told_to_stop)
-			return have->restarts_used_up ?
-				step(PLAN_FAIL, "it was never ready in time") :
-				step(PLAN_BACKOFF, "it was not ready in time");
+			return have->restarts_used_up
+				       ? step(PLAN_FAIL, "it was never ready in time")
+				       : step(PLAN_BACKOFF, "it was not ready in time");
 		return step(PLAN_REST, "ended");
 	}
 	if (have->time_is_up && !have->killed)
@@ -202,7 +202,8 @@ static struct plan_step backing_off(const struct plan_want *want, const struct p
 	if (have->live_hash != want->live_hash)
 		return step(PLAN_UPDATE, "changed");
 	if (have->time_is_up)
-		return have->may_start ? step(PLAN_START, "next try") : step(PLAN_QUEUE, "next try");
+		return have->may_start ? step(PLAN_START, "next try")
+				       : step(PLAN_QUEUE, "next try");
 	return nothing;
 }
 

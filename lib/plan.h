@@ -30,26 +30,26 @@ enum plan_exit {
 /* What is so, and what has happened since the last look. */
 struct plan_have {
 	enum instance_state state;
-	bool known;	     /* it is in the routing table */
-	bool process;	     /* it has one (an ended one counts until it was dealt with) */
+	bool known;            /* it is in the routing table */
+	bool process;          /* it has one (an ended one counts until it was dealt with) */
 	uint64_t restart_hash; /* of what the process was started from */
 	uint64_t live_hash;    /* of what was published last */
 	enum plan_exit exit;
-	bool ready;	     /* the process is ready to serve */
-	bool unhealthy;	     /* health checks failed too often in a row */
-	bool wanted_awake;   /* a request waits for it, or the operator said start */
-	bool told_to_stop;   /* the operator said stop: once */
+	bool ready;        /* the process is ready to serve */
+	bool unhealthy;    /* health checks failed too often in a row */
+	bool wanted_awake; /* a request waits for it, or the operator said start */
+	bool told_to_stop; /* the operator said stop: once */
 	bool told_to_restart;
-	bool idle;	     /* for as long as idle_timeout */
-	bool in_use;	     /* a request is in flight, or an upgraded connection that counts */
-	bool time_is_up;     /* of the present state: start-up, drain, stop, backoff */
-	bool again;	     /* it is being stopped in order to be started again */
-	bool draining_idle;  /* it is being drained because it was idle */
-	bool failed_start;   /* what is being stopped never became ready in time */
-	bool may_start;	     /* the bound on concurrent starts has room */
-	bool may_roll;	     /* its service's changed template may restart one more now */
+	bool idle;          /* for as long as idle_timeout */
+	bool in_use;        /* a request is in flight, or an upgraded connection that counts */
+	bool time_is_up;    /* of the present state: start-up, drain, stop, backoff */
+	bool again;         /* it is being stopped in order to be started again */
+	bool draining_idle; /* it is being drained because it was idle */
+	bool failed_start;  /* what is being stopped never became ready in time */
+	bool may_start;     /* the bound on concurrent starts has room */
+	bool may_roll;      /* its service's changed template may restart one more now */
 	bool restarts_used_up;
-	bool killed;	     /* SIGKILL was sent already */
+	bool killed; /* SIGKILL was sent already */
 };
 
 enum plan_action {
@@ -74,9 +74,9 @@ extern const char *const plan_action_names[PLAN_ACTIONS];
 struct plan_step {
 	enum plan_action action;
 	const char *why; /* static; for people */
-	bool again;	 /* with DRAIN and STOP: in order to be started again */
-	bool idle;	 /* with DRAIN: because it was idle */
-	bool rolling;	 /* with DRAIN: because its template or file changed */
+	bool again;      /* with DRAIN and STOP: in order to be started again */
+	bool idle;       /* with DRAIN: because it was idle */
+	bool rolling;    /* with DRAIN: because its template or file changed */
 };
 
 struct plan_step plan_next(const struct plan_want *want, const struct plan_have *have);

@@ -14,13 +14,13 @@
 
 #include "route_table.h"
 
-#define LAYOUT_MAGIC	   0x31656c6261746e65ull
+#define LAYOUT_MAGIC       0x31656c6261746e65ull
 #define LAYOUT_HEADER      4096
 #define LAYOUT_TOMBSTONE   1ull
 #define LAYOUT_OFFSET_MASK ((1ull << 48) - 1)
 
 struct layout_slot {
-	_Atomic uint64_t word;	   /* incarnation << 32 | taken << 8 | state */
+	_Atomic uint64_t word;     /* incarnation << 32 | taken << 8 | state */
 	_Atomic uint64_t instance; /* a record_instance block, 0: none */
 };
 
@@ -40,11 +40,11 @@ struct layout_header {
 struct layout_block {
 	uint32_t size; /* with this header; a multiple of 64 */
 	uint32_t used; /* bytes of payload */
-	/* payload */
+		       /* payload */
 };
 
 struct record_index {
-	uint64_t capacity;	   /* a power of two */
+	uint64_t capacity;          /* a power of two */
 	_Atomic uint64_t entries[]; /* 16 bits of hash << 48 | offset of a record_host block */
 };
 
@@ -110,7 +110,8 @@ uint64_t layout_hash(const char *name, size_t len);
 const struct record_index *layout_index(const struct route_table *table);
 /* The entry of NAME in INDEX and its record; or NULL. */
 const struct record_host *layout_find(const struct route_table *table,
-	const struct record_index *index, const char *name, size_t len, uint64_t hash, uint64_t *place);
+	const struct record_index *index, const char *name, size_t len, uint64_t hash,
+	uint64_t *place);
 
 struct route_table {
 	unsigned char *base;

@@ -121,7 +121,8 @@ const struct record_index *layout_index(const struct route_table *table)
 }
 
 const struct record_host *layout_find(const struct route_table *table,
-	const struct record_index *index, const char *name, size_t len, uint64_t hash, uint64_t *place)
+	const struct record_index *index, const char *name, size_t len, uint64_t hash,
+	uint64_t *place)
 {
 	uint64_t mask = index->capacity - 1;
 	uint64_t tag = hash >> 48;
@@ -166,7 +167,8 @@ static void view_host(const struct record_host *record, struct route_host *host)
 	case ROUTE_WEIGHTED:
 		host->targets = (const void *)((const char *)record + record->targets);
 		host->target_count = record->target_count;
-		if (!record_array(used, record->targets, record->target_count, sizeof(*host->targets)))
+		if (!record_array(
+			    used, record->targets, record->target_count, sizeof(*host->targets)))
 			host->target_count = 0;
 		host->service = record_string(record, used, record->service);
 		break;
@@ -177,7 +179,8 @@ static void view_host(const struct record_host *record, struct route_host *host)
 		break;
 	case ROUTE_ROOT:
 		host->path_count = record->path_count;
-		if (!record_array(used, record->paths, record->path_count, sizeof(struct record_path)))
+		if (!record_array(
+			    used, record->paths, record->path_count, sizeof(struct record_path)))
 			host->path_count = 0;
 		host->default_host = record_string(record, used, record->default_host);
 		break;
@@ -204,7 +207,8 @@ void route_table_host(
 
 		wild[0] = '*';
 		memcpy(wild + 1, dot, rest);
-		record = layout_find(table, index, wild, rest + 1, layout_hash(wild, rest + 1), NULL);
+		record = layout_find(
+			table, index, wild, rest + 1, layout_hash(wild, rest + 1), NULL);
 	}
 	if (record)
 		view_host(record, host);
@@ -282,8 +286,8 @@ bool route_table_settings(const struct route_table *table, struct route_settings
 	const struct record_settings *record;
 	uint32_t used;
 
-	record = layout_payload(table,
-		atomic_load_explicit(&table->header->settings, memory_order_acquire), &used);
+	record = layout_payload(
+		table, atomic_load_explicit(&table->header->settings, memory_order_acquire), &used);
 	if (!record || used < sizeof(*record))
 		return false;
 	*settings = (struct route_settings){
@@ -312,7 +316,8 @@ bool route_settings_error_page(const struct route_table *table,
 	const struct route_settings *settings, uint32_t status, struct route_error_page *page)
 {
 	const struct record_settings *record = settings->record;
-	const struct record_page *pages = (const void *)((const char *)record + record->error_pages);
+	const struct record_page *pages =
+		(const void *)((const char *)record + record->error_pages);
 
 	(void)table;
 	for (uint32_t i = 0; i < settings->error_page_count; i++) {
@@ -328,7 +333,8 @@ bool route_settings_error_page(const struct route_table *table,
 /*
  * Tickets are spread over the weights by a stride that is coprime to their sum, so that equal
  * targets alternate instead of coming in runs. A stride coprime to the sum permutes the residues,
- * which is what makes any SUM consecutive tickets hit each target exactly its weight's number of times.
+ * which is what makes any SUM consecutive tickets hit each target exactly its weight's number of
+ * times.
  */
 static uint32_t common_divisor(uint32_t a, uint32_t b)
 {

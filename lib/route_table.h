@@ -24,25 +24,26 @@
 
 #include "error.h"
 
-#define ROUTE_TABLE_VERSION  1
-#define ROUTE_SLOTS_MAX	     131072
-#define ROUTE_HOST_MAX	     253
-#define ROUTE_SOCKET_MAX     107 /* sun_path less its NUL, unix(7) */
-#define ROUTE_TABLE_BYTES    (512ull << 20) /* reserved, not used: memfd pages come when touched */
-#define ROUTE_NO_UID	     UINT32_MAX
+#define ROUTE_TABLE_VERSION 1
+#define ROUTE_SLOTS_MAX     131072
+#define ROUTE_HOST_MAX      253
+#define ROUTE_SOCKET_MAX    107            /* sun_path less its NUL, unix(7) */
+#define ROUTE_TABLE_BYTES   (512ull << 20) /* reserved, not used: memfd pages come when touched */
+#define ROUTE_NO_UID        UINT32_MAX
 
 /* The states of an instance. Names are in instance_state_names[]. */
 enum instance_state {
 	INSTANCE_ASLEEP,    /* no process; the next request wakes it */
 	INSTANCE_STARTING,  /* a process that is not ready yet, or waiting for its turn to start */
-	INSTANCE_READY,	    /* serves */
+	INSTANCE_READY,     /* serves */
 	INSTANCE_FROZEN,    /* has a process that is not scheduled */
 	INSTANCE_DRAINING,  /* finishes what is in flight; new requests wait for the next start */
 	INSTANCE_STOPPING,  /* has been told to end; new requests wait for the next start */
 	INSTANCE_BACKOFF,   /* died and waits for its next try; requests wait for that */
 	INSTANCE_FAILED,    /* given up until an operator or a change of its file; 503 */
 	INSTANCE_STOPPED,   /* declared down; 503 */
-	INSTANCE_SUSPENDED, /* declared down for the customer's own reasons; answers with its page */
+	INSTANCE_SUSPENDED, /* declared down for the customer's own reasons; answers with its page
+			     */
 	INSTANCE_STATES
 };
 extern const char *const instance_state_names[INSTANCE_STATES];
@@ -52,11 +53,12 @@ struct route_table; /* one mapping, of a writer or of a reader */
 /* ---- what a reader sees ---- */
 
 enum route_kind {
-	ROUTE_NONE,	/* nobody: 404 */
+	ROUTE_NONE,     /* nobody: 404 */
 	ROUTE_INSTANCE, /* one instance: .target */
 	ROUTE_WEIGHTED, /* pick one of .targets with route_pick() */
-	ROUTE_ROOT,	/* the root domain: .paths, then .default_host, then 404 */
-	ROUTE_SPAWN,	/* stored as "*.service.domain": an undeclared id of .service may be asked for */
+	ROUTE_ROOT,     /* the root domain: .paths, then .default_host, then 404 */
+	ROUTE_SPAWN, /* stored as "*.service.domain": an undeclared id of .service may be asked for
+		      */
 	ROUTE_KINDS
 };
 
@@ -80,31 +82,31 @@ struct route_path {
 
 struct route_host {
 	enum route_kind kind;
-	struct route_target target;			/* ROUTE_INSTANCE */
-	const struct route_weighted_target *targets;	/* ROUTE_WEIGHTED */
+	struct route_target target;                  /* ROUTE_INSTANCE */
+	const struct route_weighted_target *targets; /* ROUTE_WEIGHTED */
 	uint32_t target_count;
-	uint32_t counter;				/* ROUTE_WEIGHTED: index into board.picks */
-	const char *service;				/* ROUTE_SPAWN, ROUTE_WEIGHTED: its name */
-	uint32_t path_count;				/* ROUTE_ROOT */
-	const char *default_host;			/* ROUTE_ROOT; NULL: none */
-	const void *record;				/* for route_host_path() */
+	uint32_t counter;         /* ROUTE_WEIGHTED: index into board.picks */
+	const char *service;      /* ROUTE_SPAWN, ROUTE_WEIGHTED: its name */
+	uint32_t path_count;      /* ROUTE_ROOT */
+	const char *default_host; /* ROUTE_ROOT; NULL: none */
+	const void *record;       /* for route_host_path() */
 };
 
 struct route_instance {
 	struct route_target self;
-	const char *name;	 /* "notes:alice" */
+	const char *name;        /* "notes:alice" */
 	const char *socket_path; /* NULL: none published */
-	uint16_t port;		 /* on 127.0.0.1; 0: none published */
-	uint32_t uid;		 /* who must own the listening end of socket_path (SO_PEERCRED);
+	uint16_t port;           /* on 127.0.0.1; 0: none published */
+	uint32_t uid;            /* who must own the listening end of socket_path (SO_PEERCRED);
 				    ROUTE_NO_UID: tenants share the daemon's uid, no check */
-	uint32_t wake_queue;	 /* requests that may wait while it is not ready */
-	uint32_t wait_ms;	 /* how long one may wait, then 504 */
+	uint32_t wake_queue;     /* requests that may wait while it is not ready */
+	uint32_t wait_ms;        /* how long one may wait, then 504 */
 	uint32_t request_timeout_ms;
 	uint32_t stream_idle_timeout_ms;   /* 0: none */
 	uint32_t upgraded_idle_timeout_ms; /* 0: none */
-	uint64_t max_body_bytes;	   /* 0: no bound; else 413 */
-	uint32_t suspended_status;	   /* 503 or 402 */
-	const char *suspended_page;	   /* HTML, NUL-terminated; NULL: our own */
+	uint64_t max_body_bytes;           /* 0: no bound; else 413 */
+	uint32_t suspended_status;         /* 503 or 402 */
+	const char *suspended_page;        /* HTML, NUL-terminated; NULL: our own */
 };
 
 /* An error page of the operator's own. */
@@ -116,7 +118,7 @@ struct route_error_page {
 #define ROUTE_CIDRS_MAX 64
 struct route_cidr {
 	uint8_t address[16]; /* IPv4 as ::ffff:a.b.c.d */
-	uint8_t prefix;	     /* of 128 */
+	uint8_t prefix;      /* of 128 */
 };
 
 struct route_settings {
@@ -154,8 +156,8 @@ bool route_host_path(const struct route_table *table, const struct route_host *h
 bool route_table_instance(const struct route_table *table, struct route_target target,
 	struct route_instance *instance);
 
-/* The state of a slot, sequentially consistent: the pair of the fences that the daemon makes when it
- * drains (see board.h). False: that incarnation is gone. */
+/* The state of a slot, sequentially consistent: the pair of the fences that the daemon makes when
+ * it drains (see board.h). False: that incarnation is gone. */
 bool route_table_state(
 	const struct route_table *table, struct route_target target, enum instance_state *state);
 
@@ -180,15 +182,16 @@ int route_table_reader_fd(int fd, struct ten_error *err);
 
 /* Slots. taking one gives it a new incarnation; one that was given back is taken again only when
  * every worker has acknowledged that. */
-int route_table_slot_take(struct route_table *table, struct route_target *target, struct ten_error *err);
+int route_table_slot_take(
+	struct route_table *table, struct route_target *target, struct ten_error *err);
 void route_table_slot_give_back(struct route_table *table, struct route_target target);
 void route_table_set_state(
 	struct route_table *table, struct route_target target, enum instance_state state);
 
 /* Each publishes with one store. They fail only when the table is full. INSTANCE's strings are
  * copied. */
-int route_table_put_instance(struct route_table *table, const struct route_instance *instance,
-	struct ten_error *err);
+int route_table_put_instance(
+	struct route_table *table, const struct route_instance *instance, struct ten_error *err);
 
 struct route_put { /* a host to publish; which fields count depends on .kind, as in route_host */
 	enum route_kind kind;
@@ -204,7 +207,8 @@ struct route_put { /* a host to publish; which fields count depends on .kind, as
 	const char *default_host;
 };
 /* Publishing what is there already, byte by byte, changes nothing. */
-int route_table_put_host(struct route_table *table, const struct route_put *put, struct ten_error *err);
+int route_table_put_host(
+	struct route_table *table, const struct route_put *put, struct ten_error *err);
 void route_table_remove_host(struct route_table *table, const char *name);
 
 struct route_put_settings {
@@ -212,8 +216,8 @@ struct route_put_settings {
 	const struct route_error_page *error_pages;
 	uint32_t error_page_count;
 };
-int route_table_put_settings(struct route_table *table, const struct route_put_settings *put,
-	struct ten_error *err);
+int route_table_put_settings(
+	struct route_table *table, const struct route_put_settings *put, struct ten_error *err);
 
 /* Number what was published since the last call, if anything, and return the generation. */
 uint64_t route_table_seal_generation(struct route_table *table);
@@ -222,8 +226,8 @@ uint64_t route_table_seal_generation(struct route_table *table);
 void route_table_reclaim(struct route_table *table, uint64_t generation);
 
 /* Call VISIT for every host name in the table (after an attach, to find what to remove). */
-void route_table_each_host(const struct route_table *table,
-	void (*visit)(void *data, const char *name), void *data);
+void route_table_each_host(
+	const struct route_table *table, void (*visit)(void *data, const char *name), void *data);
 /* And for every instance that has a record. */
 void route_table_each_instance(const struct route_table *table,
 	void (*visit)(void *data, const struct route_instance *instance), void *data);

@@ -25,7 +25,7 @@ struct vector {
 
 struct retired {
 	uint64_t offset;     /* of a block, or: */
-	uint32_t slot;	     /* when offset is 0 */
+	uint32_t slot;       /* when offset is 0 */
 	uint64_t generation; /* reusable when every worker has acknowledged this */
 };
 
@@ -224,16 +224,16 @@ static int host_publish(struct route_table *table, const struct text *record, st
 	struct record_index *index = (struct record_index *)layout_index(table);
 	uint64_t offset, place, old;
 
-	if (layout_find(table, index, record->data + host->name, host->name_len, host->hash,
-		    &place)) {
+	if (layout_find(
+		    table, index, record->data + host->name, host->name_len, host->hash, &place)) {
 		old = atomic_load(&index->entries[place]);
 		if (block_equals(table, old & LAYOUT_OFFSET_MASK, record))
 			return 0;
 		offset = block_write(table, record, err);
 		if (!offset)
 			return -1;
-		atomic_store_explicit(&index->entries[place], entry_of(host, offset),
-			memory_order_seq_cst);
+		atomic_store_explicit(
+			&index->entries[place], entry_of(host, offset), memory_order_seq_cst);
 		retire(table, old & LAYOUT_OFFSET_MASK, 0);
 		return 0;
 	}
@@ -584,8 +584,8 @@ static void find_live_slots(struct route_table *table, struct vector *live)
 		uint64_t word = atomic_load(&table->slots[i].word);
 
 		if (layout_taken(word) && !atomic_load(&table->slots[i].instance))
-			route_table_slot_give_back(table,
-				(struct route_target){ i, layout_incarnation(word) });
+			route_table_slot_give_back(
+				table, (struct route_target){ i, layout_incarnation(word) });
 	}
 }
 
@@ -654,8 +654,8 @@ void route_table_close(struct route_table *table)
 	free(table);
 }
 
-void route_table_each_host(const struct route_table *table,
-	void (*visit)(void *data, const char *name), void *data)
+void route_table_each_host(
+	const struct route_table *table, void (*visit)(void *data, const char *name), void *data)
 {
 	const struct record_index *index = layout_index(table);
 
@@ -681,8 +681,8 @@ void route_table_each_instance(const struct route_table *table,
 
 		if (!word)
 			break;
-		if (route_table_instance(table,
-			    (struct route_target){ i, layout_incarnation(word) }, &instance))
+		if (route_table_instance(
+			    table, (struct route_target){ i, layout_incarnation(word) }, &instance))
 			visit(data, &instance);
 	}
 }

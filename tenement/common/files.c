@@ -22,7 +22,7 @@ char *files_read(int dir_fd, const char *path, size_t max, size_t *len, struct t
 		return NULL;
 	}
 	if (!S_ISREG(st.st_mode)) {
-		ten_error_set(err, EINVAL, "%s is not a regular file", path);
+		ten_error_say(err, EINVAL, "%s is not a regular file", path);
 		return NULL;
 	}
 	text = mem_alloc(room + 1);
@@ -42,7 +42,7 @@ char *files_read(int dir_fd, const char *path, size_t max, size_t *len, struct t
 			break;
 		used += (size_t)got;
 		if (used > max) {
-			ten_error_set(err, EFBIG, "%s is larger than %zu bytes", path, max);
+			ten_error_say(err, EFBIG, "%s is larger than %zu bytes", path, max);
 			return NULL;
 		}
 	}
@@ -71,7 +71,8 @@ static int sync_folder_of(int dir_fd, const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	autofree char *folder =
-		slash ? mem_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : mem_strdup(".");
+		slash ? mem_strndup(path, slash == path ? 1 : (size_t)(slash - path))
+		      : mem_strdup(".");
 	autoclose int fd = openat(dir_fd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	return fd < 0 ? -1 : fsync(fd);
@@ -83,8 +84,8 @@ static int write_file(int dir_fd, const char *path, const char *data, size_t len
 	const char *slash = strrchr(path, '/');
 	int folder_len = slash ? (int)(slash - path) + 1 : 0;
 	autofree char *temp = mem_printf("%.*s.%s.new", folder_len, path, path + folder_len);
-	autoclose int fd = openat(
-		dir_fd, temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+	autoclose int fd =
+		openat(dir_fd, temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
 
 	if (fd < 0)
 		return ten_error_set(err, errno, "%s", path);

@@ -12,7 +12,7 @@
 
 struct passing {
 	char bytes[WIRE_BYTES];
-	ssize_t len; /* 0: the other side is gone */
+	ssize_t len;              /* 0: the other side is gone */
 	int fds[PASSING_FDS_MAX]; /* owned by the receiver, close-on-exec */
 	int fd_count;
 	struct wire wire;

@@ -14,12 +14,12 @@
 #include "mem.h"
 #include "wire.h"
 
-#define FORMAT_VERSION	 1
+#define FORMAT_VERSION   1
 #define GENERATIONS_KEPT 100
-#define GENERATION_MAX	 (256u << 20)
-#define FEW_FILES	 16
-#define MAIN_NAME	 "tenement.toml" /* conf.d has no file of that name in the store */
-#define CONF_PREFIX	 "conf.d@"
+#define GENERATION_MAX   (256u << 20)
+#define FEW_FILES        16
+#define MAIN_NAME        "tenement.toml" /* conf.d has no file of that name in the store */
+#define CONF_PREFIX      "conf.d@"
 
 /* The main file's name in a set has a slash. */
 static char *stored_name(const char *name)
@@ -33,8 +33,8 @@ static const char *set_name(const char *stored)
 {
 	if (strcmp(stored, MAIN_NAME) == 0)
 		return CONFIG_MAIN;
-	return strncmp(stored, CONF_PREFIX, strlen(CONF_PREFIX)) == 0 ? stored + strlen(CONF_PREFIX) :
-									NULL;
+	return strncmp(stored, CONF_PREFIX, strlen(CONF_PREFIX)) == 0 ? stored + strlen(CONF_PREFIX)
+								      : NULL;
 }
 
 static int check_format(struct daemon *d, struct ten_error *err)
@@ -45,14 +45,15 @@ static int check_format(struct daemon *d, struct ten_error *err)
 	if (!text) {
 		autofree char *now = mem_printf("%d\n", FORMAT_VERSION);
 
-		return err->code == ENOENT ?
-			files_write(d->own_fd, "format", now, strlen(now), 0600, err) :
-			-1;
+		return err->code == ENOENT
+			       ? files_write(d->own_fd, "format", now, strlen(now), 0600, err)
+			       : -1;
 	}
 	text[strcspn(text, "\n")] = '\0';
 	if (!wire_number(text, 1, INT32_MAX, &version) || version > FORMAT_VERSION)
 		return ten_error_set(err, 0,
-			"%s/.tenement has format %s, and this tenement knows up to %d: use the newer "
+			"%s/.tenement has format %s, and this tenement knows up to %d: use the "
+			"newer "
 			"program that wrote it",
 			d->data_dir, text, FORMAT_VERSION);
 	return 0;
@@ -108,10 +109,13 @@ static json_t *file_entry(struct daemon *d, const char *name)
 	const char *after = config_set_text(d->set, name, NULL);
 	json_t *entry = json_object();
 
-	json_object_set_new(entry, "name", json_string(strcmp(name, CONFIG_MAIN) == 0 ? MAIN_NAME : name));
+	json_object_set_new(
+		entry, "name", json_string(strcmp(name, CONFIG_MAIN) == 0 ? MAIN_NAME : name));
 	json_object_set_new(entry, "main", json_boolean(strcmp(name, CONFIG_MAIN) == 0));
 	json_object_set_new(entry, "change",
-		json_string(!after ? "removed" : !before ? "added" : "changed"));
+		json_string(!after    ? "removed"
+			    : !before ? "added"
+				      : "changed"));
 	json_object_set_new(entry, "before", before ? json_string(before) : json_null());
 	json_object_set_new(entry, "after", after ? json_string(after) : json_null());
 	return entry;
@@ -119,7 +123,8 @@ static json_t *file_entry(struct daemon *d, const char *name)
 
 typedef int store_function(int, const char *, const char *, size_t, mode_t, struct ten_error *);
 
-static int store_one(struct daemon *d, const char *name, store_function *store, struct ten_error *err)
+static int store_one(
+	struct daemon *d, const char *name, store_function *store, struct ten_error *err)
 {
 	autofree char *stored = stored_name(name);
 	autofree char *path = mem_printf("accepted/%s", stored);
@@ -149,9 +154,10 @@ static bool same_as_stored(struct daemon *d, const char *name)
 static void write_generation(struct daemon *d, json_t *files, const char *author)
 {
 	autofree char *path = mem_printf("history/%" PRIu64 ".json", d->generation);
-	autofree char *old = d->generation > GENERATIONS_KEPT ?
-		mem_printf("history/%" PRIu64 ".json", d->generation - GENERATIONS_KEPT) :
-		NULL;
+	autofree char *old =
+		d->generation > GENERATIONS_KEPT
+			? mem_printf("history/%" PRIu64 ".json", d->generation - GENERATIONS_KEPT)
+			: NULL;
 	json_t *generation = json_object();
 	struct ten_error err;
 	char *text;
@@ -190,7 +196,8 @@ void accepted_keep(struct daemon *d, const struct config_change *change, const c
 	few = json_array_size(files) <= FEW_FILES;
 	for (size_t i = 0; change->accepted[i]; i++) {
 		/* In force it is all the same; a full disk costs its memory across a restart. */
-		if (store_one(d, change->accepted[i], few ? files_write : files_write_fast, &err) < 0)
+		if (store_one(d, change->accepted[i], few ? files_write : files_write_fast, &err) <
+			0)
 			log_error("keeping the last good text: %s", err.text);
 	}
 	if (!few && syncfs(d->own_fd) < 0)
@@ -211,14 +218,16 @@ json_t *accepted_history(struct daemon *d, size_t limit)
 {
 	json_t *history = json_array();
 
-	for (uint64_t number = d->generation; number > 0 && json_array_size(history) < limit; number--) {
+	for (uint64_t number = d->generation; number > 0 && json_array_size(history) < limit;
+		number--) {
 		json_t *generation = accepted_generation(d, number);
 		json_t *file;
 		size_t i;
 
 		if (!generation)
 			break;
-		json_array_foreach (json_object_get(generation, "files"), i, file) {
+		json_array_foreach(json_object_get(generation, "files"), i, file)
+		{
 			json_object_del(file, "before");
 			json_object_del(file, "after");
 		}

@@ -3,7 +3,8 @@
  * daemon, and the generations, for `ten history` and `ten undo`.
  *
  *	{data_dir}/.tenement/accepted/NAME	the text in force
- *	{data_dir}/.tenement/history/N.json	generation N: when, by whom, and each file's text before
+ *	{data_dir}/.tenement/history/N.json	generation N: when, by whom, and each file's text
+ *before
  */
 #ifndef TEN_ACCEPTED_H
 #define TEN_ACCEPTED_H

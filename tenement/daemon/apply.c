@@ -17,9 +17,9 @@
 #include "mem.h"
 #include "plan.h"
 
-#define JOURNAL	    "journal"
+#define JOURNAL     "journal"
 #define JOURNAL_MAX (64u << 20)
-#define STAGED	    ".ten-" /* dotfiles are not read: a half-written batch is invisible */
+#define STAGED      ".ten-" /* dotfiles are not read: a half-written batch is invisible */
 
 void apply_add(struct apply *apply, const char *name, const char *text)
 {
@@ -57,28 +57,34 @@ static void check_file(struct daemon *d, struct apply *apply, struct apply_file 
 	size_t len = 0;
 	autofree char *now = confdir_read(d, file->name, &len, &err);
 	autofree char *conflict = NULL;
-	bool same = now && file->text && strlen(file->text) == len && memcmp(now, file->text, len) == 0;
+	bool same =
+		now && file->text && strlen(file->text) == len && memcmp(now, file->text, len) == 0;
 
 	if (!confdir_is_config_name(file->name) || strchr(file->name, '/')) {
-		conflict = mem_printf("%s: a file in conf.d has a name that ends in .toml and does not "
-				      "begin with a dot",
+		conflict = mem_printf(
+			"%s: a file in conf.d has a name that ends in .toml and does not "
+			"begin with a dot",
 			file->name);
 		mem_strv_append(&apply->problems, conflict);
 		return;
 	}
 	note_change(apply, file->name,
-		same || (!now && !file->text) ? "same" : !file->text ? "removed" : now ? "changed" : "added");
+		same || (!now && !file->text) ? "same"
+		: !file->text                 ? "removed"
+		: now                         ? "changed"
+					      : "added");
 	if (same || !now || apply->force)
 		return;
 	switch (owned_state(d, file->name, now, len)) {
 	case OWNED_OURS:
 		return;
 	case OWNED_NOT:
-		conflict = mem_printf(
-			"%s: ten did not write it (--force takes it over)", file->name);
+		conflict =
+			mem_printf("%s: ten did not write it (--force takes it over)", file->name);
 		break;
 	case OWNED_CHANGED:
-		conflict = mem_printf("%s: changed by hand since ten wrote it (--force writes over it)",
+		conflict = mem_printf(
+			"%s: changed by hand since ten wrote it (--force writes over it)",
 			file->name);
 		break;
 	}
@@ -92,8 +98,8 @@ struct wanted {
 
 static void note_action(json_t *actions, const char *action, const char *key, const char *why)
 {
-	json_array_append_new(actions,
-		json_pack("{s:s, s:s, s:s}", "action", action, "instance", key, "why", why ? why : ""));
+	json_array_append_new(actions, json_pack("{s:s, s:s, s:s}", "action", action, "instance",
+					       key, "why", why ? why : ""));
 }
 
 static void preview(struct daemon *d, json_t *actions, const char *key, const struct ten_spec *spec)
@@ -208,10 +214,12 @@ static int run_journal(struct daemon *d, json_t *journal, struct ten_error *err)
 
 	if (fd < 0)
 		return -1;
-	json_array_foreach (journal, i, entry) {
+	json_array_foreach(journal, i, entry)
+	{
 		const char *name = json_string_value(json_object_get(entry, "name"));
 
-		if (name && move_in(fd, name, json_is_true(json_object_get(entry, "remove")), err) < 0)
+		if (name &&
+			move_in(fd, name, json_is_true(json_object_get(entry, "remove")), err) < 0)
 			return -1;
 	}
 	if (fsync(fd) < 0)
@@ -256,9 +264,8 @@ int apply_carry_out(struct daemon *d, struct apply *apply, struct ten_error *err
 
 	for (size_t i = 0; rc == 0 && i < apply->count; i++) {
 		rc = stage_file(fd, &apply->files[i], err);
-		json_array_append_new(journal,
-			json_pack("{s:s, s:b}", "name", apply->files[i].name, "remove",
-				apply->files[i].text == NULL));
+		json_array_append_new(journal, json_pack("{s:s, s:b}", "name", apply->files[i].name,
+						       "remove", apply->files[i].text == NULL));
 	}
 	text = json_dumps(journal, JSON_COMPACT);
 	if (rc == 0)
@@ -272,8 +279,8 @@ int apply_carry_out(struct daemon *d, struct apply *apply, struct ten_error *err
 	for (size_t i = 0; rc == 0 && i < apply->count; i++) {
 		struct apply_file *file = &apply->files[i];
 
-		rc = file->text ? owned_set(d, file->name, file->text, strlen(file->text), err) :
-				  owned_drop(d, file->name, err);
+		rc = file->text ? owned_set(d, file->name, file->text, strlen(file->text), err)
+				: owned_drop(d, file->name, err);
 		confdir_mark(d, file->name);
 	}
 	if (rc == 0)

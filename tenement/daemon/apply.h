@@ -23,8 +23,8 @@ struct apply {
 	char *author;
 	/* what came of it */
 	char **problems, **conflicts;
-	json_t *changes; /* [{"name","change"}] */
-	json_t *actions; /* what the reconciler will do, [{"action","instance","why"}] */
+	json_t *changes;  /* [{"name","change"}] */
+	json_t *actions;  /* what the reconciler will do, [{"action","instance","why"}] */
 	char **instances; /* keys whose spec it changes */
 };
 

@@ -80,7 +80,7 @@ bool confdir_is_config_name(const char *name)
 	size_t len = strlen(name);
 
 	return len > 5 && len <= 200 && name[0] != '.' && name[0] != '#' &&
-		strcmp(name + len - 5, ".toml") == 0;
+	       strcmp(name + len - 5, ".toml") == 0;
 }
 
 static char *path_of(struct daemon *d, const char *name)
@@ -91,15 +91,16 @@ static char *path_of(struct daemon *d, const char *name)
 }
 
 /* Who could change it could run anything as any tenant. */
-static int check_owner(struct daemon *d, const struct stat *st, const char *path, struct ten_error *err)
+static int check_owner(
+	struct daemon *d, const struct stat *st, const char *path, struct ten_error *err)
 {
 	if (st->st_uid != 0 && st->st_uid != d->uid)
-		return ten_error_set(err, EPERM,
+		return ten_error_say(err, EPERM,
 			"%s belongs to uid %u: it is not read unless it is owned by root or by the "
 			"daemon's user",
 			path, st->st_uid);
 	if (st->st_mode & S_IWOTH)
-		return ten_error_set(err, EPERM,
+		return ten_error_say(err, EPERM,
 			"%s can be written by others: it is not read until `chmod o-w %s`", path,
 			path);
 	return 0;
@@ -162,9 +163,8 @@ static DIR *open_folder(struct daemon *d)
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0) {
-		set_problem(d->confdir,
-			mem_printf("%s: %s; everything goes on as it was", d->conf_dir,
-				strerror(errno)));
+		set_problem(d->confdir, mem_printf("%s: %s; everything goes on as it was",
+						d->conf_dir, strerror(errno)));
 		if (fd >= 0)
 			close(fd);
 		return NULL;
@@ -190,13 +190,14 @@ static void scan(struct daemon *d)
 	confdir->any_dirty = true;
 	if (!folder)
 		return;
-	HASH_ITER (hh, confdir->files, file, next)
-		file->seen = strcmp(file->name, CONFIG_MAIN) == 0;
+	HASH_ITER(hh, confdir->files, file, next)
+	file->seen = strcmp(file->name, CONFIG_MAIN) == 0;
 	while ((entry = readdir(folder))) {
 		if (confdir_is_config_name(entry->d_name))
 			glance(confdir, dirfd(folder), entry->d_name);
 	}
-	HASH_ITER (hh, confdir->files, file, next) {
+	HASH_ITER(hh, confdir->files, file, next)
+	{
 		if (!file->seen && (file->present || config_set_text(d->set, file->name, NULL)))
 			file->dirty = true;
 	}
@@ -231,16 +232,17 @@ static void collect(struct daemon *d, struct batch *batch)
 	size_t room = 0;
 	bool any = confdir->confirm || confdir->quiet_over;
 
-	HASH_ITER (hh, confdir->files, file, next)
-		any = any || file->dirty;
+	HASH_ITER(hh, confdir->files, file, next)
+	any = any || file->dirty;
 	if (!any)
 		return;
-	HASH_ITER (hh, confdir->files, file, next) {
+	HASH_ITER(hh, confdir->files, file, next)
+	{
 		if (!file->dirty && !file->waiting && !file->rejected)
 			continue;
 		if (batch->count == room)
-			batch->readings = mem_resize(
-				batch->readings, room = room ? room * 2 : 16, sizeof(*batch->readings));
+			batch->readings = mem_resize(batch->readings, room = room ? room * 2 : 16,
+				sizeof(*batch->readings));
 		read_one(d, file, &batch->readings[batch->count++]);
 	}
 }
@@ -339,11 +341,12 @@ static void hold(struct daemon *d, const struct batch *batch, char **removed)
 
 	release(confdir);
 	confdir->held = true;
-	confdir->held_why = mem_printf("%zu of %zu tenants would have been removed within ten minutes "
-				       "(max_delete_percent = %lld)",
-		guard_removed(&d->guard, now) + mem_strv_length(removed),
-		guard_largest(&d->guard, now),
-		(long long)config_set_settings(d->set)->max_delete_percent);
+	confdir->held_why =
+		mem_printf("%zu of %zu tenants would have been removed within ten minutes "
+			   "(max_delete_percent = %lld)",
+			guard_removed(&d->guard, now) + mem_strv_length(removed),
+			guard_largest(&d->guard, now),
+			(long long)config_set_settings(d->set)->max_delete_percent);
 	confdir->held_instances = mem_strv_copy(removed);
 	for (size_t i = 0; i < batch->count; i++)
 		if (batch->readings[i].file->waiting)
@@ -392,9 +395,9 @@ static void load_batch(struct daemon *d, struct batch *batch)
 	char **removed = would_remove(d, batch->readings, batch->count);
 	size_t count = mem_strv_length(removed);
 	bool allowed = count == 0 || confdir->confirm ||
-		(confdir->quiet_over && !confdir->held &&
-			guard_allows(&d->guard, now, count,
-				config_set_settings(d->set)->max_delete_percent));
+		       (confdir->quiet_over && !confdir->held &&
+			       guard_allows(&d->guard, now, count,
+				       config_set_settings(d->set)->max_delete_percent));
 
 	if (allowed) {
 		if (confdir->confirm)
@@ -421,7 +424,8 @@ static void forget_gone_files(struct daemon *d)
 {
 	struct conf_file *file, *next;
 
-	HASH_ITER (hh, d->confdir->files, file, next) {
+	HASH_ITER(hh, d->confdir->files, file, next)
+	{
 		if (file->present || file->dirty || file->waiting || file->rejected ||
 			config_set_text(d->set, file->name, NULL))
 			continue;
@@ -518,7 +522,7 @@ void confdir_status(struct daemon *d, struct confdir_status *status)
 		.held_files = confdir->held_files,
 		.held_instances = confdir->held_instances,
 		.waiting = confdir->any_dirty || confdir->rescan || confdir->rearm ||
-			ev_is_active(&confdir->quiet),
+			   ev_is_active(&confdir->quiet),
 	};
 	settings_status(d, &status->confirm, &status->restart_needed);
 }

@@ -14,7 +14,8 @@ int confdir_start(struct daemon *d, struct ten_error *err);
 void confdir_mark(struct daemon *d, const char *name);
 void confdir_mark_meant(struct daemon *d, const char *name); /* its removal was asked for by name */
 void confdir_rescan(struct daemon *d);
-void confdir_rearm(struct daemon *d); /* the folder itself may be another: watch it anew, and rescan */
+void confdir_rearm(
+	struct daemon *d); /* the folder itself may be another: watch it anew, and rescan */
 void confdir_confirm(struct daemon *d); /* held removals and settings may go on */
 void confdir_load(struct daemon *d);
 
@@ -26,14 +27,14 @@ bool confdir_is_config_name(const char *name);
 
 /* For status. */
 struct confdir_status {
-	const char *problem;	  /* with the folder as a whole; NULL: none */
+	const char *problem; /* with the folder as a whole; NULL: none */
 	bool held;
 	const char *held_why;
-	char **held_files;	  /* borrowed, NULL-terminated */
+	char **held_files; /* borrowed, NULL-terminated */
 	char **held_instances;
-	char **confirm;		  /* settings that wait for --confirm */
-	char **restart_needed;	  /* and those that wait for the next start */
-	bool waiting;		  /* changes are known and not in force yet */
+	char **confirm;        /* settings that wait for --confirm */
+	char **restart_needed; /* and those that wait for the next start */
+	bool waiting;          /* changes are known and not in force yet */
 };
 void confdir_status(struct daemon *d, struct confdir_status *status);
 

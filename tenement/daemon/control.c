@@ -19,10 +19,10 @@
 #include "wire.h"
 
 #define CONNECTIONS_MAX 128
-#define HEAD_MAX	16384
-#define BODY_MAX	(8u << 20)
-#define OUTPUT_MAX	(1u << 20) /* of a stream whose reader is slow; it is cut off beyond */
-#define IDLE_SECONDS	60.0
+#define HEAD_MAX        16384
+#define BODY_MAX        (8u << 20)
+#define OUTPUT_MAX      (1u << 20) /* of a stream whose reader is slow; it is cut off beyond */
+#define IDLE_SECONDS    60.0
 
 struct control_connection {
 	struct daemon *daemon;
@@ -139,7 +139,8 @@ static void write_answer(struct control_connection *connection, int status, json
 
 	json_decref(json);
 	text_printf(&connection->out,
-		"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n%s\r\n%s\n",
+		"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: "
+		"%zu\r\n%s\r\n%s\n",
 		status, reason_of(status), strlen(body) + 1,
 		connection->closing ? "Connection: close\r\n" : "", body);
 	flush(connection);
@@ -176,7 +177,8 @@ static void end_wait(struct control_connection *connection)
 static void look_at(struct control_connection *connection, bool time_is_up)
 {
 	int status = 200;
-	json_t *answer = connection->look(connection->daemon, connection->data, time_is_up, &status);
+	json_t *answer =
+		connection->look(connection->daemon, connection->data, time_is_up, &status);
 
 	if (!answer)
 		return;
@@ -308,7 +310,7 @@ static void dispatch(struct control_call *call)
 	if (strcmp(call->path, "/health") == 0)
 		control_answer(call, 200, json_pack("{s:s}", "status", "ok"));
 	else if (!control_status(call) && !control_instances(call) && !control_routes(call) &&
-		!control_config(call) && !control_logs(call))
+		 !control_config(call) && !control_logs(call))
 		control_refuse(call, 404, "this tenement knows no %s", call->path);
 }
 
@@ -333,7 +335,8 @@ static void handle(struct control_connection *connection, const char *body, size
 {
 	const struct http_head *head = &connection->head;
 	autofree char *path = mem_strndup(head->path.data, head->path.len);
-	autofree char *query = mem_strndup(head->query.data ? head->query.data : "", head->query.len);
+	autofree char *query =
+		mem_strndup(head->query.data ? head->query.data : "", head->query.len);
 	struct control_call call = { .d = connection->daemon,
 		.connection = connection,
 		.uid = connection->uid,
@@ -455,7 +458,7 @@ static void admit(struct daemon *d, int fd)
 		return;
 	}
 	may = peer.uid == 0 || peer.uid == d->uid ||
-		(control->any_group && in_group(peer.uid, peer.gid, control->group));
+	      (control->any_group && in_group(peer.uid, peer.gid, control->group));
 	connection = mem_alloc(sizeof(*connection));
 	connection->daemon = d;
 	connection->fd = fd;
@@ -473,7 +476,9 @@ static void admit(struct daemon *d, int fd)
 	if (may)
 		return;
 	log_warn("uid %u was refused at the control socket", peer.uid);
-	refuse_raw(connection, 403, "your uid has no right here: use root, the daemon's user, or a member of admin_group");
+	refuse_raw(connection, 403,
+		"your uid has no right here: use root, the daemon's user, or a member of "
+		"admin_group");
 	if (connection->dead)
 		connection_free(connection);
 }
@@ -513,7 +518,8 @@ int control_start(struct daemon *d, struct ten_error *err)
 	memcpy(address.sun_path, control->path, strlen(control->path) + 1);
 	control->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	unlink(control->path);
-	if (control->fd < 0 || bind(control->fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	if (control->fd < 0 ||
+		bind(control->fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
 		chmod(control->path, 0660) < 0 ||
 		(group && chown(control->path, (uid_t)-1, group->gr_gid) < 0) ||
 		listen(control->fd, CONNECTIONS_MAX) < 0)

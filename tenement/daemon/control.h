@@ -23,10 +23,10 @@ struct control_call {
 	struct control_connection *connection;
 	uid_t uid;
 	enum http_method method;
-	const char *path;   /* without the query, NUL-terminated */
-	const char *query;  /* "" when there is none */
-	json_t *body;	    /* an object; empty when there was none; borrowed */
-	char by[32];	    /* "uid 0" */
+	const char *path;  /* without the query, NUL-terminated */
+	const char *query; /* "" when there is none */
+	json_t *body;      /* an object; empty when there was none; borrowed */
+	char by[32];       /* "uid 0" */
 };
 
 /* Answer. Takes the reference to JSON. */

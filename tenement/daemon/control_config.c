@@ -22,7 +22,7 @@ struct batch {
 	json_t *changes, *actions;
 	char **instances;
 	uint64_t generation; /* before it */
-	bool nothing;	     /* no file differs */
+	bool nothing;        /* no file differs */
 };
 
 static void batch_release(void *data)
@@ -44,18 +44,18 @@ static bool is_settled(struct daemon *d, const char *key, json_t *unready)
 	if (!instance)
 		return true;
 	changed = instance->run && instance->spec &&
-		instance->run->restart_hash != instance->spec->restart_hash;
+		  instance->run->restart_hash != instance->spec->restart_hash;
 	if (instance->state == INSTANCE_FAILED || instance->state == INSTANCE_BACKOFF) {
-		json_array_append_new(unready,
-			json_pack("{s:s, s:s, s:s}", "instance", key, "state",
-				instance_state_names[instance->state], "reason",
-				instance->reason ? instance->reason : ""));
+		json_array_append_new(
+			unready, json_pack("{s:s, s:s, s:s}", "instance", key, "state",
+					 instance_state_names[instance->state], "reason",
+					 instance->reason ? instance->reason : ""));
 		return true;
 	}
 	return !instance->in_dirty && !changed && instance->state != INSTANCE_STARTING &&
-		instance->state != INSTANCE_DRAINING && instance->state != INSTANCE_STOPPING &&
-		!(instance->spec && instance->wanted_state == TENANT_RUNNING &&
-			instance->state == INSTANCE_ASLEEP);
+	       instance->state != INSTANCE_DRAINING && instance->state != INSTANCE_STOPPING &&
+	       !(instance->spec && instance->wanted_state == TENANT_RUNNING &&
+		       instance->state == INSTANCE_ASLEEP);
 }
 
 static json_t *batch_look(struct daemon *d, void *data, bool time_is_up, int *status)
@@ -94,7 +94,8 @@ static void wait_for_batch(struct control_call *call, struct apply *apply)
 	control_wait(call, control_timeout(call), batch_look, batch, batch_release);
 }
 
-static void answer_unapplied(struct control_call *call, const struct apply *apply, const char *outcome)
+static void answer_unapplied(
+	struct control_call *call, const struct apply *apply, const char *outcome)
 {
 	control_answer(call, 200,
 		json_pack("{s:s, s:I, s:O, s:O, s:o, s:o, s:[]}", "outcome", outcome, "generation",
@@ -119,13 +120,15 @@ static bool take_files(struct control_call *call, struct apply *apply)
 	json_t *file, *files = json_object_get(call->body, "files");
 	size_t i;
 
-	json_array_foreach (files, i, file) {
+	json_array_foreach(files, i, file)
+	{
 		const char *name = json_string_value(json_object_get(file, "name"));
 		const char *text = json_string_value(json_object_get(file, "text"));
 
 		if (!name || !text || strlen(text) > CONFIG_FILE_MAX || named_in(apply, name)) {
 			control_refuse(call, 422,
-				"each of \"files\" has a \"name\" of its own and a \"text\" of at most "
+				"each of \"files\" has a \"name\" of its own and a \"text\" of at "
+				"most "
 				"64 KiB");
 			return false;
 		}
@@ -181,7 +184,8 @@ static void diff(struct control_call *call)
 
 	if (!json_object_get(call->body, "files")) {
 		control_answer(call, 200,
-			json_pack("{s:o, s:[]}", "actions", apply_pending_actions(call->d), "problems"));
+			json_pack("{s:o, s:[]}", "actions", apply_pending_actions(call->d),
+				"problems"));
 		return;
 	}
 	if (take_files(call, &apply)) {
@@ -232,17 +236,17 @@ static void list_overrides(struct control_call *call)
 	json_t *array = json_array();
 	struct override *override, *next;
 
-	HASH_ITER (hh, call->d->overrides, override, next) {
+	HASH_ITER(hh, call->d->overrides, override, next)
+	{
 		bool route = override->what == OVERRIDE_SPLIT;
-		autofree char *target =
-			mem_printf("%s%s", route ? "route " : "", override->target);
+		autofree char *target = mem_printf("%s%s", route ? "route " : "", override->target);
 		autofree char *what =
 			mem_printf("%s = %s", override_what_names[override->what], override->value);
 
-		json_array_append_new(array,
-			json_pack("{s:s, s:s, s:s, s:I, s:s}", "target", target, "what", what,
-				"declared", override->declared, "since", (json_int_t)override->since,
-				"by", override->by));
+		json_array_append_new(
+			array, json_pack("{s:s, s:s, s:s, s:I, s:s}", "target", target, "what",
+				       what, "declared", override->declared, "since",
+				       (json_int_t) override->since, "by", override->by));
 	}
 	control_answer(call, 200, json_pack("{s:o}", "overrides", array));
 }
@@ -273,8 +277,8 @@ static void history(struct control_call *call)
 		control_refuse(call, 422, "limit is a number from 1 to 1000");
 		return;
 	}
-	control_answer(call, 200,
-		json_pack("{s:o}", "history", accepted_history(call->d, (size_t)limit)));
+	control_answer(
+		call, 200, json_pack("{s:o}", "history", accepted_history(call->d, (size_t)limit)));
 }
 
 /* The texts from before generation NUMBER, if what is there is still what it left. */
@@ -283,14 +287,16 @@ static bool take_undo(struct control_call *call, json_t *generation, struct appl
 	json_t *file;
 	size_t i;
 
-	json_array_foreach (json_object_get(generation, "files"), i, file) {
+	json_array_foreach(json_object_get(generation, "files"), i, file)
+	{
 		const char *name = json_string_value(json_object_get(file, "name"));
 		const char *after = json_string_value(json_object_get(file, "after"));
 		const char *now;
 
 		if (json_is_true(json_object_get(file, "main"))) {
 			control_refuse(call, 422,
-				"that generation changed %s, which ten does not write: change it back "
+				"that generation changed %s, which ten does not write: change it "
+				"back "
 				"by hand",
 				call->d->place.main_path);
 			return false;
@@ -298,7 +304,8 @@ static bool take_undo(struct control_call *call, json_t *generation, struct appl
 		now = config_set_text(call->d->set, name, NULL);
 		if ((now && after) ? strcmp(now, after) != 0 : now != after) {
 			control_refuse(call, 409,
-				"%s was changed again since: undo the later generation first", name);
+				"%s was changed again since: undo the later generation first",
+				name);
 			return false;
 		}
 		apply_add(apply, name, json_string_value(json_object_get(file, "before")));
@@ -343,8 +350,8 @@ static void pause_or_go_on(struct control_call *call, bool pause)
 	free(d->paused_why);
 	d->paused_why = pause && why ? mem_strdup(why) : NULL;
 	if (!pause) {
-		HASH_ITER (hh, d->instances, instance, next)
-			instance_mark(d, instance);
+		HASH_ITER(hh, d->instances, instance, next)
+		instance_mark(d, instance);
 	}
 	control_answer(call, 200, json_pack("{s:b}", "paused", pause));
 }

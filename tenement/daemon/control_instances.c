@@ -22,7 +22,7 @@ static const char *const state_words[] = { "on-demand", "running", "stopped", "s
 static bool is_up(enum instance_state state)
 {
 	return state != INSTANCE_ASLEEP && state != INSTANCE_STOPPED &&
-		state != INSTANCE_SUSPENDED && state != INSTANCE_FAILED;
+	       state != INSTANCE_SUSPENDED && state != INSTANCE_FAILED;
 }
 
 static int compare_keys(const void *a, const void *b)
@@ -42,7 +42,8 @@ static void list(struct control_call *call)
 	char all[8] = "";
 
 	control_query(call, "all", all, sizeof(all));
-	HASH_ITER (hh, d->instances, instance, next) {
+	HASH_ITER(hh, d->instances, instance, next)
+	{
 		if (instance->known && (*all == '1' || is_up(instance->state)))
 			sorted[count++] = instance;
 	}
@@ -86,13 +87,13 @@ static json_t *goal_look(struct daemon *d, void *data, bool time_is_up, int *sta
 		return answer;
 	}
 	busy = instance->in_dirty || instance->wanted_awake || instance->told_to_restart ||
-		instance->told_to_stop;
+	       instance->told_to_stop;
 	if (goal->up)
 		reached = (instance->state == INSTANCE_READY &&
 				  (!goal->not_pid || instance->run->pid != goal->not_pid)) ||
-			(!busy && (instance->state == INSTANCE_FAILED ||
-					  instance->state == INSTANCE_STOPPED ||
-					  instance->state == INSTANCE_SUSPENDED));
+			  (!busy && (instance->state == INSTANCE_FAILED ||
+					    instance->state == INSTANCE_STOPPED ||
+					    instance->state == INSTANCE_SUSPENDED));
 	else
 		reached = !busy && !is_up(instance->state);
 	if (!reached && !time_is_up)
@@ -106,7 +107,8 @@ static json_t *goal_look(struct daemon *d, void *data, bool time_is_up, int *sta
 	return answer;
 }
 
-static void wait_for(struct control_call *call, const char *key, bool up, pid_t not_pid, json_t *extra)
+static void wait_for(
+	struct control_call *call, const char *key, bool up, pid_t not_pid, json_t *extra)
 {
 	struct goal *goal = mem_alloc(sizeof(*goal));
 
@@ -130,7 +132,8 @@ static int set_state(struct control_call *call, struct instance *instance, const
 		if (rc == 0)
 			override_clear_one(call->d, instance->key, OVERRIDE_STATE);
 	} else {
-		rc = override_set(call->d, instance->key, OVERRIDE_STATE, state, declared, call->by, &err);
+		rc = override_set(
+			call->d, instance->key, OVERRIDE_STATE, state, declared, call->by, &err);
 	}
 	if (rc < 0)
 		control_refuse(call, err.code == EEXIST ? 409 : 422, "%s", err.text);
@@ -139,13 +142,16 @@ static int set_state(struct control_call *call, struct instance *instance, const
 
 static void start(struct control_call *call, struct instance *instance)
 {
-	/* What was stopped by hand goes back to what is declared; what is declared down is lifted. */
-	if (instance->wanted_state == TENANT_STOPPED || instance->wanted_state == TENANT_SUSPENDED) {
+	/* What was stopped by hand goes back to what is declared; what is declared down is lifted.
+	 */
+	if (instance->wanted_state == TENANT_STOPPED ||
+		instance->wanted_state == TENANT_SUSPENDED) {
 		bool declared_down = instance->spec->tenant.state == TENANT_STOPPED ||
-			instance->spec->tenant.state == TENANT_SUSPENDED;
+				     instance->spec->tenant.state == TENANT_SUSPENDED;
 
 		if (set_state(call, instance,
-			    declared_down ? "running" : state_words[instance->spec->tenant.state]) < 0)
+			    declared_down ? "running" : state_words[instance->spec->tenant.state]) <
+			0)
 			return;
 	}
 	if (instance->state == INSTANCE_FAILED)
@@ -173,7 +179,8 @@ static void restart(struct control_call *call, struct instance *instance)
 {
 	pid_t old = instance->run ? instance->run->pid : 0;
 
-	if (instance->wanted_state == TENANT_STOPPED || instance->wanted_state == TENANT_SUSPENDED) {
+	if (instance->wanted_state == TENANT_STOPPED ||
+		instance->wanted_state == TENANT_SUSPENDED) {
 		control_refuse(call, 422, "%s is %s: `ten start` or `ten resume` it", instance->key,
 			state_words[instance->wanted_state]);
 		return;
@@ -263,8 +270,11 @@ static void spawn(struct control_call *call)
 		return;
 	}
 	if (declare_tenant(call->d, service, id, call->by, &file, &err) < 0) {
-		control_refuse(call, err.code == EEXIST ? 409 : err.code == ENOENT ? 404 : 422, "%s",
-			err.text);
+		control_refuse(call,
+			err.code == EEXIST   ? 409
+			: err.code == ENOENT ? 404
+					     : 422,
+			"%s", err.text);
 		return;
 	}
 	key = mem_printf("%s:%s", service, id);
@@ -310,8 +320,8 @@ static void show(struct control_call *call, struct instance *instance)
 	char secrets[8] = "";
 
 	control_query(call, "secrets", secrets, sizeof(secrets));
-	control_answer(call, 200,
-		describe_instance_whole(call->d, instance, own && *secrets == '1'));
+	control_answer(
+		call, 200, describe_instance_whole(call->d, instance, own && *secrets == '1'));
 }
 
 static void act(struct control_call *call, struct instance *instance, const char *verb)

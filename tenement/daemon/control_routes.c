@@ -97,7 +97,8 @@ static bool put_split(struct control_call *call, const char *service,
 		if (rc == 0)
 			override_clear_one(call->d, service, OVERRIDE_SPLIT);
 	} else {
-		rc = override_set(call->d, service, OVERRIDE_SPLIT, value, declared, call->by, &err);
+		rc = override_set(
+			call->d, service, OVERRIDE_SPLIT, value, declared, call->by, &err);
 	}
 	if (rc < 0)
 		control_refuse(call, err.code == EEXIST ? 409 : 422, "%s", err.text);
@@ -163,7 +164,8 @@ static void move_route(struct control_call *call)
 	source_part = find(split, count, from);
 	if (count && (!source_part || !source_part->weight)) {
 		publish_split_free(split, count);
-		control_refuse(call, 422, "%s:%s gets no traffic now: nothing to move", service, from);
+		control_refuse(
+			call, 422, "%s:%s gets no traffic now: nothing to move", service, from);
 		return;
 	}
 	weight = source_part ? source_part->weight : 100;
@@ -178,7 +180,8 @@ static void move_route(struct control_call *call)
 	publish_split_free(split, count);
 }
 
-/* Where `balance` shares the traffic the weight is the instance's; where a route does, the route's. */
+/* Where `balance` shares the traffic the weight is the instance's; where a route does, the route's.
+ */
 void control_weight(struct control_call *call, struct instance *instance)
 {
 	const json_t *number = json_object_get(call->body, "weight");
@@ -196,15 +199,16 @@ void control_weight(struct control_call *call, struct instance *instance)
 	count = publish_split_of(call->d, service, &split, &source);
 	if (!source) {
 		control_refuse(call, 422,
-			"no traffic is shared out for %s: declare [route.%s], or set balance = true",
+			"no traffic is shared out for %s: declare [route.%s], or set balance = "
+			"true",
 			service, service);
 	} else if (strcmp(source, "balance") == 0 && !control_flag(call, "declare")) {
 		autofree char *value = mem_printf("%" PRId64, (int64_t)weight);
 		autofree char *declared = mem_printf("%" PRId64, instance->spec->values.weight);
 		struct ten_error err = { 0 };
 
-		done = override_set(call->d, instance->key, OVERRIDE_WEIGHT, value, declared, call->by,
-			       &err) == 0;
+		done = override_set(call->d, instance->key, OVERRIDE_WEIGHT, value, declared,
+			       call->by, &err) == 0;
 		instance->wanted_weight = (uint32_t)weight;
 		reconcile_mark_route(call->d, service);
 		if (!done)

@@ -41,7 +41,8 @@ static void count(struct daemon *d, struct tally *tally)
 {
 	struct instance *instance, *next;
 
-	HASH_ITER (hh, d->instances, instance, next) {
+	HASH_ITER(hh, d->instances, instance, next)
+	{
 		tally->by_state[instance->state]++;
 		if (instance->spec)
 			tally_degraded(tally, instance->spec);
@@ -59,7 +60,8 @@ static json_t *degraded_lines(json_t *degraded)
 	const char *text;
 	json_t *number;
 
-	json_object_foreach (degraded, text, number) {
+	json_object_foreach(degraded, text, number)
+	{
 		autofree char *line = mem_printf("%s (%lld tenant%s)", text,
 			(long long)json_integer_value(number),
 			json_integer_value(number) == 1 ? "" : "s");
@@ -107,11 +109,11 @@ static json_t *workers(struct daemon *d)
 	for (uint32_t w = 0; w < d->workers; w++) {
 		const struct board_worker *worker = &d->board->workers[w];
 
-		json_array_append_new(list,
-			json_pack("{s:i, s:I, s:I, s:I}", "worker", (int)w, "pid",
-				(json_int_t)atomic_load(&worker->pid), "clients",
-				(json_int_t)atomic_load(&worker->clients), "requests",
-				(json_int_t)atomic_load(&worker->requests)));
+		json_array_append_new(
+			list, json_pack("{s:i, s:I, s:I, s:I}", "worker", (int)w, "pid",
+				      (json_int_t)atomic_load(&worker->pid), "clients",
+				      (json_int_t)atomic_load(&worker->clients), "requests",
+				      (json_int_t)atomic_load(&worker->requests)));
 	}
 	return list;
 }
@@ -120,8 +122,8 @@ static json_t *held(const struct confdir_status *status)
 {
 	if (!status->held)
 		return json_null();
-	return json_pack("{s:o, s:o, s:s, s:s}", "files", describe_strv(status->held_files), "instances",
-		describe_strv(status->held_instances), "why", status->held_why, "type",
+	return json_pack("{s:o, s:o, s:s, s:s}", "files", describe_strv(status->held_files),
+		"instances", describe_strv(status->held_instances), "why", status->held_why, "type",
 		"ten apply --confirm");
 }
 
@@ -130,7 +132,8 @@ static json_t *halted(struct daemon *d)
 	json_t *list = json_array();
 	struct rollout *rollout, *next;
 
-	HASH_ITER (hh, d->rollouts, rollout, next) {
+	HASH_ITER(hh, d->rollouts, rollout, next)
+	{
 		if (rollout->halted)
 			json_array_append_new(list, json_string(rollout->halted));
 	}
@@ -142,9 +145,9 @@ static json_t *warnings(struct daemon *d)
 	json_t *list = json_array();
 
 	if (!d->root)
-		json_array_append_new(list,
-			json_string("all tenants share the daemon's uid and are not protected from each "
-				    "other: run `ten serve` as root"));
+		json_array_append_new(list, json_string("all tenants share the daemon's uid and "
+							"are not protected from each "
+							"other: run `ten serve` as root"));
 	return list;
 }
 
@@ -169,11 +172,12 @@ bool control_status(struct control_call *call)
 		json_object_set_new(tenants, instance_state_names[i],
 			json_integer((json_int_t)tally.by_state[i]));
 	json = json_pack("{s:s, s:i, s:I, s:b, s:b, s:b, s:s, s:s, s:s, s:s, s:s}", "version",
-		TEN_VERSION, "pid", (int)getpid(), "generation", (json_int_t)d->generation, "paused",
-		d->paused, "converged", !status.waiting && reconcile_converged(d), "root", d->root,
-		"domain", d->domain, "data_dir", d->data_dir, "conf_dir", d->conf_dir, "runtime_dir",
-		d->runtime_dir, "main_file", d->place.main_path);
-	json_object_set_new(json, "uptime_secs", json_integer((json_int_t)(daemon_now() - d->started)));
+		TEN_VERSION, "pid", (int)getpid(), "generation", (json_int_t)d->generation,
+		"paused", d->paused, "converged", !status.waiting && reconcile_converged(d), "root",
+		d->root, "domain", d->domain, "data_dir", d->data_dir, "conf_dir", d->conf_dir,
+		"runtime_dir", d->runtime_dir, "main_file", d->place.main_path);
+	json_object_set_new(
+		json, "uptime_secs", json_integer((json_int_t)(daemon_now() - d->started)));
 	json_object_set_new(json, "paused_why", json_string(d->paused_why ? d->paused_why : ""));
 	json_object_set_new(json, "listen", describe_strv(workers_addresses()));
 	json_object_set_new(json, "tenants", tenants);

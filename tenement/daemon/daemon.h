@@ -62,17 +62,18 @@ struct daemon {
 	/* the actual state */
 	struct instance *instances; /* by key */
 	struct instance *by_slot[ROUTE_SLOTS_MAX];
-	struct instance *dirty; /* those with news */
-	struct run *runs;	/* by pid */
+	struct instance *dirty;       /* those with news */
+	struct run *runs;             /* by pid */
 	TAILQ_HEAD(, instance) queue; /* wait for their turn to start */
-	uint32_t starting;	/* that have a process and are not ready */
+	uint32_t starting;            /* that have a process and are not ready */
 	uint32_t cores;
 	uint16_t next_port;
 	bool port_given[65536]; /* to a process that lives */
 	uint64_t settings_hash; /* of the settings that are published with each tenant */
-	bool hosts_changed; /* states or routes: the workers are to look again */
+	bool hosts_changed;     /* states or routes: the workers are to look again */
 	bool shutting_down;
-	bool keeper_is_new; /* nothing was handed down to us: this is the first daemon of a keeper */
+	bool keeper_is_new; /* nothing was handed down to us: this is the first daemon of a keeper
+			     */
 	bool paused;
 	char *paused_why;
 	bool first_reconcile_done;

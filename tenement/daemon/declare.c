@@ -26,7 +26,7 @@ static int put_one(struct daemon *d, const char *name, const char *text, const c
 	apply.author = mem_strdup(author);
 	apply_add(&apply, name, text);
 	if (!apply_judge(d, &apply))
-		ten_error_set(err, apply.conflicts ? EEXIST : EINVAL, "%s",
+		ten_error_say(err, apply.conflicts ? EEXIST : EINVAL, "%s",
 			apply.conflicts ? apply.conflicts[0] : apply.problems[0]);
 	else
 		rc = apply_carry_out(d, &apply, err);
@@ -43,19 +43,20 @@ int declare_tenant(struct daemon *d, const char *service, const char *id, const 
 {
 	autofree char *key = mem_printf("%s:%s", service, id);
 	autofree char *name = mem_printf("%s-%s.toml", service, id);
-	autofree char *text = mem_printf(
-		HEADER "[tenant]\nservice = \"%s\"\nid = \"%s\"\n", service, id);
+	autofree char *text =
+		mem_printf(HEADER "[tenant]\nservice = \"%s\"\nid = \"%s\"\n", service, id);
 
 	if (names_check(service, err) < 0 || names_check(id, err) < 0)
 		return -1;
 	if (!config_set_service(d->set, service))
-		return ten_error_set(err, ENOENT, "no file declares a service \"%s\"", service);
+		return ten_error_say(err, ENOENT, "no file declares a service \"%s\"", service);
 	if (config_set_instance(d->set, key))
-		return ten_error_set(err, EEXIST, "%s is declared already", key);
+		return ten_error_say(err, EEXIST, "%s is declared already", key);
 	if (put_one(d, name, text, author, err) < 0)
 		return -1;
 	if (!config_set_instance(d->set, key))
-		return ten_error_set(err, EINVAL, "%s was written but not accepted: see `ten status`", name);
+		return ten_error_say(
+			err, EINVAL, "%s was written but not accepted: see `ten status`", name);
 	*file = mem_steal(&name);
 	return 0;
 }
@@ -75,20 +76,20 @@ int declare_undeclared(struct daemon *d, const char *service, const char *id, st
 	int64_t count = 0;
 
 	if (!values || !values->spawn_undeclared || d->paused || d->shutting_down)
-		return ten_error_set(err, EPERM, "spawn_undeclared is off");
+		return ten_error_say(err, EPERM, "spawn_undeclared is off");
 	if (!names_valid(id))
-		return ten_error_set(err, EINVAL, "that is no id");
+		return ten_error_say(err, EINVAL, "that is no id");
 	if (config_set_instance(d->set, key))
 		return 0;
 	config_set_each_instance_of(d->set, service, count_one, &count);
 	if (count >= values->spawn_undeclared_max)
-		return ten_error_set(err, EDQUOT, "%s has spawn_undeclared_max = %lld instances", service,
-			(long long)values->spawn_undeclared_max);
+		return ten_error_say(err, EDQUOT, "%s has spawn_undeclared_max = %lld instances",
+			service, (long long)values->spawn_undeclared_max);
 	return declare_tenant(d, service, id, "a request", &file, err);
 }
 
-int declare_remove(struct daemon *d, const char *key, const char *author, char **file,
-	struct ten_error *err)
+int declare_remove(
+	struct daemon *d, const char *key, const char *author, char **file, struct ten_error *err)
 {
 	const struct ten_spec *spec = config_set_instance(d->set, key);
 	autofree char *name = spec ? mem_strdup(spec->file) : NULL;
@@ -96,13 +97,14 @@ int declare_remove(struct daemon *d, const char *key, const char *author, char *
 	autofree char *text = name ? confdir_read(d, name, &len, err) : NULL;
 
 	if (!spec)
-		return ten_error_set(err, ENOENT, "no tenant %s", key);
+		return ten_error_say(err, ENOENT, "no tenant %s", key);
 	if (!text)
 		return -1;
-	if (owned_state(d, name, text, len) != OWNED_OURS || config_set_file_tenants(d->set, name) != 1)
-		return ten_error_set(err, EEXIST,
-			"%s is declared in %s:%d, which ten did not write: remove it there", key, name,
-			spec->line);
+	if (owned_state(d, name, text, len) != OWNED_OURS ||
+		config_set_file_tenants(d->set, name) != 1)
+		return ten_error_say(err, EEXIST,
+			"%s is declared in %s:%d, which ten did not write: remove it there", key,
+			name, spec->line);
 	if (put_one(d, name, NULL, author, err) < 0)
 		return -1;
 	*file = mem_steal(&name);
@@ -118,7 +120,7 @@ int declare_split(struct daemon *d, const char *service, const char *split, cons
 	size_t count;
 
 	if (override_parse_split(split, &parts, &count) < 0)
-		return ten_error_set(err, EINVAL, "\"%s\" is no split", split);
+		return ten_error_say(err, EINVAL, "\"%s\" is no split", split);
 	text_printf(&text, HEADER "[route.%s]\nsplit = {", service);
 	for (size_t i = 0; i < count; i++)
 		text_printf(&text, "%s %s = %u", i ? "," : "", parts[i].id, parts[i].weight);
@@ -134,14 +136,17 @@ int declare_state(struct daemon *d, const char *key, const char *state, const ch
 	autofree char *name = mem_strdup(spec->file);
 	size_t len;
 	autofree char *old = confdir_read(d, name, &len, err);
-	autofree char *text = mem_printf(HEADER "[tenant]\nservice = \"%s\"\nid = \"%s\"\nstate = \"%s\"\n",
-		spec->service_name, spec->id, state);
+	autofree char *text =
+		mem_printf(HEADER "[tenant]\nservice = \"%s\"\nid = \"%s\"\nstate = \"%s\"\n",
+			spec->service_name, spec->id, state);
 
 	if (!old)
 		return -1;
-	if (owned_state(d, name, old, len) != OWNED_OURS || config_set_file_tenants(d->set, name) != 1)
-		return ten_error_set(err, EEXIST,
-			"%s is declared in %s:%d, which ten did not write: set its state there, or leave "
+	if (owned_state(d, name, old, len) != OWNED_OURS ||
+		config_set_file_tenants(d->set, name) != 1)
+		return ten_error_say(err, EEXIST,
+			"%s is declared in %s:%d, which ten did not write: set its state there, or "
+			"leave "
 			"--declare out for an override",
 			key, name, spec->line);
 	return put_one(d, name, text, author, err);

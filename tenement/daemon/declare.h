@@ -11,11 +11,12 @@ int declare_tenant(struct daemon *d, const char *service, const char *id, const 
 	char **file, struct ten_error *err);
 
 /* A request came for an id that nobody declared: the same, if its service allows it. */
-int declare_undeclared(struct daemon *d, const char *service, const char *id, struct ten_error *err);
+int declare_undeclared(
+	struct daemon *d, const char *service, const char *id, struct ten_error *err);
 
 /* Remove the file that declares KEY, if it is ten's own and declares nothing else. */
-int declare_remove(struct daemon *d, const char *key, const char *author, char **file,
-	struct ten_error *err);
+int declare_remove(
+	struct daemon *d, const char *key, const char *author, char **file, struct ten_error *err);
 
 /* Write conf.d/SERVICE.route.toml with SPLIT ("v1=95,v2=5"), unless it is somebody else's. */
 int declare_split(struct daemon *d, const char *service, const char *split, const char *author,

@@ -82,10 +82,11 @@ json_t *describe_instance(struct daemon *d, struct instance *instance)
 		use = (struct board_use){ 0 };
 	json_object_set_new(json, "id", json_string(instance->key));
 	json_object_set_new(json, "state", json_string(instance_state_names[instance->state]));
-	json_object_set_new(json, "state_secs", json_integer((json_int_t)(now - instance->state_since)));
+	json_object_set_new(
+		json, "state_secs", json_integer((json_int_t)(now - instance->state_since)));
 	json_object_set_new(json, "pid", integer_or_null(run && run->pid > 0, run ? run->pid : 0));
-	json_object_set_new(json, "uid",
-		integer_or_null(run && run->uid != BECOME_KEEP, run ? run->uid : 0));
+	json_object_set_new(
+		json, "uid", integer_or_null(run && run->uid != BECOME_KEEP, run ? run->uid : 0));
 	json_object_set_new(json, "port", integer_or_null(run && run->port, run ? run->port : 0));
 	json_object_set_new(json, "socket",
 		run && run->socket_path ? json_string(run->socket_path) : json_null());
@@ -93,9 +94,10 @@ json_t *describe_instance(struct daemon *d, struct instance *instance)
 		integer_or_null(run != NULL, run ? (int64_t)(now - run->started) : 0));
 	json_object_set_new(json, "idle_secs",
 		integer_or_null(run && run->ready,
-			run && run->ready && !use.in_flight ?
-				(int64_t)(now - fmax((double)use.last_used_ms / 1000, run->ready_since)) :
-				0));
+			run && run->ready && !use.in_flight
+				? (int64_t)(now -
+					    fmax((double)use.last_used_ms / 1000, run->ready_since))
+				: 0));
 	json_object_set_new(json, "restarts", json_integer(instance->restarts));
 	json_object_set_new(json, "health", json_string(health_name(run)));
 	json_object_set_new(json, "weight", json_integer(instance->wanted_weight));
@@ -153,7 +155,6 @@ char *describe_unknown(struct daemon *d, const char *key)
 	struct suggest suggest = suggest_begin(key);
 
 	config_set_each_instance(d->set, offer, &suggest);
-	return suggest.best ? mem_printf("no tenant %s (did you mean %s?)", key, suggest.best) :
-			      mem_printf("no tenant %s", key);
+	return suggest.best ? mem_printf("no tenant %s (did you mean %s?)", key, suggest.best)
+			    : mem_printf("no tenant %s", key);
 }
-

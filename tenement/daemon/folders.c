@@ -27,8 +27,8 @@ static bool folder_is_empty(int fd)
 
 /* FD is the folder itself. A new one is ours and empty; one with content and another owner is
  * never given away. */
-static int give_to(int fd, const char *path, uint32_t uid, uint32_t gid, mode_t mode,
-	struct ten_error *err)
+static int give_to(
+	int fd, const char *path, uint32_t uid, uint32_t gid, mode_t mode, struct ten_error *err)
 {
 	struct stat st;
 
@@ -49,8 +49,8 @@ static int give_to(int fd, const char *path, uint32_t uid, uint32_t gid, mode_t 
 }
 
 /* PATH is below data_dir; the parts between are ours and passable. */
-static int make_below(struct daemon *d, const char *path, uint32_t uid, uint32_t gid,
-	struct ten_error *err)
+static int make_below(
+	struct daemon *d, const char *path, uint32_t uid, uint32_t gid, struct ten_error *err)
 {
 	autoclose int at = openat(d->data_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	autofree char *copy = mem_strdup(path + strlen(d->data_dir));

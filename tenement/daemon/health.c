@@ -6,7 +6,7 @@
 #include "mem.h"
 
 #define FAILURES_UNHEALTHY 3
-#define CHECK_SECONDS	   5.0
+#define CHECK_SECONDS      5.0
 
 struct health {
 	struct daemon *daemon;
@@ -20,8 +20,8 @@ static void arm(struct health *health)
 {
 	struct daemon *d = health->daemon;
 
-	ev_timer_set(&health->timer,
-		(double)config_set_settings(d->set)->health_check_interval, 0.);
+	ev_timer_set(
+		&health->timer, (double)config_set_settings(d->set)->health_check_interval, 0.);
 	ev_timer_start(d->loop, &health->timer);
 }
 
@@ -34,9 +34,9 @@ static void on_checked(void *data, const char *problem)
 	health->checks++;
 	health->failures = problem ? health->failures + 1 : 0;
 	if (problem)
-		instance_set_reason(instance,
-			mem_printf("health check %u of %d failed: %s", health->failures,
-				FAILURES_UNHEALTHY, problem));
+		instance_set_reason(
+			instance, mem_printf("health check %u of %d failed: %s", health->failures,
+					  FAILURES_UNHEALTHY, problem));
 	else
 		instance_set_reason(instance, NULL);
 	arm(health);

@@ -151,8 +151,8 @@ void instance_set_reason(struct instance *instance, char *reason)
 	instance->reason = reason;
 }
 
-void instance_set_state(struct daemon *d, struct instance *instance, enum instance_state state,
-	const char *why)
+void instance_set_state(
+	struct daemon *d, struct instance *instance, enum instance_state state, const char *why)
 {
 	enum instance_state was = instance->state;
 

@@ -28,7 +28,7 @@ struct run {
 	/* what the world made of it */
 	pid_t pid;
 	uint64_t start_time; /* of the pid: see common/process.h */
-	bool by_socket;	     /* which of the two answered */
+	bool by_socket;      /* which of the two answered */
 	bool ready;
 	double ready_since;
 	enum plan_exit exit;
@@ -86,8 +86,8 @@ void instance_free(struct daemon *d, struct instance *instance);
 void instance_mark(struct daemon *d, struct instance *instance);
 
 /* The one place where a state changes: checked, published, logged. WHY may be NULL. */
-void instance_set_state(struct daemon *d, struct instance *instance, enum instance_state state,
-	const char *why);
+void instance_set_state(
+	struct daemon *d, struct instance *instance, enum instance_state state, const char *why);
 void instance_set_reason(struct instance *instance, char *reason); /* takes it */
 
 /* Start the timer of the present state; when it fires time_is_up is set. */

@@ -48,8 +48,8 @@ static void handle(struct daemon *d, const struct wire *wire)
 	if (wire_is(wire, "child", 2) && wire_number(wire->fields[2], 0, INT32_MAX, &pid)) {
 		child_is(wire->fields[1], (pid_t)pid);
 	} else if (wire_is(wire, "exit", 4) && wire_number(wire->fields[1], 1, INT32_MAX, &pid) &&
-		wire_number(wire->fields[2], 0, INT64_MAX, &start) &&
-		wire_number(wire->fields[4], 0, 255, &status)) {
+		   wire_number(wire->fields[2], 0, INT64_MAX, &start) &&
+		   wire_number(wire->fields[4], 0, 255, &status)) {
 		lifecycle_process_ended(d, (pid_t)pid, (uint64_t)start,
 			strcmp(wire->fields[3], "exited") == 0, (int)status);
 	} else if (wire_is(wire, "shutdown", 0)) {
@@ -65,8 +65,8 @@ static void keeper_is_gone(struct ev_loop *loop, ev_io *io)
 
 	log_error("the keeper is gone: ending all tenants");
 	ev_io_stop(loop, io);
-	HASH_ITER (hh, children, child, next)
-		child->pid = 0;
+	HASH_ITER(hh, children, child, next)
+	child->pid = 0;
 	lifecycle_kill_all(d);
 	ev_break(loop, EVBREAK_ALL);
 }
@@ -86,7 +86,8 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 		keeper_is_gone(loop, io);
 }
 
-static void send_message(struct daemon *d, const struct wire_buffer *buffer, const int *fds, int count)
+static void send_message(
+	struct daemon *d, const struct wire_buffer *buffer, const int *fds, int count)
 {
 	struct pollfd room = { .fd = d->keeper, .events = POLLOUT };
 

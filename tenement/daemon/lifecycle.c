@@ -32,8 +32,7 @@ static bool restarts_used_up(const struct daemon *d, const struct instance *inst
 
 static void forget_old_failures(struct daemon *d, struct instance *instance)
 {
-	double since =
-		daemon_now() - (double)config_set_settings(d->set)->restart_window;
+	double since = daemon_now() - (double)config_set_settings(d->set)->restart_window;
 	size_t old = 0;
 
 	while (old < instance->failure_count && instance->failures[old] < since)
@@ -44,8 +43,8 @@ static void forget_old_failures(struct daemon *d, struct instance *instance)
 			instance->failure_count * sizeof(*instance->failures));
 }
 
-void lifecycle_observe(
-	struct daemon *d, const struct instance *instance, struct plan_want *want, struct plan_have *have)
+void lifecycle_observe(struct daemon *d, const struct instance *instance, struct plan_want *want,
+	struct plan_have *have)
 {
 	const struct ten_spec *spec = d->shutting_down ? NULL : instance->spec;
 	const struct run *run = instance->run;
@@ -126,7 +125,8 @@ static double backoff_seconds(struct daemon *d, const struct instance *instance)
 	const struct setting_values *settings = config_set_settings(d->set);
 	double delay = (double)settings->backoff_base_ms;
 
-	for (size_t i = 1; i < instance->failure_count && delay < (double)settings->backoff_max_ms; i++)
+	for (size_t i = 1; i < instance->failure_count && delay < (double)settings->backoff_max_ms;
+		i++)
 		delay *= 2;
 	if (delay > (double)settings->backoff_max_ms)
 		delay = (double)settings->backoff_max_ms;
@@ -198,8 +198,8 @@ static void fail(struct daemon *d, struct instance *instance, enum plan_action a
 		rollout_ended(d, instance, reason);
 	if (action == PLAN_FAIL) {
 		instance->wanted_awake = false;
-		instance_set_reason(instance,
-			mem_printf("%s; given up after %zu tries", reason, instance->failure_count));
+		instance_set_reason(instance, mem_printf("%s; given up after %zu tries", reason,
+						      instance->failure_count));
 		instance_set_state(d, instance, INSTANCE_FAILED, instance->reason);
 		return;
 	}
@@ -219,7 +219,7 @@ static void rest(struct daemon *d, struct instance *instance, const char *why)
 		instance->state != INSTANCE_STOPPING && instance->state != INSTANCE_DRAINING)
 		instance_set_reason(instance, describe_exit(instance->run, "ended by itself: "));
 	else if (instance->state == INSTANCE_STOPPING || instance->state == INSTANCE_FAILED ||
-		instance->state == INSTANCE_DRAINING)
+		 instance->state == INSTANCE_DRAINING)
 		instance_set_reason(instance, NULL);
 	if (instance->state == INSTANCE_FAILED || instance->told_to_restart) {
 		instance->failure_count = 0;
@@ -318,7 +318,9 @@ static void stop(struct daemon *d, struct instance *instance, const struct plan_
 			instance_set_reason(instance,
 				mem_printf("not ready within startup_timeout = %lld s%s%s",
 					(long long)spec->values.startup_timeout,
-					instance->reason ? ": " : " (it listens neither on SOCKET_PATH nor on PORT)",
+					instance->reason ? ": "
+							 : " (it listens neither on SOCKET_PATH "
+							   "nor on PORT)",
 					instance->reason ? instance->reason : ""));
 	}
 	instance->again = instance->again || step->again;
@@ -366,7 +368,8 @@ bool lifecycle_step(struct daemon *d, struct instance *instance, const struct pl
 		return true;
 	case PLAN_DRAIN:
 		drain(d, instance, step);
-		/* The state was stored; what is read now came before it or waits for the next start. */
+		/* The state was stored; what is read now came before it or waits for the next
+		 * start. */
 		return true;
 	case PLAN_STOP:
 		stop(d, instance, step);
@@ -405,11 +408,12 @@ void lifecycle_kill_all(struct daemon *d)
 	struct timespec grace = { .tv_sec = 1 };
 	struct run *run, *next;
 
-	HASH_ITER (by_pid, d->runs, run, next)
-		signal_group(run, SIGTERM);
+	HASH_ITER(by_pid, d->runs, run, next)
+	signal_group(run, SIGTERM);
 	if (d->runs)
 		nanosleep(&grace, NULL);
-	HASH_ITER (by_pid, d->runs, run, next) {
+	HASH_ITER(by_pid, d->runs, run, next)
+	{
 		signal_group(run, SIGKILL);
 		record_remove(d, run->key);
 	}

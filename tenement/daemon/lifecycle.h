@@ -8,8 +8,8 @@
 #include "plan.h"
 
 /* What is so of INSTANCE, for plan_next(). */
-void lifecycle_observe(
-	struct daemon *d, const struct instance *instance, struct plan_want *want, struct plan_have *have);
+void lifecycle_observe(struct daemon *d, const struct instance *instance, struct plan_want *want,
+	struct plan_have *have);
 
 /* Do STEP. Returns false when nothing more is to be planned for it in this turn. */
 bool lifecycle_step(struct daemon *d, struct instance *instance, const struct plan_step *step);
@@ -18,7 +18,8 @@ bool lifecycle_step(struct daemon *d, struct instance *instance, const struct pl
 void lifecycle_process_ended(
 	struct daemon *d, pid_t pid, uint64_t start_time, bool exited, int status);
 
-/* SIGTERM, and a second later SIGKILL to all there are: for when nobody is left to wait for them. */
+/* SIGTERM, and a second later SIGKILL to all there are: for when nobody is left to wait for them.
+ */
 void lifecycle_kill_all(struct daemon *d);
 
 /* INSTANCE->run was found alive after a restart of the daemon. */

@@ -57,7 +57,8 @@ int listening_on_port(uint16_t port, uint32_t *uid, struct ten_error *err)
 		.sdiag_family = AF_INET,
 		.sdiag_protocol = IPPROTO_TCP,
 		.idiag_states = 1u << TCP_LISTEN_STATE,
-		.id = { .idiag_sport = htons(port), .idiag_cookie = { INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE } },
+		.id = { .idiag_sport = htons(port),
+			.idiag_cookie = { INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE } },
 	};
 	struct nl_sock *sock = diag_socket(err);
 	struct answer answer = { 0 };

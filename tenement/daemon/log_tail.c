@@ -10,15 +10,15 @@
 #include "log_line.h"
 #include "mem.h"
 
-#define BLOCK	     65536
+#define BLOCK          65536
 #define TAIL_LINES_MAX 100000
 
 char *log_tail_path(struct daemon *d, const char *key)
 {
 	const char *colon = strchr(key, ':');
 
-	return mem_printf("%s/.tenement/logs/%.*s/%s.log", d->data_dir, (int)(colon - key), key,
-		colon + 1);
+	return mem_printf(
+		"%s/.tenement/logs/%.*s/%s.log", d->data_dir, (int)(colon - key), key, colon + 1);
 }
 
 json_t *log_tail_entry(const char *key, const char *text, size_t len)

@@ -55,7 +55,8 @@ static int open_folders(struct daemon *d, struct ten_error *err)
 {
 	struct stat st;
 
-	if (files_make_dirs(d->data_dir, 0711, err) < 0 || files_make_dirs(d->runtime_dir, 0711, err) < 0)
+	if (files_make_dirs(d->data_dir, 0711, err) < 0 ||
+		files_make_dirs(d->runtime_dir, 0711, err) < 0)
 		return -1;
 	d->data_fd = open(d->data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	d->run_fd = open(d->runtime_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -65,7 +66,8 @@ static int open_folders(struct daemon *d, struct ten_error *err)
 	/* In a folder under /tmp a stranger may have been first. */
 	if (fstat(d->run_fd, &st) < 0 || st.st_uid != d->uid || (st.st_mode & (S_IWGRP | S_IWOTH)))
 		return ten_error_set(err, 0,
-			"%s is not ours alone: remove it, or set [settings] runtime_dir", d->runtime_dir);
+			"%s is not ours alone: remove it, or set [settings] runtime_dir",
+			d->runtime_dir);
 	d->own_fd = files_make_dir(d->data_fd, ".tenement", 0711, err);
 	return d->own_fd < 0 ? -1 : 0;
 }
@@ -82,7 +84,8 @@ static int take_lock(struct daemon *d, struct ten_error *err)
 	for (int tries = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; tries++) {
 		if (d->keeper_is_new || tries == LOCK_TRIES)
 			return ten_error_set(err, 0,
-				"another tenement runs on %s: stop it first, or use another data_dir",
+				"another tenement runs on %s: stop it first, or use another "
+				"data_dir",
 				d->data_dir);
 		nanosleep(&moment, NULL);
 	}
@@ -110,9 +113,9 @@ static int prepare(struct daemon *d, struct ten_error *err)
 		uids_load(d, err) < 0)
 		return -1;
 	d->set = config_set_new(&d->place);
-	if (workers_share(d, err) < 0 || workers_listen(d, err) < 0 || override_load_all(d, err) < 0 ||
-		apply_finish_journal(d, err) < 0 || confdir_start(d, err) < 0 ||
-		notify_start(d, err) < 0 || control_start(d, err) < 0)
+	if (workers_share(d, err) < 0 || workers_listen(d, err) < 0 ||
+		override_load_all(d, err) < 0 || apply_finish_journal(d, err) < 0 ||
+		confdir_start(d, err) < 0 || notify_start(d, err) < 0 || control_start(d, err) < 0)
 		return -1;
 	return 0;
 }
@@ -142,7 +145,8 @@ static void settle_states(struct daemon *d)
 {
 	struct instance *instance, *next;
 
-	HASH_ITER (hh, d->instances, instance, next) {
+	HASH_ITER(hh, d->instances, instance, next)
+	{
 		if (instance->known && !instance->run)
 			instance_set_state(d, instance, INSTANCE_ASLEEP, NULL);
 	}

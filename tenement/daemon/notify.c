@@ -89,7 +89,8 @@ int notify_start(struct daemon *d, struct ten_error *err)
 	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s/notify", d->runtime_dir) >=
 		(int)sizeof(address.sun_path))
 		return ten_error_set(err, 0,
-			"%s is too long for a socket's path: set [settings] runtime_dir to a shorter one",
+			"%s is too long for a socket's path: set [settings] runtime_dir to a "
+			"shorter one",
 			d->runtime_dir);
 	d->notify = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	unlink(address.sun_path);

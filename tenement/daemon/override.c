@@ -19,9 +19,9 @@
 #include "toml.h"
 #include "wire.h"
 
-#define OVERRIDE_MAX	 16384
+#define OVERRIDE_MAX     16384
 #define OVERRIDE_VERSION 1
-#define WEIGHT_MAX	 10000
+#define WEIGHT_MAX       10000
 
 const char *const override_what_names[] = {
 	[OVERRIDE_STATE] = "state",
@@ -69,7 +69,8 @@ static struct override *parse(const char *text, size_t len)
 {
 	struct toml_fault fault;
 	struct toml_document *document = toml_parse(text, len, &fault);
-	const struct toml_entry *table = document ? toml_find(toml_root(document), "override") : NULL;
+	const struct toml_entry *table =
+		document ? toml_find(toml_root(document), "override") : NULL;
 	struct override *override = mem_alloc(sizeof(*override));
 	const struct toml_entry *since;
 	autofree char *what = NULL;
@@ -148,8 +149,8 @@ static int write_one(struct daemon *d, const struct override *override, struct t
 
 	text_printf(&text,
 		"# Written by ten; end it with `ten overrides clear %s`\n[override]\nversion = %d\n"
-		"target = \"%s\"\nwhat = \"%s\"\nvalue = \"%s\"\ndeclared = \"%s\"\nsince = %" PRId64
-		"\nby = \"%s\"\n",
+		"target = \"%s\"\nwhat = \"%s\"\nvalue = \"%s\"\ndeclared = \"%s\"\nsince = "
+		"%" PRId64 "\nby = \"%s\"\n",
 		override->target, OVERRIDE_VERSION, override->target,
 		override_what_names[override->what], override->value, override->declared,
 		override->since, override->by);
@@ -207,7 +208,8 @@ int override_clear(struct daemon *d, const char *target)
 	struct override *override, *next;
 	int count = 0;
 
-	HASH_ITER (hh, d->overrides, override, next) {
+	HASH_ITER(hh, d->overrides, override, next)
+	{
 		if (target && strcmp(override->target, target) != 0)
 			continue;
 		end(d, override);
@@ -243,7 +245,8 @@ int override_parse_split(const char *text, struct publish_split **split, size_t 
 			continue;
 		if (equals)
 			*equals = '\0';
-		if (!equals || !names_valid(pair) || !wire_number(equals + 1, 0, WEIGHT_MAX, &weight)) {
+		if (!equals || !names_valid(pair) ||
+			!wire_number(equals + 1, 0, WEIGHT_MAX, &weight)) {
 			publish_split_free(*split, *count);
 			*split = NULL;
 			return -1;

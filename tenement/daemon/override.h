@@ -17,10 +17,10 @@ struct override {
 	char *name;   /* of its file, without .toml: "notes:alice.state", "notes.split" */
 	char *target; /* "notes:alice", or a service for SPLIT */
 	enum override_what what;
-	char *value;	/* "suspended"; "5"; "v1=95,v2=5" */
+	char *value;    /* "suspended"; "5"; "v1=95,v2=5" */
 	char *declared; /* the declared value then, likewise */
-	int64_t since;	/* Unix time */
-	char *by;	/* "uid 0" */
+	int64_t since;  /* Unix time */
+	char *by;       /* "uid 0" */
 	UT_hash_handle hh;
 };
 

@@ -38,7 +38,8 @@ static void put(const char *name, uint64_t hash)
 
 static void load(struct daemon *d)
 {
-	autofree char *text = loaded ? NULL : files_read(d->own_fd, OWNED_FILE, OWNED_MAX, NULL, NULL);
+	autofree char *text =
+		loaded ? NULL : files_read(d->own_fd, OWNED_FILE, OWNED_MAX, NULL, NULL);
 	char *rest = text, *line;
 
 	loaded = true;
@@ -57,8 +58,8 @@ static int save(struct daemon *d, struct ten_error *err)
 	struct owned *owned, *next;
 
 	text_puts(&text, "");
-	HASH_ITER (hh, all, owned, next)
-		text_printf(&text, "%016" PRIx64 " %s\n", owned->hash, owned->name);
+	HASH_ITER(hh, all, owned, next)
+	text_printf(&text, "%016" PRIx64 " %s\n", owned->hash, owned->name);
 	return files_write(d->own_fd, OWNED_FILE, text.data, text.len, 0600, err);
 }
 
@@ -78,7 +79,8 @@ enum owned_state owned_state(struct daemon *d, const char *name, const char *tex
 	return owned->hash == hash_of(text, len) ? OWNED_OURS : OWNED_CHANGED;
 }
 
-int owned_set(struct daemon *d, const char *name, const char *text, size_t len, struct ten_error *err)
+int owned_set(
+	struct daemon *d, const char *name, const char *text, size_t len, struct ten_error *err)
 {
 	load(d);
 	put(name, hash_of(text, len));
@@ -105,7 +107,7 @@ char **owned_names(struct daemon *d)
 	struct owned *owned, *next;
 
 	load(d);
-	HASH_ITER (hh, all, owned, next)
-		mem_strv_append(&names, owned->name);
+	HASH_ITER(hh, all, owned, next)
+	mem_strv_append(&names, owned->name);
 	return names;
 }

@@ -8,14 +8,15 @@
 #include "daemon/daemon.h"
 
 enum owned_state {
-	OWNED_NOT,	/* somebody else's */
-	OWNED_OURS,	/* as ten wrote it */
-	OWNED_CHANGED,	/* ten's, and changed by hand since */
+	OWNED_NOT,     /* somebody else's */
+	OWNED_OURS,    /* as ten wrote it */
+	OWNED_CHANGED, /* ten's, and changed by hand since */
 };
 
 /* TEXT is what is on disk now. */
 enum owned_state owned_state(struct daemon *d, const char *name, const char *text, size_t len);
-int owned_set(struct daemon *d, const char *name, const char *text, size_t len, struct ten_error *err);
+int owned_set(
+	struct daemon *d, const char *name, const char *text, size_t len, struct ten_error *err);
 int owned_drop(struct daemon *d, const char *name, struct ten_error *err);
 /* The names, an owned strv or NULL. */
 char **owned_names(struct daemon *d);

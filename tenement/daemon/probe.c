@@ -30,8 +30,8 @@ int probe_connect(const struct run *run)
 	struct sockaddr_in port = { .sin_family = AF_INET,
 		.sin_port = htons(run->port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	autoclose int fd = socket(run->by_socket ? AF_UNIX : AF_INET,
-		SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	autoclose int fd = socket(
+		run->by_socket ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int rc;
 
 	if (fd < 0)
@@ -84,7 +84,8 @@ static void on_io(struct ev_loop *loop, ev_io *io, int events)
 	ssize_t n;
 
 	if ((events & EV_WRITE) && probe->sent < length) {
-		n = send(probe->fd, probe->request + probe->sent, length - probe->sent, MSG_NOSIGNAL);
+		n = send(probe->fd, probe->request + probe->sent, length - probe->sent,
+			MSG_NOSIGNAL);
 		if (n < 0 && errno != EAGAIN) {
 			finish(loop, probe, strerror(errno));
 			return;

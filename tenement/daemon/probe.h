@@ -10,8 +10,8 @@
 
 struct probe;
 
-/* GET PATH; DONE is called once, from the loop, with NULL for an answer of 2xx or 3xx, else with the
- * reason. Returns a probe to be given to probe_cancel() until then. */
+/* GET PATH; DONE is called once, from the loop, with NULL for an answer of 2xx or 3xx, else with
+ * the reason. Returns a probe to be given to probe_cancel() until then. */
 struct probe *probe_start(struct daemon *d, const struct run *run, const char *path, double timeout,
 	void (*done)(void *data, const char *problem), void *data);
 void probe_cancel(struct daemon *d, struct probe *probe); /* NULL is allowed */

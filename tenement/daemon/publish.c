@@ -15,8 +15,8 @@
 #include "option_value.h"
 #include "wire.h"
 
-#define PAGE_MAX	   (256u << 10)
-#define WAIT_SLACK_MS	   500 /* so that the daemon's own reason is there before the proxy's 504 */
+#define PAGE_MAX           (256u << 10)
+#define WAIT_SLACK_MS      500 /* so that the daemon's own reason is there before the proxy's 504 */
 #define LINGERING_START_MS 1000
 
 static uint32_t ms(int64_t seconds)
@@ -42,9 +42,9 @@ int publish_instance(struct daemon *d, struct instance *instance, struct ten_err
 	const struct service_values *values = &instance->spec->values;
 	const struct run *run = instance->run;
 	bool reachable = run && run->ready && run->exit == PLAN_EXIT_NONE;
-	autofree char *page = instance->wanted_state == TENANT_SUSPENDED ?
-		read_page(values->suspended_page) :
-		NULL;
+	autofree char *page = instance->wanted_state == TENANT_SUSPENDED
+				      ? read_page(values->suspended_page)
+				      : NULL;
 	struct route_instance put = {
 		.self = instance->target,
 		.name = instance->key,
@@ -64,8 +64,8 @@ int publish_instance(struct daemon *d, struct instance *instance, struct ten_err
 	return route_table_put_instance(d->table, &put, err);
 }
 
-static int put_host(struct daemon *d, const struct instance *instance, const char *name,
-	struct ten_error *err)
+static int put_host(
+	struct daemon *d, const struct instance *instance, const char *name, struct ten_error *err)
 {
 	struct route_put put = { .kind = ROUTE_INSTANCE, .name = name, .target = instance->target };
 
@@ -140,7 +140,8 @@ static void gather(void *data, const struct ten_spec *spec)
 	struct gathered *gathered = data;
 	const struct instance *instance = instance_find(gathered->d, spec->key);
 
-	gathered->split = mem_resize(gathered->split, gathered->count + 1, sizeof(*gathered->split));
+	gathered->split =
+		mem_resize(gathered->split, gathered->count + 1, sizeof(*gathered->split));
 	gathered->split[gathered->count++] = (struct publish_split){ mem_strdup(spec->id),
 		instance ? instance->wanted_weight : (uint32_t)spec->values.weight };
 }
@@ -301,9 +302,10 @@ static int put_root(struct daemon *d, struct ten_error *err)
 	const struct config_routing *routing = config_set_routing(d->set);
 	size_t count = routing->paths.count;
 	autofree struct route_path *paths = mem_alloc((count + 1) * sizeof(*paths));
-	autofree char *default_host = routing->default_service ?
-		names_host_make(NULL, routing->default_service, d->domain) :
-		NULL;
+	autofree char *default_host =
+		routing->default_service
+			? names_host_make(NULL, routing->default_service, d->domain)
+			: NULL;
 	char **hosts = mem_alloc((count + 1) * sizeof(*hosts));
 	struct route_put put = { .kind = ROUTE_ROOT,
 		.name = d->domain,
@@ -385,7 +387,7 @@ int publish_settings(struct daemon *d, struct ten_error *err)
 	int rc;
 
 	for (size_t i = 0; settings->trusted_proxies && settings->trusted_proxies[i] &&
-		put.base.trusted_proxy_count < ROUTE_CIDRS_MAX;
+			   put.base.trusted_proxy_count < ROUTE_CIDRS_MAX;
 		i++)
 		put.base.trusted_proxy_count += parse_cidr(
 			settings->trusted_proxies[i], &cidrs[put.base.trusted_proxy_count]);
@@ -422,7 +424,7 @@ static bool wanted_host(struct daemon *d, const char *name, const struct route_h
 	if (found->kind != ROUTE_INSTANCE || found->target.slot >= ROUTE_SLOTS_MAX)
 		return false;
 	return d->by_slot[found->target.slot] && d->by_slot[found->target.slot]->spec &&
-		still_has(d->by_slot[found->target.slot]->spec, name);
+	       still_has(d->by_slot[found->target.slot]->spec, name);
 }
 
 static void sweep_host(void *data, const char *name)

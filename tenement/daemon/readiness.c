@@ -19,8 +19,8 @@
  * port: there, tries that begin at a fraction of a millisecond and grow. */
 #define FIRST_LOOK_SECONDS 0.0003
 #define LAST_LOOK_SECONDS  0.01
-#define LOOK_GROWTH	   1.4
-#define PROBE_SECONDS	   5.0
+#define LOOK_GROWTH        1.4
+#define PROBE_SECONDS      5.0
 
 struct readiness {
 	struct daemon *daemon;
@@ -96,9 +96,9 @@ static bool listens_on_port(struct daemon *d, struct instance *instance)
 	if (listens <= 0)
 		return false;
 	if (uid != owner) {
-		instance_set_reason(instance,
-			mem_printf("uid %u, and not the tenant, listens on its port %u", uid,
-				run->port));
+		instance_set_reason(
+			instance, mem_printf("uid %u, and not the tenant, listens on its port %u",
+					  uid, run->port));
 		return false;
 	}
 	run->by_socket = false;
@@ -150,8 +150,8 @@ static void look(struct daemon *d, struct readiness *readiness)
 		return;
 	}
 	if (values->ready == READY_HEALTH && values->health)
-		readiness->probe = probe_start(d, instance->run, values->health, PROBE_SECONDS,
-			on_probed, readiness);
+		readiness->probe = probe_start(
+			d, instance->run, values->health, PROBE_SECONDS, on_probed, readiness);
 	else if (values->ready != READY_NOTIFY || readiness->notified)
 		done(d, instance);
 	else
@@ -180,7 +180,8 @@ static void on_inotify(struct ev_loop *loop, ev_io *io, int events)
 static void watch_folder(struct daemon *d, struct readiness *readiness, const char *socket_path)
 {
 	const char *slash = socket_path ? strrchr(socket_path, '/') : NULL;
-	autofree char *folder = slash ? mem_strndup(socket_path, (size_t)(slash - socket_path)) : NULL;
+	autofree char *folder =
+		slash ? mem_strndup(socket_path, (size_t)(slash - socket_path)) : NULL;
 
 	readiness->inotify = folder ? inotify_init1(IN_NONBLOCK | IN_CLOEXEC) : -1;
 	if (readiness->inotify < 0)

@@ -49,8 +49,8 @@ static void want(struct daemon *d, struct instance *instance)
 		return;
 	weight = override_find(d, instance->key, OVERRIDE_WEIGHT);
 	instance->wanted_state = reconcile_effective_state(d, spec);
-	instance->wanted_weight = weight ? (uint32_t)strtoul(weight->value, NULL, 10) :
-					   (uint32_t)spec->values.weight;
+	instance->wanted_weight =
+		weight ? (uint32_t)strtoul(weight->value, NULL, 10) : (uint32_t)spec->values.weight;
 	hash = spec->live_hash;
 	hash = option_hash_bytes(&instance->wanted_state, sizeof(instance->wanted_state), hash);
 	hash = option_hash_bytes(&d->settings_hash, sizeof(d->settings_hash), hash);
@@ -267,7 +267,8 @@ void reconcile_mark_starters(struct daemon *d)
 	size_t room = reconcile_start_room(d);
 	struct instance *instance;
 
-	TAILQ_FOREACH (instance, &d->queue, queue) {
+	TAILQ_FOREACH(instance, &d->queue, queue)
+	{
 		if (!room--)
 			break;
 		instance_mark(d, instance);
@@ -291,10 +292,10 @@ struct plan_step reconcile_preview(struct daemon *d, const char *key, const stru
 		wanted.restart = (enum spec_restart)spec->values.restart;
 		wanted.restart_hash = spec->restart_hash;
 		wanted.sleeps = spec->values.idle_timeout > 0;
-		wanted.live_hash = instance && instance->spec &&
-				instance->spec->live_hash == spec->live_hash ?
-			have.live_hash :
-			spec->live_hash;
+		wanted.live_hash =
+			instance && instance->spec && instance->spec->live_hash == spec->live_hash
+				? have.live_hash
+				: spec->live_hash;
 	}
 	have.may_roll = have.may_start = true;
 	return plan_next(&wanted, &have);
@@ -304,12 +305,14 @@ bool reconcile_converged(struct daemon *d)
 {
 	struct instance *instance, *next;
 
-	HASH_ITER (hh, d->instances, instance, next) {
+	HASH_ITER(hh, d->instances, instance, next)
+	{
 		bool changed = instance->run && instance->spec &&
-			instance->run->restart_hash != instance->spec->restart_hash;
+			       instance->run->restart_hash != instance->spec->restart_hash;
 
 		if (instance->in_dirty || changed || instance->state == INSTANCE_STARTING ||
-			instance->state == INSTANCE_DRAINING || instance->state == INSTANCE_STOPPING)
+			instance->state == INSTANCE_DRAINING ||
+			instance->state == INSTANCE_STOPPING)
 			return false;
 	}
 	return !d->dirty;
@@ -325,8 +328,8 @@ void reconcile_shut_down(struct daemon *d)
 	d->first_reconcile_done = false;
 	log_info("stopping %u tenants", HASH_CNT(by_pid, d->runs));
 	workers_stop(d);
-	HASH_ITER (hh, d->instances, instance, next)
-		instance_mark(d, instance);
+	HASH_ITER(hh, d->instances, instance, next)
+	instance_mark(d, instance);
 }
 
 int reconcile_start(struct daemon *d, struct ten_error *err)

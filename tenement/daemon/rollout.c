@@ -59,9 +59,10 @@ void rollout_ended(struct daemon *d, struct instance *instance, const char *prob
 	if (rollout->under_way)
 		rollout->under_way--;
 	if (problem && !rollout->halted) {
-		rollout->halted = mem_printf("%s did not come back after the change of %s (%s): the "
-					     "others keep what they run; mend it, or `ten restart` them",
-			instance->key, service, problem);
+		rollout->halted =
+			mem_printf("%s did not come back after the change of %s (%s): the "
+				   "others keep what they run; mend it, or `ten restart` them",
+				instance->key, service, problem);
 		log_warn("%s", rollout->halted);
 	}
 	if (!rollout->halted)

@@ -12,7 +12,7 @@
 struct rollout {
 	char *service;
 	unsigned under_way; /* restarted for the change and not ready again */
-	char *halted;	    /* by which tenant and why; NULL: it goes on */
+	char *halted;       /* by which tenant and why; NULL: it goes on */
 	UT_hash_handle hh;
 };
 
@@ -20,7 +20,8 @@ struct rollout {
 bool rollout_may(const struct daemon *d, const char *service);
 
 void rollout_began(struct daemon *d, struct instance *instance);
-/* It is over for this one: PROBLEM NULL when it is ready again (or rests). Marks those that wait. */
+/* It is over for this one: PROBLEM NULL when it is ready again (or rests). Marks those that wait.
+ */
 void rollout_ended(struct daemon *d, struct instance *instance, const char *problem);
 
 /* The template was changed anew, or the operator said to go on. */

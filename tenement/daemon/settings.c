@@ -22,7 +22,7 @@
 #include "text.h"
 #include "wire.h"
 
-#define BOOT_FD	       "boot.main"
+#define BOOT_FD        "boot.main"
 #define CONFIRMED_FILE "confirmed"
 #define CONFIRMED_MAX  4096
 
@@ -82,7 +82,8 @@ static int parse_uid_range(struct daemon *d, struct ten_error *err)
 	unsigned first, last;
 
 	if (sscanf(d->boot.uid_range, "%u-%u", &first, &last) != 2 || !first || last <= first + 2)
-		return ten_error_set(err, 0, "uid_range = \"%s\" is not FIRST-LAST", d->boot.uid_range);
+		return ten_error_set(
+			err, 0, "uid_range = \"%s\" is not FIRST-LAST", d->boot.uid_range);
 	d->uid_first = first;
 	d->uid_last = last;
 	return 0;
@@ -111,9 +112,8 @@ int settings_boot(struct daemon *d, struct ten_error *err)
 
 /* ---- what needs a confirmation ---- */
 
-
-static int write_confirmed(struct daemon *d, const char *domain, const char *uid_range,
-	struct ten_error *err)
+static int write_confirmed(
+	struct daemon *d, const char *domain, const char *uid_range, struct ten_error *err)
 {
 	struct text text __attribute__((cleanup(text_free))) = { 0 };
 
@@ -125,7 +125,8 @@ static void use_confirmed(char **value, const char *confirmed, const char *name)
 {
 	if (strcmp(*value, confirmed) == 0)
 		return;
-	log_warn("%s is \"%s\" in the file and goes on being \"%s\": `ten apply --confirm` and start "
+	log_warn("%s is \"%s\" in the file and goes on being \"%s\": `ten apply --confirm` and "
+		 "start "
 		 "again if it is meant",
 		name, *value, confirmed);
 	free(*value);

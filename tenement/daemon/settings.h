@@ -9,7 +9,8 @@
 
 #include "daemon/daemon.h"
 
-/* Fill in boot, data_dir, runtime_dir, conf_dir, domain and pin them in d->place. Makes no folder. */
+/* Fill in boot, data_dir, runtime_dir, conf_dir, domain and pin them in d->place. Makes no folder.
+ */
 int settings_boot(struct daemon *d, struct ten_error *err);
 
 /* After own_fd is there: a domain or uid_range that was not confirmed is not used. */

@@ -43,7 +43,8 @@ int spawn_identity(struct daemon *d, const struct ten_spec *spec, uint32_t *uid,
 		entry = strcmp(user, "dynamic") == 0 ? NULL : getpwnam(user);
 		if (strcmp(user, "dynamic") != 0 && (!entry || entry->pw_uid != d->uid))
 			return ten_error_set(err, 0,
-				"user = \"%s\" needs a daemon that is root: run `ten serve` as root, or "
+				"user = \"%s\" needs a daemon that is root: run `ten serve` as "
+				"root, or "
 				"remove the key",
 				user);
 		return 0;
@@ -71,17 +72,14 @@ int spawn_identity(struct daemon *d, const struct ten_spec *spec, uint32_t *uid,
 
 char *spawn_socket_path(struct daemon *d, const struct ten_spec *spec, struct ten_error *err)
 {
-	struct spec_place place = { .data_dir = d->data_dir, .runtime_dir = d->runtime_dir };
-	char *path;
+	char *path = spec->socket_path ? mem_strdup(spec->socket_path)
+				       : mem_printf("%s/sockets/%s/s", d->runtime_dir, spec->key);
 
-	if (!spec->values.socket || !*spec->values.socket)
-		path = mem_printf("%s/sockets/%s/s", d->runtime_dir, spec->key);
-	else
-		path = spec_interpolate(spec, &place, spec->values.socket, err);
-	if (path && (strlen(path) > ROUTE_SOCKET_MAX || *path != '/')) {
+	if (strlen(path) > ROUTE_SOCKET_MAX || *path != '/') {
 		ten_error_set(err, 0, "the socket's path %s is %s", path,
-			*path == '/' ? "longer than 107 bytes: set [settings] runtime_dir to a shorter one" :
-				       "not absolute");
+			*path == '/' ? "longer than 107 bytes: set [settings] runtime_dir to a "
+				       "shorter one"
+				     : "not absolute");
 		free(path);
 		return NULL;
 	}
@@ -182,7 +180,7 @@ void spawn_words_free(struct spawn_words *words)
 struct child {
 	struct spawn_words words;
 	struct become become;
-	int go;	    /* a byte comes when its record is written; its end when the daemon died */
+	int go;     /* a byte comes when its record is written; its end when the daemon died */
 	int failed; /* where a reason goes; closed by exec */
 	int out, error;
 };
@@ -214,7 +212,8 @@ static void child_main(struct child *child)
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(child->out, STDOUT_FILENO) < 0 ||
 		dup2(child->error, STDERR_FILENO) < 0)
 		fail(child, "redirecting its output");
-	/* What the daemon has open is close-on-exec; this is for what a library may have forgotten. */
+	/* What the daemon has open is close-on-exec; this is for what a library may have forgotten.
+	 */
 	syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
 	if (become_tenant(&child->become, &err) < 0)
 		fail(child, err.text);
@@ -232,11 +231,13 @@ static pid_t fork_for_keeper(void)
 	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 }
 
-/* Hand the reading end of a stream to the log writer, and to the keeper for when that is not there. */
-static void hand_stream(struct daemon *d, const struct instance *instance, const char *stream, int fd)
+/* Hand the reading end of a stream to the log writer, and to the keeper for when that is not there.
+ */
+static void hand_stream(
+	struct daemon *d, const struct instance *instance, const char *stream, int fd)
 {
-	autofree char *name = mem_printf("log:%s:%s:%d", instance->key, stream,
-		(int)instance->run->pid);
+	autofree char *name =
+		mem_printf("log:%s:%s:%d", instance->key, stream, (int)instance->run->pid);
 	struct wire_buffer buffer = { 0 };
 
 	keeper_link_store(d, name, fd);

@@ -1,6 +1,6 @@
 /*
- * A uid for each tenant with user = "dynamic": the same one always, kept in {data_dir}/.tenement/uids,
- * one line "UID service:id" each.
+ * A uid for each tenant with user = "dynamic": the same one always, kept in
+ * {data_dir}/.tenement/uids, one line "UID service:id" each.
  */
 #ifndef TEN_UIDS_H
 #define TEN_UIDS_H

@@ -8,7 +8,7 @@
 #include "daemon/daemon.h"
 
 void wake_start(struct daemon *d);
-void wake_look(struct daemon *d);	 /* at all bits, bell or not */
+void wake_look(struct daemon *d); /* at all bits, bell or not */
 void wake_ring_workers(struct daemon *d);
 
 /* Whether every worker holds no view older than GENERATION of the routing table. */

@@ -23,7 +23,8 @@ static int inotify = -1;
 static ev_io reader;
 static int folder = -1, parent = -1, main_parent = -1;
 
-/* A file that is made by writing is complete at CLOSE_WRITE. One that is made by a link is at once. */
+/* A file that is made by writing is complete at CLOSE_WRITE. One that is made by a link is at once.
+ */
 static bool complete_when_made(struct daemon *d, const char *name)
 {
 	autofree char *path = mem_printf("%s/%s", d->conf_dir, name);
@@ -56,7 +57,8 @@ static void on_parent_event(struct daemon *d, const struct inotify_event *event)
 {
 	if (!event->len)
 		return;
-	if (strcmp(event->name, config_path_name(d->conf_dir)) == 0 && !(event->mask & IN_CLOSE_WRITE))
+	if (strcmp(event->name, config_path_name(d->conf_dir)) == 0 &&
+		!(event->mask & IN_CLOSE_WRITE))
 		confdir_rearm(d);
 	if (strcmp(event->name, config_path_name(d->place.main_path)) == 0 &&
 		event->mask != IN_CREATE)

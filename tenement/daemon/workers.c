@@ -24,7 +24,7 @@
 #include "mem.h"
 
 #define PROXY_USER  "tenement-proxy"
-#define BACKLOG	    4096
+#define BACKLOG     4096
 #define UNIX_PREFIX "unix:"
 
 static char **addresses;
@@ -53,7 +53,8 @@ static int share_table(struct daemon *d, struct ten_error *err)
 
 	d->table_fd = fds_find("table.writer");
 	if (d->table_fd >= 0) {
-		/* One that cannot be taken over ends the tenants' service no more than a new one. */
+		/* One that cannot be taken over ends the tenants' service no more than a new one.
+		 */
 		if (route_table_attach(&d->table, d->table_fd, err) == 0)
 			return 0;
 		return -1;
@@ -197,8 +198,8 @@ static int listen_on_port(const char *address, struct ten_error *err)
 
 	if (!colon)
 		return ten_error_set(err, 0, "listen = \"%s\" has no port", address);
-	host = *address == '[' ? mem_strndup(address + 1, (size_t)(colon - address) - 2) :
-				 mem_strndup(address, (size_t)(colon - address));
+	host = *address == '[' ? mem_strndup(address + 1, (size_t)(colon - address) - 2)
+			       : mem_strndup(address, (size_t)(colon - address));
 	rc = getaddrinfo(*host ? host : NULL, colon + 1, &hints, &info);
 	if (rc != 0)
 		return ten_error_set(err, 0, "listen = \"%s\": %s", address, gai_strerror(rc));
@@ -222,9 +223,9 @@ static int check_free(const char *address, struct ten_error *err)
 	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
 		.ai_socktype = SOCK_STREAM };
 	const char *colon = strrchr(address, ':');
-	autofree char *host = *address == '[' ?
-		mem_strndup(address + 1, (size_t)(colon - address) - 2) :
-		mem_strndup(address, (size_t)(colon - address));
+	autofree char *host = *address == '['
+				      ? mem_strndup(address + 1, (size_t)(colon - address) - 2)
+				      : mem_strndup(address, (size_t)(colon - address));
 	autoclose int fd = -1;
 	struct addrinfo *info;
 	int one = 1, rc;
@@ -238,13 +239,15 @@ static int check_free(const char *address, struct ten_error *err)
 	freeaddrinfo(info);
 	if (rc < 0)
 		return ten_error_set(err, errno, "listen on %s%s", address,
-			errno == EADDRINUSE ? " (another program has it: `ten serve --port N` takes "
-					      "another one)" :
-					      "");
+			errno == EADDRINUSE
+				? " (another program has it: `ten serve --port N` takes "
+				  "another one)"
+				: "");
 	return 0;
 }
 
-/* Each worker has a socket of its own on the address (SO_REUSEPORT), or all have the one of a path. */
+/* Each worker has a socket of its own on the address (SO_REUSEPORT), or all have the one of a path.
+ */
 static int listen_on(struct daemon *d, size_t place, const char *address, struct ten_error *err)
 {
 	bool by_path = strncmp(address, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0;
@@ -256,7 +259,8 @@ static int listen_on(struct daemon *d, size_t place, const char *address, struct
 		int fd = fds_find(name);
 
 		if (fd < 0 && by_path) {
-			fd = shared >= 0 ? shared : listen_on_path(address + strlen(UNIX_PREFIX), err);
+			fd = shared >= 0 ? shared
+					 : listen_on_path(address + strlen(UNIX_PREFIX), err);
 			shared = fd;
 		} else if (fd < 0) {
 			if (w == 0 && check_free(address, err) < 0)
@@ -291,7 +295,8 @@ static int run_logger(struct daemon *d, struct ten_error *err)
 {
 	autofree char *program = programs_path("tenement-logger");
 	autofree char *folder = mem_printf("%s/.tenement/logs", d->data_dir);
-	autofree char *size = mem_printf("%lld", (long long)config_set_settings(d->set)->log_max_kb);
+	autofree char *size =
+		mem_printf("%lld", (long long)config_set_settings(d->set)->log_max_kb);
 	char *argv[] = { program, "--dir", folder, "--max-kb", size, NULL };
 	autoclose int fd = files_make_dir(AT_FDCWD, folder, 0750, err);
 

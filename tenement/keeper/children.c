@@ -17,10 +17,10 @@
 #include "mem.h"
 #include "text.h"
 
-#define HALT_GRACE_SECONDS 15.0
+#define HALT_GRACE_SECONDS  15.0
 #define QUICK_DEATH_SECONDS 1.0
-#define SLOWED_SECONDS	   1.0
-#define QUICK_DEATHS_FREE  5
+#define SLOWED_SECONDS      1.0
+#define QUICK_DEATHS_FREE   5
 
 struct child {
 	/* what the daemon asked for */
@@ -131,8 +131,9 @@ static void child_exec(struct child *child, struct inherited *list)
 		if (dup2(list->fds[i], FDS_FIRST + (int)i) < 0)
 			_exit(127);
 	name_fds(list, list->names.len < FDS_LIST_MAX ? -1 : names_file(list));
-	if (child->uid >= 0 && (setgroups(0, NULL) < 0 || setresgid(child->gid, child->gid, child->gid) < 0 ||
-				       setresuid(child->uid, child->uid, child->uid) < 0))
+	if (child->uid >= 0 &&
+		(setgroups(0, NULL) < 0 || setresgid(child->gid, child->gid, child->gid) < 0 ||
+			setresuid(child->uid, child->uid, child->uid) < 0))
 		_exit(127);
 	execv(child->argv[0], child->argv);
 	log_error("%s: %s", child->argv[0], strerror(errno));
@@ -183,8 +184,8 @@ static void child_timer(struct ev_loop *loop, ev_timer *timer, int events)
 		child_start(loop, child);
 }
 
-void child_run(struct ev_loop *loop, const char *name, int64_t uid, int64_t gid, const char *fd_list,
-	char *const *argv)
+void child_run(struct ev_loop *loop, const char *name, int64_t uid, int64_t gid,
+	const char *fd_list, char *const *argv)
 {
 	struct child *child;
 
@@ -244,23 +245,36 @@ void child_halt_all(struct ev_loop *loop)
 {
 	struct child *child, *next;
 
-	HASH_ITER (hh, children, child, next)
-		child_halt(loop, child->name);
+	HASH_ITER(hh, children, child, next)
+	child_halt(loop, child->name);
+}
+
+/* Whether the daemon is to be started again. While it was never ready, or is to bring everything to
+ * an end, crashing on and on is no way forward. */
+static bool daemon_comes_back(const struct child *child, bool exited, int status)
+{
+	bool must_get_on = keeper_stopping || !keeper_daemon_was_ready;
+
+	if (keeper_daemon_over(exited, status))
+		return false;
+	if (!must_get_on || child->quick_deaths <= QUICK_DEATHS_FREE)
+		return true;
+	keeper_give_up();
+	return false;
 }
 
 static void child_ended(struct ev_loop *loop, struct child *child, const siginfo_t *info)
 {
 	bool exited = info->si_code == CLD_EXITED;
+	bool quick = ev_now(loop) - child->started < QUICK_DEATH_SECONDS;
 
 	child->pid = 0;
+	child->quick_deaths = quick ? child->quick_deaths + 1 : 0;
+	ev_timer_stop(loop, &child->timer);
 	if (strcmp(child->name, DAEMON_NAME) == 0) {
 		link_close(loop);
-		child->wanted = !keeper_daemon_over(exited, info->si_status) &&
-			(keeper_daemon_was_ready || child->quick_deaths < QUICK_DEATHS_FREE);
-		if (!child->wanted && !keeper_stopping)
-			keeper_give_up();
+		child->wanted = daemon_comes_back(child, exited, info->si_status);
 	}
-	ev_timer_stop(loop, &child->timer);
 	if (!child->wanted) {
 		link_send_child(child->name, 0);
 		forget(loop, child);
@@ -268,10 +282,6 @@ static void child_ended(struct ev_loop *loop, struct child *child, const siginfo
 	}
 	log_warn("%s ended (%s %d), starting it again", child->name, exited ? "status" : "signal",
 		info->si_status);
-	if (ev_now(loop) - child->started < QUICK_DEATH_SECONDS)
-		child->quick_deaths++;
-	else
-		child->quick_deaths = 0;
 	if (child->quick_deaths <= QUICK_DEATHS_FREE) {
 		child_start(loop, child);
 		return;
@@ -290,7 +300,8 @@ static void adopted_ended(const siginfo_t *info)
 	if (getpgid(pid) == pid)
 		kill(-pid, SIGKILL);
 	waitid(P_PID, (id_t)pid, &(siginfo_t){ 0 }, WEXITED);
-	link_send_exit(pid, start, info->si_code == CLD_EXITED ? "exited" : "killed", info->si_status);
+	link_send_exit(
+		pid, start, info->si_code == CLD_EXITED ? "exited" : "killed", info->si_status);
 }
 
 bool child_reap(struct ev_loop *loop)
@@ -303,9 +314,9 @@ bool child_reap(struct ev_loop *loop)
 			return errno != ECHILD;
 		if (info.si_pid == 0)
 			return true;
-		HASH_ITER (hh, children, child, next)
-			if (child->pid == info.si_pid)
-				found = child;
+		HASH_ITER(hh, children, child, next)
+		if (child->pid == info.si_pid)
+			found = child;
 		if (!found) {
 			adopted_ended(&info);
 			continue;
@@ -335,8 +346,8 @@ void child_each(void (*visit)(void *data, const char *name, pid_t pid), void *da
 {
 	struct child *child, *next;
 
-	HASH_ITER (hh, children, child, next)
-		visit(data, child->name, child->pid);
+	HASH_ITER(hh, children, child, next)
+	visit(data, child->name, child->pid);
 }
 
 size_t child_count(void)
@@ -365,8 +376,8 @@ void child_kill_strays(void)
 		struct child *child, *next;
 		bool named = false;
 
-		HASH_ITER (hh, children, child, next)
-			named = named || child->pid == pid;
+		HASH_ITER(hh, children, child, next)
+		named = named || child->pid == pid;
 		if (!named)
 			kill_child(pid);
 	}
@@ -378,7 +389,7 @@ void child_kill_all(struct ev_loop *loop)
 	struct child *child, *next;
 
 	child_halt_all(loop);
-	HASH_ITER (hh, children, child, next)
-		kill_child(child->pid);
+	HASH_ITER(hh, children, child, next)
+	kill_child(child->pid);
 	child_kill_strays();
 }

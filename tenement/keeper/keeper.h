@@ -26,11 +26,12 @@ void store_each(void (*visit)(void *data, const char *name, int fd), void *data)
 
 /* Run ARGV as NAME from now on; when NAME runs already, only what it is run with next time changes.
  * FD_LIST is a comma list of stored names, "prefix*" for all that begin so. UID -1: as we are. */
-void child_run(struct ev_loop *loop, const char *name, int64_t uid, int64_t gid, const char *fd_list,
-	char *const *argv);
+void child_run(struct ev_loop *loop, const char *name, int64_t uid, int64_t gid,
+	const char *fd_list, char *const *argv);
 /* End it with SIGTERM (SIGKILL after a grace time) and do not run it again. */
 void child_halt(struct ev_loop *loop, const char *name);
-bool child_reap(struct ev_loop *loop); /* all that have ended; false: there are no children at all */
+bool child_reap(
+	struct ev_loop *loop);     /* all that have ended; false: there are no children at all */
 pid_t child_pid(const char *name); /* 0: not running */
 void child_signal(const char *name, int signal);
 void child_each(void (*visit)(void *data, const char *name, pid_t pid), void *data);

@@ -28,7 +28,8 @@ static struct ev_loop *link_loop;
 static int link_fd = -1;
 static ev_io reader, writer;
 static struct outgoing *first, **last = &first;
-/* The last exits, told again to a daemon that comes back. It knows its own by pid and start time. */
+/* The last exits, told again to a daemon that comes back. It knows its own by pid and start time.
+ */
 static struct exit_record exits[EXITS_KEPT];
 static size_t exit_count;
 
@@ -155,7 +156,8 @@ static void handle(struct ev_loop *loop, struct passing *message)
 	} else if (wire_is(wire, "ready", 0)) {
 		keeper_daemon_was_ready = true;
 	} else {
-		log_warn("the daemon said \"%s\", which this keeper does not know", wire->fields[0]);
+		log_warn(
+			"the daemon said \"%s\", which this keeper does not know", wire->fields[0]);
 	}
 	passing_close_fds(message);
 }

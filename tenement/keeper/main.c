@@ -40,7 +40,7 @@ bool keeper_daemon_over(bool exited, int status)
 
 void keeper_give_up(void)
 {
-	log_error("the daemon crashes whenever it starts: giving up");
+	log_error("the daemon crashes whenever it starts: ending everything");
 	over = keeper_stopping = true;
 	exit_status = EXIT_FAILURE;
 }
@@ -77,7 +77,7 @@ static void on_stop(struct ev_loop *loop, ev_signal *watcher, int events)
 	if (keeper_stopping) {
 		log_warn("told to stop twice: killing everything");
 		over = true;
-	child_kill_all(loop);
+		child_kill_all(loop);
 		return;
 	}
 	keeper_stopping = true;
@@ -114,7 +114,8 @@ int main(int argc, char **argv)
 
 	log_init("tenement-keeper");
 	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "--version") == 0)) {
-		printf("tenement-keeper %s: started by `ten serve`; takes the options of tenementd(8)\n",
+		printf("tenement-keeper %s: started by `ten serve`; takes the options of "
+		       "tenementd(8)\n",
 			TEN_VERSION);
 		return 0;
 	}

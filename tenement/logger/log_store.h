@@ -16,8 +16,7 @@
 #define LOG_STORE_OPEN_MAX   256
 #define LOG_STORE_MIN_KB     64
 #define LOG_STORE_MAX_KB     10485760
-#define LOG_STORE_BATCH_SIZE (32u << 10) /* what fits in any half; LOG_STORE_MIN_KB is two of it   \
-					  */
+#define LOG_STORE_BATCH_SIZE (32u << 10) /* half of LOG_STORE_MIN_KB */
 
 struct log_store;
 struct log_file;

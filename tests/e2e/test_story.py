@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import time
 
 import pytest
@@ -136,11 +137,24 @@ def test_the_idle_fall_asleep_and_wake(story):
     assert t.instance("notes:alice")["pid"] not in (None, pid)
 
 
+def test_what_it_prints_is_kept(story):
+    t = story()
+    add_note(t, "notes:alice", "hello")
+    add_note(t, "notes:bob", "hello")
+    wait_until(lambda: "note 1 added" in t.ten("logs", "notes:alice").stdout, what="a line of the log")
+    os.kill(t.pid_of("tenement-logger"), signal.SIGKILL)
+    add_note(t, "notes:alice", "again")  # whoever reads now, the app neither blocks nor dies
+    wait_until(lambda: "note 2 added" in t.ten("logs", "notes:alice").stdout, what="the next line")
+    shown = [line for line in t.ten("logs", "notes:alice").stdout.splitlines() if "note " in line]
+    assert [line.rsplit("note", 1)[1] for line in shown] == [" 1 added", " 2 added"]
+    assert t.ten("logs", "notes:bob").stdout.count("added") == 1
+
+
 def test_interrupt_ends_all(story):
     t = story()
     t.wait_ok("notes:alice")
     pid = t.instance("notes:alice")["pid"]
-    assert t.stop(2) == 0
+    assert t.stop(signal.SIGINT) == 0
     assert not process_alive(pid)
 
 
