@@ -182,10 +182,10 @@ static struct plan_step draining(const struct plan_want *want, const struct plan
 static struct plan_step stopping(const struct plan_want *want, const struct plan_have *have)
 {
 	if (have->exit != PLAN_EXIT_NONE) {
-		if (have->failed_start && !wanted_down(want) && !have->told_to_stop)
-			return have->restarts_used_up
-				       ? step(PLAN_FAIL, "it was never ready in time")
-				       : step(PLAN_BACKOFF, "it was not ready in time");
+		if ((have->failed_start || have->unhealthy) && !wanted_down(want) &&
+			!have->told_to_stop)
+			return have->restarts_used_up ? step(PLAN_FAIL, "it failed too often")
+						      : step(PLAN_BACKOFF, "it failed");
 		return step(PLAN_REST, "ended");
 	}
 	if (have->time_is_up && !have->killed)

@@ -394,10 +394,14 @@ static void load_batch(struct daemon *d, struct batch *batch)
 	double now = daemon_now();
 	char **removed = would_remove(d, batch->readings, batch->count);
 	size_t count = mem_strv_length(removed);
-	bool allowed = count == 0 || confdir->confirm ||
-		       (confdir->quiet_over && !confdir->held &&
-			       guard_allows(&d->guard, now, count,
-				       config_set_settings(d->set)->max_delete_percent));
+	bool allowed;
+
+	/* Also what an earlier life accepted is something that can be removed. */
+	guard_note_size(&d->guard, now, config_set_instance_count(d->set));
+	allowed = count == 0 || confdir->confirm ||
+		  (confdir->quiet_over && !confdir->held &&
+			  guard_allows(&d->guard, now, count,
+				  config_set_settings(d->set)->max_delete_percent));
 
 	if (allowed) {
 		if (confdir->confirm)

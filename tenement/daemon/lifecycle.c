@@ -163,6 +163,8 @@ static void declare(struct daemon *d, struct instance *instance)
 
 static void take_out(struct daemon *d, struct instance *instance)
 {
+	if (instance->rolling)
+		rollout_ended(d, instance, NULL);
 	if (instance->published)
 		publish_remove_hosts(d, instance);
 	route_table_slot_give_back(d->table, instance->target);
@@ -176,7 +178,7 @@ static char *failure_reason(const struct instance *instance)
 {
 	const struct run *run = instance->run;
 
-	if (!run || instance->failed_start)
+	if (!run || instance->failed_start || instance->unhealthy)
 		return mem_strdup(instance->reason ? instance->reason : "it could not be started");
 	return describe_exit(run, run->ready ? "" : "before it was ready: ");
 }

@@ -221,6 +221,8 @@ int main(int argc, char **argv)
 	TAILQ_INIT(&d->queue);
 	ev_set_userdata(d->loop, d);
 	umask(022);
+	/* Taken over, the table goes on serving: nothing is unready meanwhile. */
+	d->first_reconcile_done = !d->keeper_is_new;
 	signal(SIGPIPE, SIG_IGN);
 	if (prepare(d, &err) < 0 || take_over(d, &err) < 0 || workers_run(d, &err) < 0) {
 		log_error("%s", err.text);

@@ -222,6 +222,12 @@ void readiness_stop(struct daemon *d, struct run *run)
 	free(readiness);
 }
 
+void readiness_mend(struct daemon *d, struct instance *instance)
+{
+	if (instance->run && instance->run->ready && instance->run->by_socket)
+		open_socket_to_proxy(d, instance);
+}
+
 void readiness_notified(struct daemon *d, struct instance *instance)
 {
 	struct readiness *readiness = instance->run ? instance->run->readiness : NULL;

@@ -11,6 +11,9 @@
 void readiness_start(struct daemon *d, struct instance *instance);
 void readiness_stop(struct daemon *d, struct run *run); /* also when none is under way */
 
+/* The proxy cannot reach a ready tenant: it may have made its socket anew. */
+void readiness_mend(struct daemon *d, struct instance *instance);
+
 /* The tenant whose process is PID said READY=1 (sd_notify(3)). */
 void readiness_notified(struct daemon *d, struct instance *instance);
 

@@ -73,7 +73,7 @@ void rollout_resume(struct daemon *d, const char *service)
 {
 	struct rollout *rollout = find(d, service);
 
-	if (!rollout)
+	if (!rollout || !rollout->halted)
 		return;
 	free(rollout->halted);
 	rollout->halted = NULL;

@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "daemon/declare.h"
 #include "daemon/instance.h"
+#include "daemon/readiness.h"
 #include "mem.h"
 #include "names.h"
 
@@ -20,11 +21,13 @@ static void look_at_word(struct daemon *d, uint32_t first_slot, uint64_t bits)
 		bits &= bits - 1;
 		if (!instance || !instance->known)
 			continue;
-		/* A bit that was set before the answer to it came is old news. */
-		if (instance->state == INSTANCE_READY || instance->state == INSTANCE_FAILED) {
-			d->hosts_changed = true;
+		if (instance->state == INSTANCE_READY)
+			readiness_mend(d, instance);
+		/* Old news: the bell that followed the change of state has answered it. */
+		if (instance->state == INSTANCE_READY || instance->state == INSTANCE_FAILED ||
+			instance->state == INSTANCE_STOPPED ||
+			instance->state == INSTANCE_SUSPENDED)
 			continue;
-		}
 		instance->wanted_awake = true;
 		instance_mark(d, instance);
 	}

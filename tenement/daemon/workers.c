@@ -205,6 +205,8 @@ static int listen_on_port(const char *address, struct ten_error *err)
 		return ten_error_set(err, 0, "listen = \"%s\": %s", address, gai_strerror(rc));
 	fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd >= 0) {
+		if (info->ai_family == AF_INET6)
+			setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
 	}
@@ -233,6 +235,8 @@ static int check_free(const char *address, struct ten_error *err)
 	if (getaddrinfo(*host ? host : NULL, colon + 1, &hints, &info) != 0)
 		return 0;
 	fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && info->ai_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
 	if (fd >= 0)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	rc = fd < 0 ? -1 : bind(fd, info->ai_addr, info->ai_addrlen);
