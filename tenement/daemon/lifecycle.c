@@ -171,7 +171,8 @@ static void take_out(struct daemon *d, struct instance *instance)
 	d->by_slot[instance->target.slot] = NULL;
 	instance->known = false;
 	d->hosts_changed = true;
-	log_info("%s: no longer declared; its data stays", instance->key);
+	if (!d->shutting_down)
+		log_info("%s: no longer declared; its data stays", instance->key);
 }
 
 static char *failure_reason(const struct instance *instance)

@@ -1,3 +1,4 @@
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -104,6 +105,43 @@ static int link_runtime(struct daemon *d, struct ten_error *err)
 		renameat(d->own_fd, ".run.new", d->own_fd, "run") < 0)
 		return ten_error_set(err, errno, "%s/.tenement/run", d->data_dir);
 	return 0;
+}
+
+/* What is below a tenant's own folder is the tenant's: nothing there is followed or entered. */
+static void remove_socket_folders(int sockets)
+{
+	int copy = openat(sockets, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list = copy >= 0 ? fdopendir(copy) : NULL;
+	struct dirent *entry;
+
+	while (list && (entry = readdir(list))) {
+		autoclose int folder = -1;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		folder = openat(
+			sockets, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (folder >= 0)
+			unlinkat(folder, "s", 0);
+		unlinkat(sockets, entry->d_name, AT_REMOVEDIR);
+	}
+	if (list)
+		closedir(list);
+}
+
+/* An end leaves nothing: what cannot be removed here was not ours. */
+static void remove_runtime(struct daemon *d)
+{
+	autoclose int sockets =
+		openat(d->run_fd, "sockets", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (sockets >= 0)
+		remove_socket_folders(sockets);
+	unlinkat(d->run_fd, "sockets", AT_REMOVEDIR);
+	unlinkat(d->run_fd, "instances", AT_REMOVEDIR);
+	unlinkat(d->run_fd, "notify", 0);
+	unlinkat(d->own_fd, "run", 0);
+	rmdir(d->runtime_dir);
 }
 
 static int prepare(struct daemon *d, struct ten_error *err)
@@ -239,5 +277,7 @@ int main(int argc, char **argv)
 	ev_timer_start(d->loop, &first);
 	ev_run(d->loop, 0);
 	control_stop(d);
+	if (d->shutting_down)
+		remove_runtime(d);
 	return 0;
 }

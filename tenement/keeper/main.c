@@ -61,13 +61,20 @@ static void on_child(struct ev_loop *loop, ev_signal *watcher, int events)
 		ev_break(loop, EVBREAK_ALL);
 }
 
+/* Each end of a child looks again; where there is none any more, there is nothing to wait for. */
+static void kill_everything(struct ev_loop *loop)
+{
+	over = true;
+	child_kill_all(loop);
+	ev_feed_signal_event(loop, SIGCHLD);
+}
+
 static void on_deadline(struct ev_loop *loop, ev_timer *watcher, int events)
 {
 	(void)watcher;
 	(void)events;
 	log_warn("not everything ended in %.0f s: killing what is left", SHUTDOWN_SECONDS);
-	over = true;
-	child_kill_all(loop);
+	kill_everything(loop);
 }
 
 static void on_stop(struct ev_loop *loop, ev_signal *watcher, int events)
@@ -76,8 +83,7 @@ static void on_stop(struct ev_loop *loop, ev_signal *watcher, int events)
 	(void)events;
 	if (keeper_stopping) {
 		log_warn("told to stop twice: killing everything");
-		over = true;
-		child_kill_all(loop);
+		kill_everything(loop);
 		return;
 	}
 	keeper_stopping = true;

@@ -353,15 +353,15 @@ static const struct {
 
 START_TEST(address)
 {
-	struct config_address address;
+	struct config_address parsed;
 	struct ten_error err;
-	int result = config_address_parse(addresses[_i].text, &address, &err);
+	int result = config_address_parse(addresses[_i].text, &parsed, &err);
 
 	ck_assert_int_eq(result, addresses[_i].family < 0 ? -1 : 0);
 	if (result < 0)
 		return;
-	ck_assert_int_eq((int)address.family, addresses[_i].family);
-	ck_assert_uint_eq(address.port, addresses[_i].port);
+	ck_assert_int_eq((int)parsed.family, addresses[_i].family);
+	ck_assert_uint_eq(parsed.port, addresses[_i].port);
 }
 END_TEST
 

@@ -114,14 +114,14 @@ END_TEST
 
 START_TEST(make)
 {
-	char *host = names_host_make("alice", "notes", "example.com");
+	char *made = names_host_make("alice", "notes", "example.com");
 	char lowered[] = "Notes.EXAMPLE.com";
 
-	ck_assert_str_eq(host, "alice.notes.example.com");
-	free(host);
-	host = names_host_make(NULL, "notes", "example.com");
-	ck_assert_str_eq(host, "notes.example.com");
-	free(host);
+	ck_assert_str_eq(made, "alice.notes.example.com");
+	free(made);
+	made = names_host_make(NULL, "notes", "example.com");
+	ck_assert_str_eq(made, "notes.example.com");
+	free(made);
 	names_host_lower(lowered);
 	ck_assert_str_eq(lowered, "notes.example.com");
 }
