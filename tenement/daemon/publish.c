@@ -9,6 +9,7 @@
 #include "common/become.h"
 #include "common/files.h"
 #include "common/log.h"
+#include "config_path.h"
 #include "daemon/override.h"
 #include "mem.h"
 #include "names.h"
@@ -347,17 +348,20 @@ static bool parse_cidr(const char *text, struct route_cidr *cidr)
 	return inet_pton(AF_INET6, address, cidr->address) == 1;
 }
 
-static uint32_t error_pages(
-	const struct setting_values *settings, struct route_error_page *pages, char **texts)
+static uint32_t error_pages(struct daemon *d, const struct setting_values *settings,
+	struct route_error_page *pages, char **texts)
 {
+	autofree char *folder = config_path_parent(d->place.main_path);
 	uint32_t count = 0;
 
 	for (size_t i = 0; i < settings->error_pages.count; i++) {
+		autofree char *path =
+			config_path_join(folder, settings->error_pages.pairs[i].value);
 		int64_t status;
 
 		if (!wire_number(settings->error_pages.pairs[i].name, 400, 599, &status))
 			continue;
-		texts[count] = read_page(settings->error_pages.pairs[i].value);
+		texts[count] = read_page(path);
 		if (!texts[count])
 			continue;
 		pages[count] = (struct route_error_page){ (uint32_t)status, texts[count] };
@@ -391,7 +395,7 @@ int publish_settings(struct daemon *d, struct ten_error *err)
 		i++)
 		put.base.trusted_proxy_count += parse_cidr(
 			settings->trusted_proxies[i], &cidrs[put.base.trusted_proxy_count]);
-	put.error_page_count = error_pages(settings, pages, texts);
+	put.error_page_count = error_pages(d, settings, pages, texts);
 	rc = route_table_put_settings(d->table, &put, err);
 	mem_strv_free(texts);
 	return rc == 0 ? put_root(d, err) : rc;

@@ -173,6 +173,7 @@ void reconcile_mark_settings(struct daemon *d)
 	/* The settings that are part of what is published of each tenant. */
 	d->settings_hash = (uint64_t)settings->wake_queue;
 	dirty_settings = true;
+	workers_update(d);
 	config_set_each_service(d->set, mark_route, d);
 	config_set_each_instance(d->set, mark_spec, d);
 }

@@ -18,6 +18,7 @@
 #include "common/fds.h"
 #include "common/files.h"
 #include "common/log.h"
+#include "common/passing.h"
 #include "common/programs.h"
 #include "daemon/keeper_link.h"
 #include "daemon/uids.h"
@@ -88,7 +89,7 @@ static int share_logger(struct daemon *d, struct ten_error *err)
 	d->logger = fds_find("logger.out");
 	if (d->logger >= 0)
 		return 0;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
 		return ten_error_set(err, errno, "socketpair");
 	d->logger = pair[0];
 	keeper_link_store(d, "logger.out", pair[0]);
@@ -326,6 +327,20 @@ int workers_run(struct daemon *d, struct ten_error *err)
 		keeper_link_run(d, name, d->proxy_uid, d->proxy_gid, fds, argv);
 	}
 	return run_logger(d, err);
+}
+
+void workers_update(struct daemon *d)
+{
+	static int64_t told;
+	int64_t size = config_set_settings(d->set)->log_max_kb;
+	struct wire_buffer buffer = { 0 };
+
+	if (size == told)
+		return;
+	wire_add(&buffer, "limit");
+	wire_add_number(&buffer, size);
+	if (passing_send(d->logger, &buffer, NULL, 0) == 0)
+		told = size;
 }
 
 static uint32_t stopped_workers;

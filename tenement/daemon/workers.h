@@ -12,6 +12,9 @@ int workers_share(struct daemon *d, struct ten_error *err);
 int workers_listen(struct daemon *d, struct ten_error *err);
 int workers_run(struct daemon *d, struct ten_error *err);
 
+/* Settings of theirs that do not come by the routing table. */
+void workers_update(struct daemon *d);
+
 void workers_stop(struct daemon *d);
 bool workers_are_gone(void);
 
