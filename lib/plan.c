@@ -28,11 +28,13 @@ static const struct plan_step nothing = { .action = PLAN_NOTHING };
 
 static bool wanted_down(const struct plan_want *want)
 {
-	return !want->declared || want->state == TENANT_STOPPED || want->state == TENANT_SUSPENDED;
+	return want->ending || !want->declared || want->state == TENANT_STOPPED || want->state == TENANT_SUSPENDED;
 }
 
 static const char *why_down(const struct plan_want *want)
 {
+	if (want->ending)
+		return "tenement is stopping";
 	if (!want->declared)
 		return "no longer declared";
 	return want->state == TENANT_SUSPENDED ? "suspended" : "declared stopped";
@@ -63,6 +65,8 @@ static struct plan_step start_or_queue(const struct plan_have *have, const char 
 
 static struct plan_step at_rest(const struct plan_want *want, const struct plan_have *have)
 {
+	if (want->ending)
+		return nothing;
 	if (!want->declared)
 		return step(PLAN_REMOVE, "no longer declared");
 	if (have->live_hash != want->live_hash)
@@ -223,7 +227,7 @@ static struct plan_step failed(const struct plan_want *want, const struct plan_h
 struct plan_step plan_next(const struct plan_want *want, const struct plan_have *have)
 {
 	if (!have->known)
-		return want->declared ? step(PLAN_DECLARE, "declared") : nothing;
+		return want->declared && !want->ending ? step(PLAN_DECLARE, "declared") : nothing;
 	switch (have->state) {
 	case INSTANCE_ASLEEP:
 	case INSTANCE_STOPPED:

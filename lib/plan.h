@@ -14,6 +14,7 @@
 /* What the files and overrides ask for. */
 struct plan_want {
 	bool declared;
+	bool ending; /* tenement itself is: nothing is to have a process */
 	enum tenant_state state;
 	enum spec_restart restart;
 	uint64_t restart_hash;

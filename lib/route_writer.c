@@ -252,7 +252,7 @@ static int host_publish(struct route_table *table, const struct text *record, st
 	return 0;
 }
 
-static void add_targets(struct text *record, const struct route_put *put)
+static int add_targets(struct text *record, const struct route_put *put, struct ten_error *err)
 {
 	struct route_weighted_target target = { 0 };
 	uint32_t divisor = 0, count = 0, at = 0;
@@ -273,7 +273,9 @@ static void add_targets(struct text *record, const struct route_put *put)
 			continue;
 		target.target = put->targets[i];
 		target.weight = put->weights[i] / divisor;
-		target.cumulative += target.weight;
+		if (__builtin_add_overflow(target.cumulative, target.weight, &target.cumulative))
+			return ten_error_set(
+				err, ERANGE, "the weights of \"%s\" add up to too much", put->name);
 		if (!count++)
 			at = record_add_array(record, &target, sizeof(target));
 		else
@@ -281,6 +283,7 @@ static void add_targets(struct text *record, const struct route_put *put)
 	}
 	((struct record_host *)record->data)->targets = at;
 	((struct record_host *)record->data)->target_count = count;
+	return 0;
 }
 
 static void add_paths(struct text *record, const struct route_put *put)
@@ -312,8 +315,8 @@ int route_table_put_host(
 	name = record_add_string(&record, put->name);
 	service = record_add_string(&record, put->service);
 	default_host = record_add_string(&record, put->default_host);
-	if (put->kind == ROUTE_WEIGHTED)
-		add_targets(&record, put);
+	if (put->kind == ROUTE_WEIGHTED && add_targets(&record, put, err) < 0)
+		return -1;
 	if (put->kind == ROUTE_ROOT)
 		add_paths(&record, put);
 	host = (struct record_host *)record.data;

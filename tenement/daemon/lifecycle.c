@@ -46,14 +46,15 @@ static void forget_old_failures(struct daemon *d, struct instance *instance)
 void lifecycle_observe(struct daemon *d, const struct instance *instance, struct plan_want *want,
 	struct plan_have *have)
 {
-	const struct ten_spec *spec = d->shutting_down ? NULL : instance->spec;
+	const struct ten_spec *spec = instance->spec;
 	const struct run *run = instance->run;
 
 	forget_old_failures(d, (struct instance *)instance);
-	*want = (struct plan_want){ 0 };
+	*want = (struct plan_want){ .ending = d->shutting_down };
 	if (spec) {
 		*want = (struct plan_want){
 			.declared = true,
+			.ending = d->shutting_down,
 			.state = instance->wanted_state,
 			.restart = (enum spec_restart)spec->values.restart,
 			.restart_hash = spec->restart_hash,
@@ -171,8 +172,7 @@ static void take_out(struct daemon *d, struct instance *instance)
 	d->by_slot[instance->target.slot] = NULL;
 	instance->known = false;
 	d->hosts_changed = true;
-	if (!d->shutting_down)
-		log_info("%s: no longer declared; its data stays", instance->key);
+	log_info("%s: no longer declared; its data stays", instance->key);
 }
 
 static char *failure_reason(const struct instance *instance)
@@ -214,7 +214,7 @@ static void fail(struct daemon *d, struct instance *instance, enum plan_action a
 
 static void rest(struct daemon *d, struct instance *instance, const char *why)
 {
-	struct plan_want want = { .declared = instance->spec != NULL && !d->shutting_down,
+	struct plan_want want = { .declared = instance->spec != NULL,
 		.state = instance->wanted_state };
 	bool again = instance->again;
 

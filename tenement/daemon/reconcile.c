@@ -327,7 +327,7 @@ void reconcile_shut_down(struct daemon *d)
 		return;
 	d->shutting_down = true;
 	d->first_reconcile_done = false;
-	log_info("stopping %u tenants", HASH_CNT(by_pid, d->runs));
+	log_info("stopping; %u tenants run", HASH_CNT(by_pid, d->runs));
 	workers_stop(d);
 	HASH_ITER(hh, d->instances, instance, next)
 	instance_mark(d, instance);

@@ -25,7 +25,7 @@ static const uint32_t weight_sets[][6] = {
 	{ 6, 10, 15 },
 	{ 10000, 9999, 9998, 9997, 1, 2 },
 	{ 65521, 32749 },
-	{ 1, 1, 1, 1, 1, 100000 },
+	{ 1, 1, 1, 1, 1, 30000 },
 };
 
 struct picked {
@@ -101,8 +101,7 @@ static void check_windows(const struct picked *picked, uint64_t start, uint32_t 
 	for (uint32_t i = 0; i < picked->sum; i++)
 		counts[route_pick(&picked->host, start + i).slot]++;
 	for (uint32_t slide = 0; slide <= slides; slide++) {
-		for (uint32_t i = 0; i < picked->count; i++)
-			ck_assert_uint_eq(counts[i], picked->weights[i]);
+		ck_assert_mem_eq(counts, picked->weights, sizeof(counts));
 		counts[route_pick(&picked->host, start + slide).slot]--;
 		counts[route_pick(&picked->host, start + slide + picked->sum).slot]++;
 	}
@@ -135,7 +134,7 @@ START_TEST(exact_at_random)
 	uint32_t weights[TARGETS_MAX];
 
 	srandom(4711);
-	for (int round = 0; round < 150; round++) {
+	for (int round = 0; round < 60; round++) {
 		uint32_t count = 1 + (uint32_t)random() % TARGETS_MAX;
 		uint32_t most = round % 3 ? 20 : 1000;
 
