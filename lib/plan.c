@@ -28,7 +28,8 @@ static const struct plan_step nothing = { .action = PLAN_NOTHING };
 
 static bool wanted_down(const struct plan_want *want)
 {
-	return want->ending || !want->declared || want->state == TENANT_STOPPED || want->state == TENANT_SUSPENDED;
+	return want->ending || !want->declared || want->state == TENANT_STOPPED ||
+	       want->state == TENANT_SUSPENDED;
 }
 
 static const char *why_down(const struct plan_want *want)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "mem.h"
@@ -517,7 +518,8 @@ int route_table_create(struct route_table **table, int *fd, struct ten_error *er
 
 	if (memory < 0)
 		return ten_error_set(err, errno, "routing table: memfd_create");
-	if (ftruncate(memory, (off_t)ROUTE_TABLE_BYTES) < 0 ||
+	/* The mode, lest who holds a reader's descriptor open it for writing by /proc/self/fd. */
+	if (fchmod(memory, 0600) < 0 || ftruncate(memory, (off_t)ROUTE_TABLE_BYTES) < 0 ||
 		fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0 ||
 		pwrite(memory, &header, sizeof(header), 0) != (ssize_t)sizeof(header))
 		return ten_error_set(err, errno, "routing table");
@@ -577,10 +579,13 @@ static void find_live_slots(struct route_table *table, struct vector *live)
 		if (!word) /* slots are taken in order, so what follows was never used */
 			break;
 		end = i + 1;
-		if (!layout_taken(word))
+		if (!layout_taken(word)) {
+			/* Its record is left where the writer was killed while it gave it back. */
+			atomic_store(&table->slots[i].instance, 0);
 			retire(table, 0, i);
-		else if (atomic_load(&table->slots[i].instance))
+		} else if (atomic_load(&table->slots[i].instance)) {
 			vector_push(live, atomic_load(&table->slots[i].instance));
+		}
 	}
 	table->writer->next_slot = end;
 	for (uint32_t i = 0; i < end; i++) {

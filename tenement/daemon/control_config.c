@@ -58,6 +58,23 @@ static bool is_settled(struct daemon *d, const char *key, json_t *unready)
 		       instance->state == INSTANCE_ASLEEP);
 }
 
+/* Whether what is held is of this batch: others' removals are not its business. */
+static bool holds_batch(const struct confdir_status *state, const struct batch *batch)
+{
+	json_t *change;
+	size_t i;
+
+	json_array_foreach(batch->changes, i, change)
+	{
+		const char *name = json_string_value(json_object_get(change, "name"));
+
+		for (size_t j = 0; state->held_files && state->held_files[j]; j++)
+			if (strcmp(state->held_files[j], name) == 0)
+				return true;
+	}
+	return state->held && json_array_size(batch->changes) == 0;
+}
+
 static json_t *batch_look(struct daemon *d, void *data, bool time_is_up, int *status)
 {
 	struct batch *batch = data;
@@ -70,7 +87,7 @@ static json_t *batch_look(struct daemon *d, void *data, bool time_is_up, int *st
 	confdir_status(d, &state);
 	for (size_t i = 0; batch->instances && batch->instances[i]; i++)
 		settled = is_settled(d, batch->instances[i], unready) && settled;
-	if (state.held)
+	if (holds_batch(&state, batch))
 		outcome = "held";
 	else if (state.waiting || !settled)
 		outcome = "timeout";

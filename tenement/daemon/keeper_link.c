@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "common/passing.h"
 #include "daemon/lifecycle.h"
+#include "daemon/orphans.h"
 #include "daemon/reconcile.h"
 #include "mem.h"
 
@@ -41,6 +42,18 @@ bool keeper_link_has_child(const char *name)
 	return child && child->pid > 0;
 }
 
+bool keeper_link_is_child(pid_t pid)
+{
+	struct child *child, *next;
+
+	HASH_ITER(hh, children, child, next)
+	{
+		if (child->pid == pid)
+			return true;
+	}
+	return false;
+}
+
 static void handle(struct daemon *d, const struct wire *wire)
 {
 	int64_t pid, start, status;
@@ -52,6 +65,7 @@ static void handle(struct daemon *d, const struct wire *wire)
 		   wire_number(wire->fields[4], 0, 255, &status)) {
 		lifecycle_process_ended(d, (pid_t)pid, (uint64_t)start,
 			strcmp(wire->fields[3], "exited") == 0, (int)status);
+		orphans_end(d);
 	} else if (wire_is(wire, "shutdown", 0)) {
 		reconcile_shut_down(d);
 	}

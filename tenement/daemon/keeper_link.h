@@ -19,5 +19,6 @@ void keeper_link_ready(struct daemon *d);
 
 /* Whether the child NAME runs, as far as the keeper has said. */
 bool keeper_link_has_child(const char *name);
+bool keeper_link_is_child(pid_t pid); /* PID is one of our own programs */
 
 #endif

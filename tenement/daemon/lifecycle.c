@@ -221,8 +221,9 @@ static void rest(struct daemon *d, struct instance *instance, const char *why)
 	if (instance->run && instance->run->exit != PLAN_EXIT_NONE &&
 		instance->state != INSTANCE_STOPPING && instance->state != INSTANCE_DRAINING)
 		instance_set_reason(instance, describe_exit(instance->run, "ended by itself: "));
-	else if (instance->state == INSTANCE_STOPPING || instance->state == INSTANCE_FAILED ||
-		 instance->state == INSTANCE_DRAINING)
+	else if (!(instance->run && instance->run->killed) &&
+		 (instance->state == INSTANCE_STOPPING || instance->state == INSTANCE_FAILED ||
+			 instance->state == INSTANCE_DRAINING))
 		instance_set_reason(instance, NULL);
 	if (instance->state == INSTANCE_FAILED || instance->told_to_restart) {
 		instance->failure_count = 0;

@@ -138,6 +138,15 @@ static void on_probed(void *data, const char *problem)
 	look_again(d, readiness);
 }
 
+/* It listens; its word is what is missing. */
+static void await_notification(struct daemon *d, struct readiness *readiness)
+{
+	if (!readiness->instance->reason)
+		instance_set_reason(readiness->instance,
+			mem_strdup("it listens, and has not said READY=1 to NOTIFY_SOCKET"));
+	look_again(d, readiness);
+}
+
 static void look(struct daemon *d, struct readiness *readiness)
 {
 	struct instance *instance = readiness->instance;
@@ -154,8 +163,13 @@ static void look(struct daemon *d, struct readiness *readiness)
 			d, instance->run, values->health, PROBE_SECONDS, on_probed, readiness);
 	else if (values->ready != READY_NOTIFY || readiness->notified)
 		done(d, instance);
-	else
+	else {
+		if (!instance->reason)
+			instance_set_reason(instance,
+				mem_strdup(
+					"it listens, but READY=1 has not come on NOTIFY_SOCKET"));
 		look_again(d, readiness);
+	}
 }
 
 static void on_look(struct ev_loop *loop, ev_timer *timer, int events)

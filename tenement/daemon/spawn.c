@@ -21,7 +21,7 @@
 #include "common/process.h"
 #include "daemon/folders.h"
 #include "daemon/keeper_link.h"
-#include "daemon/listening.h"
+#include "daemon/orphans.h"
 #include "daemon/readiness.h"
 #include "daemon/record.h"
 #include "daemon/uids.h"
@@ -159,6 +159,7 @@ int spawn_words_make(struct daemon *d, const struct ten_spec *spec, const struct
 			return ten_error_wrap(err, "env.%s", env->pairs[i].name);
 		env_set(&words->env, env->pairs[i].name, value);
 	}
+	env_set(&words->env, ORPHANS_MARK, spec->key);
 	env_set(&words->env, "TENANT_ID", spec->id);
 	env_set(&words->env, "PORT", port);
 	env_set(&words->env, "SOCKET_PATH", run->socket_path);

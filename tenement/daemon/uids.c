@@ -127,6 +127,14 @@ int uids_get(struct daemon *d, const char *key, uint32_t *uid, struct ten_error 
 	return save(d, err);
 }
 
+const char *uids_key(uint32_t uid)
+{
+	struct given *given;
+
+	HASH_FIND(by_uid, by_uid, &uid, sizeof(uid), given);
+	return given ? given->key : NULL;
+}
+
 int uids_get_own(struct daemon *d, const char *purpose, uint32_t *uid, struct ten_error *err)
 {
 	return uids_get(d, purpose, uid, err);

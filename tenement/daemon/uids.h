@@ -14,6 +14,9 @@ int uids_load(struct daemon *d, struct ten_error *err);
  * folder is gone too. */
 int uids_get(struct daemon *d, const char *key, uint32_t *uid, struct ten_error *err);
 
+/* Whose UID is, NULL: nobody's. */
+const char *uids_key(uint32_t uid);
+
 /* Uids for our own programs: PURPOSE is "proxy" or "logger". */
 int uids_get_own(struct daemon *d, const char *purpose, uint32_t *uid, struct ten_error *err);
 
