@@ -138,15 +138,6 @@ static void on_probed(void *data, const char *problem)
 	look_again(d, readiness);
 }
 
-/* It listens; its word is what is missing. */
-static void await_notification(struct daemon *d, struct readiness *readiness)
-{
-	if (!readiness->instance->reason)
-		instance_set_reason(readiness->instance,
-			mem_strdup("it listens, and has not said READY=1 to NOTIFY_SOCKET"));
-	look_again(d, readiness);
-}
-
 static void look(struct daemon *d, struct readiness *readiness)
 {
 	struct instance *instance = readiness->instance;

@@ -376,8 +376,6 @@ START_TEST(killed_anywhere)
 			changes[i]);
 		changed += changes[i];
 	}
-	if (getenv("VERBOSE"))
-		fprintf(stderr, "%s: %d instructions, %d states\n", scenario->name, steps, states);
 	ck_assert_msg(changed == scenario->changes, "%s: %d answers changed, not %d",
 		scenario->name, changed, scenario->changes);
 	ck_assert_msg(states >= scenario->states_least, "%s: only %d states in %d steps",
