@@ -72,6 +72,18 @@ void guard_note_removals(struct guard *guard, double now, size_t removals)
 	guard->events[guard->event_count++] = (struct guard_event){ now, removals };
 }
 
+void guard_note_returns(struct guard *guard, double now, size_t returns)
+{
+	expire(guard, now);
+	for (size_t i = guard->event_count; i > 0 && returns; i--) {
+		struct guard_event *event = &guard->events[i - 1];
+		size_t taken = event->removed < returns ? event->removed : returns;
+
+		event->removed -= taken;
+		returns -= taken;
+	}
+}
+
 void guard_forget(struct guard *guard)
 {
 	size_t present = guard->size_count ? guard->sizes[guard->size_count - 1].tenants : 0;

@@ -38,6 +38,9 @@ bool guard_allows(struct guard *guard, double now, size_t removals, int64_t max_
 void guard_note_removals(struct guard *guard, double now, size_t removals);
 void guard_forget(struct guard *guard);
 
+/* So many of those that were removed are declared again: they count no more. */
+void guard_note_returns(struct guard *guard, double now, size_t returns);
+
 /* How many were removed within the window, and of how many at the most. */
 size_t guard_removed(struct guard *guard, double now);
 size_t guard_largest(struct guard *guard, double now);

@@ -38,8 +38,16 @@ struct conf_file {
 	UT_hash_handle hh;
 };
 
+/* A tenant that was removed, for as long as the guard counts it. */
+struct removed {
+	char *key;
+	double time;
+	UT_hash_handle hh;
+};
+
 struct confdir {
 	struct conf_file *files;
+	struct removed *removed; /* the oldest first */
 	ev_timer quiet, periodic;
 	bool rescan, rearm, confirm, quiet_over, any_dirty, scanned;
 	bool held;
@@ -178,6 +186,13 @@ static DIR *open_folder(struct daemon *d)
 	return fdopendir(fd);
 }
 
+/* What an earlier life accepted may have gone since. */
+static void know(void *data, const char *name, bool good)
+{
+	(void)good;
+	file_get(data, name);
+}
+
 static void scan(struct daemon *d)
 {
 	struct confdir *confdir = d->confdir;
@@ -190,6 +205,7 @@ static void scan(struct daemon *d)
 	confdir->any_dirty = true;
 	if (!folder)
 		return;
+	config_set_each_file(d->set, know, confdir);
 	HASH_ITER(hh, confdir->files, file, next)
 	file->seen = strcmp(file->name, CONFIG_MAIN) == 0;
 	while ((entry = readdir(folder))) {
@@ -294,6 +310,47 @@ static bool named_in(char *const *list, const char *name)
 	return false;
 }
 
+static void removed_free(struct confdir *confdir, struct removed *removed)
+{
+	HASH_DEL(confdir->removed, removed);
+	free(removed->key);
+	free(removed);
+}
+
+/* Who was removed and is declared again was no loss: a preview that is made anew each time must
+ * not use up what the guard allows. */
+static void note_comings_and_goings(struct daemon *d, const struct config_change *change)
+{
+	struct confdir *confdir = d->confdir;
+	struct removed *removed, *next;
+	double now = daemon_now();
+	size_t returns = 0;
+
+	HASH_ITER(hh, confdir->removed, removed, next)
+	{
+		if (removed->time >= now - GUARD_WINDOW_SECONDS)
+			break;
+		removed_free(confdir, removed);
+	}
+	for (size_t i = 0; change->instances && change->instances[i]; i++) {
+		const char *key = change->instances[i];
+
+		HASH_FIND_STR(confdir->removed, key, removed);
+		if (config_set_instance(d->set, key)) {
+			if (removed) {
+				removed_free(confdir, removed);
+				returns++;
+			}
+		} else if (!removed) {
+			removed = mem_alloc(sizeof(*removed));
+			removed->key = mem_strdup(key);
+			removed->time = now;
+			HASH_ADD_KEYPTR(hh, confdir->removed, removed->key, strlen(key), removed);
+		}
+	}
+	guard_note_returns(&d->guard, now, returns);
+}
+
 /* Put in force what is staged now, keep it for the next life, and mark what changed. */
 static void judge(struct daemon *d, const struct batch *batch)
 {
@@ -310,9 +367,11 @@ static void judge(struct daemon *d, const struct batch *batch)
 			file->rejected = true, file->waiting = false;
 	}
 	accepted_keep(d, &change, confdir->author ? confdir->author : "conf.d");
-	if (change.settings)
+	/* What is pinned does not differ in the set, but in the file. */
+	if (change.settings || named_in(change.accepted, CONFIG_MAIN))
 		settings_changed(d);
 	reconcile_mark_change(d, &change);
+	note_comings_and_goings(d, &change);
 	config_change_clear(&change);
 	guard_note_size(&d->guard, daemon_now(), config_set_instance_count(d->set));
 }

@@ -132,8 +132,12 @@ static json_t *environment(const struct ten_spec *spec, bool secrets)
 json_t *describe_instance_whole(struct daemon *d, struct instance *instance, bool secrets)
 {
 	const struct ten_spec *spec = instance->spec ? instance->spec : instance->published;
+	const struct ten_spec *newest = config_set_instance(d->set, instance->key);
 	json_t *json = describe_instance(d, instance);
 
+	/* A file that was renamed says the same from another place. */
+	if (newest)
+		spec = newest;
 	if (!spec)
 		return json;
 	json_object_set_new(json, "env", environment(spec, secrets));

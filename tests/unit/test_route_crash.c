@@ -37,7 +37,7 @@ static struct shared *shared;
 static struct route_target targets[INSTANCES];
 static int fd;
 
-static void fail(const char *what, const char *of, long version)
+static void report(const char *what, const char *of, long version)
 {
 	snprintf(shared->failure, sizeof(shared->failure), "%s %s: %ld", what, of, version);
 	atomic_store(&shared->failed, true);
@@ -61,21 +61,21 @@ static void look_at_all(const struct route_table *table)
 	for (int i = 0; i < HOSTS; i++) {
 		version = rig_host_version(table, numbered("host", i));
 		if (version < 0)
-			fail("host", numbered("host", i), version);
+			report("host", numbered("host", i), version);
 	}
 	for (int i = 0; i < PASSERS_BY; i++) {
 		version = rig_host_version(table, numbered("passer", i));
 		if (version == RIG_DAMAGED)
-			fail("passer-by", numbered("passer", i), version);
+			report("passer-by", numbered("passer", i), version);
 	}
 	for (int i = 0; i < INSTANCES; i++) {
 		version = rig_instance_version(table, targets[i], "notes:x");
 		if (version < 0)
-			fail("instance", numbered("instance", i), version);
+			report("instance", numbered("instance", i), version);
 	}
 	version = rig_settings_version(table);
 	if (version < 0)
-		fail("settings", "", version);
+		report("settings", "", version);
 }
 
 static void read_for_ever(void)
@@ -84,12 +84,12 @@ static void read_for_ever(void)
 	struct ten_error err;
 
 	if (route_table_open(&table, fd, &err) < 0)
-		fail("open", err.text, 0);
+		report("open", err.text, 0);
 	for (;;) {
 		uint64_t generation = route_table_generation(table);
 
 		if (generation < atomic_load(&shared->acknowledged))
-			fail("generation", "went back", (long)generation);
+			report("generation", "went back", (long)generation);
 		look_at_all(table);
 		atomic_store(&shared->acknowledged, generation);
 		atomic_fetch_add(&shared->looks, 1);
@@ -135,7 +135,7 @@ static void change_something(struct route_table *table)
 		break;
 	}
 	if (rc < 0)
-		fail("write", err.text, version);
+		report("write", err.text, version);
 }
 
 /* Now and then most of the passers-by go, so that the next index is smaller. */
@@ -152,7 +152,7 @@ static void write_for_ever(unsigned seed)
 
 	srandom(seed);
 	if (route_table_attach(&table, fd, &err) < 0)
-		fail("attach", err.text, 0);
+		report("attach", err.text, 0);
 	atomic_fetch_add(&shared->attached, 1);
 	for (;;) {
 		for (int i = 0; i < 8; i++)
