@@ -48,8 +48,9 @@ int board_create(struct board **board, int *fd, struct ten_error *err)
 
 	if (memory < 0)
 		return ten_error_set(err, errno, "board: memfd_create");
-	if (ftruncate(memory, sizeof(struct board)) < 0 ||
-		fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0 ||
+	/* Workers write it by the descriptor they are given; nobody else opens it, or seals it more. */
+	if (fchmod(memory, 0600) < 0 || ftruncate(memory, sizeof(struct board)) < 0 ||
+		fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0 ||
 		pwrite(memory, &head, sizeof(head), 0) != (ssize_t)sizeof(head))
 		return ten_error_set(err, errno, "board");
 	if (board_open(board, memory, err) < 0)

@@ -520,7 +520,7 @@ int route_table_create(struct route_table **table, int *fd, struct ten_error *er
 		return ten_error_set(err, errno, "routing table: memfd_create");
 	/* The mode, lest who holds a reader's descriptor open it for writing by /proc/self/fd. */
 	if (fchmod(memory, 0600) < 0 || ftruncate(memory, (off_t)ROUTE_TABLE_BYTES) < 0 ||
-		fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0 ||
+		fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0 ||
 		pwrite(memory, &header, sizeof(header), 0) != (ssize_t)sizeof(header))
 		return ten_error_set(err, errno, "routing table");
 	if (route_table_attach(table, memory, err) < 0)

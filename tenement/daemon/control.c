@@ -1,5 +1,6 @@
 #include "daemon/control.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -135,9 +136,14 @@ static const char *reason_of(int status)
 
 static void write_answer(struct control_connection *connection, int status, json_t *json)
 {
-	autofree char *body = json_dumps(json, JSON_COMPACT);
+	/* jansson gives NULL for what is not UTF-8, which a path on disk may be. */
+	autofree char *body = json ? json_dumps(json, JSON_COMPACT) : NULL;
 
 	json_decref(json);
+	if (!body) {
+		status = 500;
+		body = mem_strdup("{\"error\":\"the answer is not UTF-8\"}");
+	}
 	text_printf(&connection->out,
 		"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: "
 		"%zu\r\n%s\r\n%s\n",
@@ -159,6 +165,11 @@ void control_refuse(struct control_call *call, int status, const char *format, .
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	/* It may repeat what was asked, which can be any bytes. */
+	for (char *at = text; *at; at++) {
+		if ((unsigned char)*at < 0x20 || (unsigned char)*at >= 0x7f)
+			*at = '?';
+	}
 	control_answer(call, status, json_pack("{s:s}", "error", text));
 }
 
@@ -321,7 +332,8 @@ static void unescape(char *path)
 	for (char *from = path; *from; from++, to++) {
 		unsigned byte;
 
-		if (*from == '%' && sscanf(from + 1, "%2x", &byte) == 1 && byte) {
+		if (*from == '%' && isxdigit((unsigned char)from[1]) &&
+			isxdigit((unsigned char)from[2]) && sscanf(from + 1, "%2x", &byte) == 1 && byte) {
 			*to = (char)byte;
 			from += 2;
 		} else {

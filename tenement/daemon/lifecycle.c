@@ -93,11 +93,12 @@ void lifecycle_observe(struct daemon *d, const struct instance *instance, struct
 /* The process is gone or never was: everything of it goes. */
 static void drop_run(struct daemon *d, struct instance *instance)
 {
-	if (!instance->run)
-		return;
-	if (instance->state == INSTANCE_STARTING && d->starting)
+	/* Also one that only waited for its turn, or could not be started, makes room. */
+	if (instance->run && instance->state == INSTANCE_STARTING && d->starting)
 		d->starting--;
 	reconcile_mark_starters(d);
+	if (!instance->run)
+		return;
 	run_free(d, instance->run);
 	instance->run = NULL;
 }
@@ -231,8 +232,8 @@ static void rest(struct daemon *d, struct instance *instance, const char *why)
 	}
 	if (instance->rolling && !again)
 		rollout_ended(d, instance, NULL);
-	drop_run(d, instance);
 	reconcile_unqueue(d, instance);
+	drop_run(d, instance);
 	instance->again = instance->told_to_stop = instance->told_to_restart = false;
 	instance->unhealthy = instance->failed_start = false;
 	instance_set_state(d, instance, plan_rest_state(&want), why);
