@@ -48,7 +48,8 @@ int board_create(struct board **board, int *fd, struct ten_error *err)
 
 	if (memory < 0)
 		return ten_error_set(err, errno, "board: memfd_create");
-	/* Workers write it by the descriptor they are given; nobody else opens it, or seals it more. */
+	/* Workers write it by the descriptor they are given; nobody else opens it, or seals it
+	 * more. */
 	if (fchmod(memory, 0600) < 0 || ftruncate(memory, sizeof(struct board)) < 0 ||
 		fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0 ||
 		pwrite(memory, &head, sizeof(head), 0) != (ssize_t)sizeof(head))
@@ -69,18 +70,22 @@ void board_close(struct board *board)
  * is not whole pages of the worker's record is written over. */
 int board_worker_clear(struct board *board, int fd, uint32_t worker, struct ten_error *err)
 {
-	struct board_worker *page = &board->workers[worker];
 	off_t at = (off_t)offsetof(struct board, cells) +
 		   (off_t)worker * (off_t)sizeof(board->cells[0]);
+	struct board_worker *page;
 
 	if (worker >= BOARD_WORKERS_MAX)
 		return ten_error_set(err, EINVAL, "board: worker %u", worker);
+	page = &board->workers[worker];
 	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, sizeof(board->cells[0])) <
 		0)
 		return ten_error_set(err, errno, "board: clearing worker %u", worker);
 	atomic_store(&page->acknowledged, 0);
 	atomic_store(&page->pid, 0);
 	atomic_store(&page->clients, 0);
+	atomic_store(&page->requests, 0);
+	for (unsigned i = 0; i < BOARD_REFUSALS; i++)
+		atomic_store(&page->refusals[i], 0);
 	atomic_store(&page->bell_armed, 0);
 	for (unsigned i = 0; i < ROUTE_SLOTS_MAX / 64; i++) {
 		if (atomic_load_explicit(&page->wanted[i], memory_order_relaxed))

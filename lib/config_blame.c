@@ -62,8 +62,7 @@ static size_t count_users(const struct set_service *service, const struct set_fi
 	size_t count = 0;
 
 	*first = NULL;
-	DL_FOREACH(service->instances, instance)
-	{
+	DL_FOREACH (service->instances, instance) {
 		if (!instance->spec || !instance->declared->count)
 			continue;
 		if (!count++)
@@ -121,8 +120,7 @@ static struct set_file *refused_declarer(
 {
 	struct set_file *file;
 
-	DL_FOREACH(set->waiting, file)
-	{
+	DL_FOREACH (set->waiting, file) {
 		const struct config_file *text = file->wanted.text;
 		for (size_t i = 0; text && !file->in_play && i < text->service_count; i++)
 			if (strcmp(text->services[i].name, service->name) == 0)

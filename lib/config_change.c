@@ -105,9 +105,9 @@ void config_change_begin(struct config_set *set)
 	for (size_t i = 0; i < set->staged.count; i++)
 		begin_staged(set, set->staged.items[i]);
 	set->staged.count = 0;
-	DL_FOREACH(set->waiting, file)
-	if (!file->judged)
-		begin_waiting(set, file);
+	DL_FOREACH (set->waiting, file)
+		if (!file->judged)
+			begin_waiting(set, file);
 }
 
 static uint64_t hash_route(const struct set_service *service)
@@ -287,8 +287,8 @@ void config_change_commit(struct config_set *set)
 	for (size_t i = 0; i < set->judged.count; i++)
 		commit_file(set, set->judged.items[i]);
 	set->judged.count = 0;
-	DL_FOREACH(set->waiting, file)
-	report_kept(file, set);
+	DL_FOREACH (set->waiting, file)
+		report_kept(file, set);
 }
 
 static void rollback_file(struct config_set *set, struct set_file *file)

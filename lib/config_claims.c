@@ -37,8 +37,7 @@ static void folder_free(struct folder *folder)
 {
 	struct folder *child, *next;
 
-	HASH_ITER(hh, folder->folders, child, next)
-	{
+	HASH_ITER (hh, folder->folders, child, next) {
 		HASH_DEL(folder->folders, child);
 		folder_free(child);
 	}

@@ -334,9 +334,9 @@ static void judge_part(struct config_set *set, const struct set_service *service
 				route->file->display, declared->split_at[part].line);
 		return;
 	}
-	DL_FOREACH(service->instances, other)
-	if (other->declared->count)
-		suggest_offer(&suggest, other->key + strlen(service->name) + 1);
+	DL_FOREACH (service->instances, other)
+		if (other->declared->count)
+			suggest_offer(&suggest, other->key + strlen(service->name) + 1);
 	config_blame_at(set, route->file, route->file, declared->split_at[part],
 		"split names \"%s\", which is no tenant of \"%s\"%s%s%s", id, service->name,
 		suggest.best ? " (did you mean \"" : "", suggest.best ? suggest.best : "",
@@ -449,8 +449,7 @@ void config_judge(struct config_set *set)
 {
 	struct set_file *file;
 
-	DL_FOREACH(set->waiting, file)
-	{
+	DL_FOREACH (set->waiting, file) {
 		file->bad = false;
 		if (!file->wanted.text || !file->wanted.text->problems.count)
 			set_file_play(set, file);

@@ -1,5 +1,6 @@
 #include "config_problem.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -22,10 +23,73 @@ static void make_printable(char *text)
 	}
 }
 
+/* Whether the words [BEGIN, END) of a table's name or a key say that values are nobody's business.
+ */
+static bool names_secrets(const char *begin, const char *end)
+{
+	static const char *const words[] = { "env", "credentials" };
+
+	for (const char *at = begin; at < end;) {
+		size_t len = 0;
+
+		while (at + len < end && (isalnum((unsigned char)at[len]) || at[len] == '_'))
+			len++;
+		for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+			if (len == strlen(words[i]) && strncmp(at, words[i], len) == 0)
+				return true;
+		at += len ? len : 1;
+	}
+	return false;
+}
+
+static const char *skip_space(const char *at, const char *end)
+{
+	while (at < end && (*at == ' ' || *at == '\t'))
+		at++;
+	return at;
+}
+
+/* Whether the line at LINE is inside a table of the environment or of credentials: by the nearest
+ * header above it, or by its own key. TEXT may be no TOML at all. */
+static bool holds_secret(const char *text, const char *line, const char *end)
+{
+	const char *newline = memchr(line, '\n', (size_t)(end - line));
+	const char *line_end = newline ? newline : end;
+	const char *equals = memchr(line, '=', (size_t)(line_end - line));
+	const char *begin = skip_space(line, line_end);
+
+	if (begin < line_end && *begin == '[')
+		return false;
+	if (equals && names_secrets(begin, equals))
+		return true;
+	while (line > text) {
+		const char *above_end = line - 1;
+		const char *above = above_end;
+
+		while (above > text && above[-1] != '\n')
+			above--;
+		begin = skip_space(above, above_end);
+		if (begin < above_end && *begin == '[')
+			return names_secrets(begin, above_end);
+		line = above;
+	}
+	return false;
+}
+
+/* Keep the key of EXCERPT, not its value. */
+static void mask(char **excerpt)
+{
+	const char *equals = strchr(*excerpt, '=');
+	char *masked = mem_printf("%.*s***", equals ? (int)(equals - *excerpt) + 2 : 0, *excerpt);
+
+	free(*excerpt);
+	*excerpt = masked;
+}
+
 /* The line number LINE of TEXT, or NULL. */
 static char *line_of(const char *text, size_t len, int line)
 {
-	const char *end = text + len, *newline;
+	const char *begin = text, *end = text + len, *newline;
 	size_t line_len;
 	char *excerpt;
 
@@ -41,6 +105,8 @@ static char *line_of(const char *text, size_t len, int line)
 		line_len--;
 	excerpt = mem_strndup(text, line_len < EXCERPT_MAX ? line_len : EXCERPT_MAX);
 	make_printable(excerpt);
+	if (holds_secret(begin, text, end))
+		mask(&excerpt);
 	return excerpt;
 }
 

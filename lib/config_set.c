@@ -52,8 +52,7 @@ static void free_instances(struct config_set *set)
 {
 	struct set_instance *instance, *next;
 
-	HASH_ITER(hh, set->instances, instance, next)
-	{
+	HASH_ITER (hh, set->instances, instance, next) {
 		HASH_DEL(set->instances, instance);
 		spec_unref(instance->spec);
 		free(instance->key);
@@ -65,8 +64,7 @@ static void free_services(struct config_set *set)
 {
 	struct set_service *service, *next;
 
-	HASH_ITER(hh, set->services, service, next)
-	{
+	HASH_ITER (hh, set->services, service, next) {
 		HASH_DEL(set->services, service);
 		options_clear(OPTION_SERVICE, &service->values);
 		free(service->folder);
@@ -79,8 +77,7 @@ static void free_resources(struct config_set *set)
 {
 	struct set_resource *resource, *next;
 
-	HASH_ITER(hh, set->resources, resource, next)
-	{
+	HASH_ITER (hh, set->resources, resource, next) {
 		HASH_DEL(set->resources, resource);
 		free(resource->claimants);
 		free(resource);
@@ -95,8 +92,8 @@ void config_set_free(struct config_set *set)
 
 	if (!set)
 		return;
-	HASH_ITER(hh, set->files, file, next)
-	set_file_free(set, file);
+	HASH_ITER (hh, set->files, file, next)
+		set_file_free(set, file);
 	free_instances(set);
 	free_services(set);
 	free_resources(set);
@@ -191,8 +188,7 @@ static void take_seeds(struct config_set *set)
 	config_change_commit(set);
 	/* That a seed is in force is no news of its file. */
 	change_names_clear(&set->seeded.accepted);
-	DL_FOREACH_SAFE(set->waiting, file, next)
-	{
+	DL_FOREACH_SAFE (set->waiting, file, next) {
 		set_wanted_clear(&file->wanted);
 		set_file_list(set, file);
 		if (!file->good && !file->staged)
@@ -276,8 +272,7 @@ size_t config_set_problems(struct config_set *set, const struct config_problem *
 
 	if (!set->problems_known) {
 		set->problem_count = 0;
-		DL_FOREACH(set->waiting, file)
-		{
+		DL_FOREACH (set->waiting, file) {
 			if (file->wanted.text)
 				add_problems(set, &file->wanted.text->problems);
 			add_problems(set, &file->wanted.problems);

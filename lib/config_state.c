@@ -269,8 +269,8 @@ static void move_service(struct config_set *set, struct set_file *file,
 	touch_service(set, service);
 	service->redeclared = true;
 	place_folder(set, service);
-	DL_FOREACH(service->instances, instance)
-	set_instance_mark(set, instance);
+	DL_FOREACH (service->instances, instance)
+		set_instance_mark(set, instance);
 }
 
 static void move_tenant(struct config_set *set, struct set_file *file,
@@ -331,13 +331,12 @@ static void switch_settings(struct config_set *set, const struct config_file *ma
 	if (spec_hash == set->spec_hash)
 		return;
 	set->spec_hash = spec_hash;
-	HASH_ITER(hh, set->services, service, next_service)
-	{
+	HASH_ITER (hh, set->services, service, next_service) {
 		touch_service(set, service);
 		place_folder(set, service);
 	}
-	HASH_ITER(hh, set->instances, instance, next_instance)
-	set_instance_mark(set, instance);
+	HASH_ITER (hh, set->instances, instance, next_instance)
+		set_instance_mark(set, instance);
 }
 
 static void move_all(struct config_set *set, struct set_file *file, const struct config_file *text,

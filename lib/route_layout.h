@@ -106,6 +106,9 @@ static inline unsigned layout_taken(uint64_t word)
 /* A block of the arena, its payload's size in *used; NULL where the offset is no block's. */
 const void *layout_payload(const struct route_table *table, uint64_t offset, uint32_t *used);
 
+/* A string of a record of USED bytes: NULL for 0 and for what does not end inside the record. */
+const char *layout_string(const void *record, uint32_t used, uint32_t offset);
+
 uint64_t layout_hash(const char *name, size_t len);
 const struct record_index *layout_index(const struct route_table *table);
 /* The entry of NAME in INDEX and its record; or NULL. */

@@ -78,8 +78,7 @@ const void *layout_payload(const struct route_table *table, uint64_t offset, uin
 	return block + 1;
 }
 
-/* A string of a record: NULL for 0 and for what does not end inside the record. */
-static const char *record_string(const void *record, uint32_t used, uint32_t offset)
+const char *layout_string(const void *record, uint32_t used, uint32_t offset)
 {
 	const char *string;
 
@@ -165,15 +164,15 @@ static void view_host(const struct record_host *record, struct route_host *host)
 	host->record = record;
 	switch (host->kind) {
 	case ROUTE_WEIGHTED:
-		host->targets = (const void *)((const char *)record + record->targets);
-		host->target_count = record->target_count;
-		if (!record_array(
-			    used, record->targets, record->target_count, sizeof(*host->targets)))
-			host->target_count = 0;
-		host->service = record_string(record, used, record->service);
+		if (record_array(
+			    used, record->targets, record->target_count, sizeof(*host->targets))) {
+			host->targets = (const void *)((const char *)record + record->targets);
+			host->target_count = record->target_count;
+		}
+		host->service = layout_string(record, used, record->service);
 		break;
 	case ROUTE_SPAWN:
-		host->service = record_string(record, used, record->service);
+		host->service = layout_string(record, used, record->service);
 		if (!host->service)
 			host->kind = ROUTE_NONE;
 		break;
@@ -182,7 +181,7 @@ static void view_host(const struct record_host *record, struct route_host *host)
 		if (!record_array(
 			    used, record->paths, record->path_count, sizeof(struct record_path)))
 			host->path_count = 0;
-		host->default_host = record_string(record, used, record->default_host);
+		host->default_host = layout_string(record, used, record->default_host);
 		break;
 	default:
 		break;
@@ -226,8 +225,8 @@ bool route_host_path(const struct route_table *table, const struct route_host *h
 		return false;
 	used = record_used(record);
 	paths = (const void *)((const char *)record + record->paths);
-	path->prefix = record_string(record, used, paths[i].prefix);
-	path->host = record_string(record, used, paths[i].host);
+	path->prefix = layout_string(record, used, paths[i].prefix);
+	path->host = layout_string(record, used, paths[i].host);
 	return path->prefix && path->host;
 }
 
@@ -248,8 +247,8 @@ bool route_table_instance(const struct route_table *table, struct route_target t
 		return false;
 	*instance = (struct route_instance){
 		.self = record->self,
-		.name = record_string(record, used, record->name),
-		.socket_path = record_string(record, used, record->socket_path),
+		.name = layout_string(record, used, record->name),
+		.socket_path = layout_string(record, used, record->socket_path),
 		.port = (uint16_t)record->port,
 		.uid = record->uid,
 		.wake_queue = record->wake_queue,
@@ -259,7 +258,7 @@ bool route_table_instance(const struct route_table *table, struct route_target t
 		.upgraded_idle_timeout_ms = record->upgraded_idle_timeout_ms,
 		.max_body_bytes = record->max_body_bytes,
 		.suspended_status = record->suspended_status,
-		.suspended_page = record_string(record, used, record->suspended_page),
+		.suspended_page = layout_string(record, used, record->suspended_page),
 	};
 	if (instance->socket_path && strlen(instance->socket_path) > ROUTE_SOCKET_MAX)
 		return false;
@@ -291,21 +290,22 @@ bool route_table_settings(const struct route_table *table, struct route_settings
 	if (!record || used < sizeof(*record))
 		return false;
 	*settings = (struct route_settings){
-		.domain = record_string(record, used, record->domain),
+		.domain = layout_string(record, used, record->domain),
 		.max_header_bytes = record->max_header_bytes,
 		.max_headers = record->max_headers,
 		.client_header_timeout_ms = record->client_header_timeout_ms,
 		.client_body_timeout_ms = record->client_body_timeout_ms,
 		.keepalive_timeout_ms = record->keepalive_timeout_ms,
-		.trusted_proxies = (const void *)((const char *)record + record->trusted_proxies),
-		.trusted_proxy_count = record->trusted_proxy_count,
 		.error_page_count = record->error_page_count,
 		.ready = record->ready != 0,
 		.record = record,
 	};
-	if (!record_array(used, record->trusted_proxies, record->trusted_proxy_count,
-		    sizeof(struct route_cidr)))
-		settings->trusted_proxy_count = 0;
+	if (record_array(used, record->trusted_proxies, record->trusted_proxy_count,
+		    sizeof(struct route_cidr))) {
+		settings->trusted_proxies =
+			(const void *)((const char *)record + record->trusted_proxies);
+		settings->trusted_proxy_count = record->trusted_proxy_count;
+	}
 	if (!record_array(used, record->error_pages, record->error_page_count,
 		    sizeof(struct record_page)))
 		settings->error_page_count = 0;
@@ -324,7 +324,7 @@ bool route_settings_error_page(const struct route_table *table,
 		if (pages[i].status != status)
 			continue;
 		page->status = status;
-		page->html = record_string(record, record_used(record), pages[i].html);
+		page->html = layout_string(record, record_used(record), pages[i].html);
 		return page->html != NULL;
 	}
 	return false;

@@ -210,7 +210,8 @@ static int index_rebuild(struct route_table *table, struct ten_error *err)
 		if (!entry || entry == LAYOUT_TOMBSTONE)
 			continue;
 		host = layout_payload(table, entry & LAYOUT_OFFSET_MASK, &used);
-		index_insert(index, host->hash, entry);
+		if (host)
+			index_insert(index, host->hash, entry);
 	}
 	atomic_store_explicit(&table->header->index, offset, memory_order_seq_cst);
 	writer->used_entries = writer->live_hosts;
@@ -670,13 +671,15 @@ void route_table_each_host(
 	for (uint64_t i = 0; index && i < index->capacity; i++) {
 		uint64_t entry = atomic_load(&index->entries[i]);
 		const struct record_host *host;
+		const char *name;
 		uint32_t used;
 
 		if (!entry || entry == LAYOUT_TOMBSTONE)
 			continue;
 		host = layout_payload(table, entry & LAYOUT_OFFSET_MASK, &used);
-		if (host)
-			visit(data, (const char *)host + host->name);
+		name = host && used >= sizeof(*host) ? layout_string(host, used, host->name) : NULL;
+		if (name)
+			visit(data, name);
 	}
 }
 

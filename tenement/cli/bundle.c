@@ -20,8 +20,7 @@ static int add(json_t *files, const char *path, const char *name)
 
 	if (!text)
 		return cli_fail(CLI_FAILED, "%s", err.text);
-	json_array_foreach(files, i, other)
-	{
+	json_array_foreach (files, i, other) {
 		if (strcmp(answer_text(other, "name"), name) == 0)
 			return cli_fail(CLI_FAILED, "two files are called %s", name);
 	}

@@ -80,8 +80,7 @@ static char **environment(const struct cli *cli, const json_t *identity)
 	const json_t *variable;
 	size_t i;
 
-	json_array_foreach(answer_list(identity, "env"), i, variable)
-	{
+	json_array_foreach (answer_list(identity, "env"), i, variable) {
 		if (json_is_string(variable))
 			mem_strv_append(&env, json_string_value(variable));
 	}

@@ -27,8 +27,7 @@ static char *files_text(const json_t *generation)
 	const json_t *file;
 	size_t i;
 
-	json_array_foreach(answer_list(generation, "files"), i, file)
-	{
+	json_array_foreach (answer_list(generation, "files"), i, file) {
 		const char *change = answer_text(file, "change");
 
 		text_printf(&out, "%s%c%s", out.len ? " " : "",
@@ -65,8 +64,7 @@ int cmd_history(struct cli *cli)
 	if (!answer_count(answer, "history") && !cli->quiet)
 		puts("No configuration was accepted yet.");
 	table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
-	json_array_foreach(answer_list(answer, "history"), i, generation)
-	{
+	json_array_foreach (answer_list(answer, "history"), i, generation) {
 		autofree char *files = files_text(generation);
 		char ago[HUMAN_MAX];
 

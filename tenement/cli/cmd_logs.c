@@ -57,7 +57,8 @@ static void print_line(void *data, const char *text, size_t len)
 
 	if (!entries && json_is_object(line))
 		print_entry(cli, line);
-	json_array_foreach(entries, i, entry) print_entry(cli, entry);
+	json_array_foreach (entries, i, entry)
+		print_entry(cli, entry);
 	if (cli->flags.value[FLAG_FOLLOW])
 		fflush(stdout);
 }

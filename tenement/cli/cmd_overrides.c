@@ -38,8 +38,7 @@ static int list(struct cli *cli)
 	if (!json_array_size(overrides) && !cli->quiet)
 		puts("No overrides: everything is as it is declared.");
 	table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
-	json_array_foreach(overrides, i, override)
-	{
+	json_array_foreach (overrides, i, override) {
 		char ago[HUMAN_MAX];
 
 		human_ago(answer_number(override, "since"), now, ago);

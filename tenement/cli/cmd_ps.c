@@ -81,8 +81,7 @@ int cmd_ps(struct cli *cli)
 		return CLI_DONE;
 	}
 	table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
-	json_array_foreach(instances, i, instance)
-	{
+	json_array_foreach (instances, i, instance) {
 		if (cli->quiet)
 			puts(answer_text(instance, "id"));
 		else

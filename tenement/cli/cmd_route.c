@@ -27,8 +27,7 @@ static char *split_text(json_t *split)
 
 	for (at = json_object_iter(split); at; at = json_object_iter_next(split, at))
 		total += json_integer_value(json_object_iter_value(at));
-	json_object_foreach(split, id, weight)
-	{
+	json_object_foreach (split, id, weight) {
 		double share =
 			total ? 100.0 * (double)json_integer_value(weight) / (double)total : 0;
 
@@ -48,8 +47,7 @@ static int list_routes(struct cli *cli, const char *service)
 
 	if (code)
 		return code;
-	json_array_foreach(json_object_get(answer, "routes"), i, route)
-	{
+	json_array_foreach (json_object_get(answer, "routes"), i, route) {
 		if (!service || strcmp(service, answer_text(route, "process")) == 0)
 			json_array_append(chosen, route);
 	}
@@ -64,8 +62,7 @@ static int list_routes(struct cli *cli, const char *service)
 		puts("No service shares its traffic among instances ([route.SERVICE] or balance = "
 		     "true).");
 	table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
-	json_array_foreach(chosen, i, route)
-	{
+	json_array_foreach (chosen, i, route) {
 		autofree char *split = split_text(json_object_get(route, "split"));
 
 		if (cli->quiet)

@@ -58,7 +58,7 @@ static void section(const struct cli *cli, enum term_style style, const char *he
 	if (!json_array_size(list))
 		return;
 	term_heading(&cli->term, style, heading);
-	json_array_foreach(list, i, item)
+	json_array_foreach (list, i, item)
 		print(cli, "  ", json_string_value(item) ? json_string_value(item) : "");
 }
 
@@ -113,8 +113,7 @@ static void print_workers(const struct cli *cli, const json_t *status)
 	autofree char *line = NULL;
 	size_t i, count = answer_count(status, "workers");
 
-	json_array_foreach(answer_list(status, "workers"), i, worker)
-	{
+	json_array_foreach (answer_list(status, "workers"), i, worker) {
 		clients += answer_number(worker, "clients");
 		requests += answer_number(worker, "requests");
 	}
@@ -151,7 +150,7 @@ static void print_problems(const struct cli *cli, const json_t *status)
 			     " files %s errors; what was good last stays in force",
 		bad, answer_number(files, "total"), bad == 1 ? "has" : "have");
 	term_heading(&cli->term, TERM_RED, heading);
-	json_array_foreach(problems, i, problem)
+	json_array_foreach (problems, i, problem)
 		print_lines("  ", json_string_value(problem) ? json_string_value(problem) : "");
 	if (omitted > 0)
 		printf("  and %" PRId64 " more: ten check\n", omitted);
@@ -167,8 +166,7 @@ static void print_names(
 	if (!json_array_size(list))
 		return;
 	text_printf(&line, "%s: ", what);
-	json_array_foreach(list, i, item)
-	{
+	json_array_foreach (list, i, item) {
 		if (i == HELD_SHOWN) {
 			text_printf(&line, " and %zu more", json_array_size(list) - i);
 			break;
@@ -202,8 +200,7 @@ static void print_trouble(const struct cli *cli, const json_t *status)
 	if (!count)
 		return;
 	term_heading(&cli->term, TERM_RED, "Tenants in trouble");
-	json_array_foreach(answer_list(status, "trouble"), i, item)
-	{
+	json_array_foreach (answer_list(status, "trouble"), i, item) {
 		autofree char *line = mem_printf(
 			"%s is %s", answer_text(item, "instance"), answer_text(item, "state"));
 
@@ -266,6 +263,6 @@ void report_server_ids(const json_t *status)
 	const json_t *item;
 	size_t i;
 
-	json_array_foreach(answer_list(status, "trouble"), i, item)
+	json_array_foreach (answer_list(status, "trouble"), i, item)
 		puts(answer_text(item, "instance"));
 }

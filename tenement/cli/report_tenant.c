@@ -113,15 +113,13 @@ static void print_environment(const struct cli *cli, const json_t *instance)
 	if (!json_object_size(env) && !json_array_size(env))
 		return;
 	term_heading(&cli->term, TERM_PLAIN, "Environment");
-	json_object_foreach(env, name, value)
-	{
+	json_object_foreach (env, name, value) {
 		autofree char *line = mem_printf("%s=%s", name, answer_text(env, name));
 		autofree char *harmless = visible_line(line);
 
 		printf("  %s\n", harmless);
 	}
-	json_array_foreach(env, i, value)
-	{
+	json_array_foreach (env, i, value) {
 		const char *line = json_string_value(value);
 		autofree char *harmless = visible_line(line ? line : "");
 
@@ -139,8 +137,7 @@ static void print_list(
 	if (!json_array_size(list))
 		return;
 	term_heading(&cli->term, TERM_PLAIN, heading);
-	json_array_foreach(list, i, item)
-	{
+	json_array_foreach (list, i, item) {
 		const char *text = json_is_string(item) ? json_string_value(item)
 							: answer_text(item, "message");
 		autofree char *harmless = visible_line(text);

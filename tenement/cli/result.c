@@ -39,8 +39,7 @@ static void print_ids(const json_t *answer)
 	const json_t *action;
 	size_t i;
 
-	json_array_foreach(answer_list(answer, "actions"), i, action)
-	{
+	json_array_foreach (answer_list(answer, "actions"), i, action) {
 		const char *id = answer_text(action, "instance");
 
 		if (json_object_get(seen, id))
@@ -63,8 +62,7 @@ void result_print_actions(const struct cli *cli, const json_t *answer)
 	if (!answer_count(answer, "actions"))
 		return;
 	table = table_new(action_columns, 3);
-	json_array_foreach(answer_list(answer, "actions"), i, action)
-	{
+	json_array_foreach (answer_list(answer, "actions"), i, action) {
 		const char *name = answer_text(action, "action");
 
 		table_row(table);
@@ -82,8 +80,7 @@ void result_print_problems(const json_t *answer)
 	size_t i;
 
 	fflush(stdout);
-	json_array_foreach(answer_list(answer, "problems"), i, problem)
-	{
+	json_array_foreach (answer_list(answer, "problems"), i, problem) {
 		const char *text = json_string_value(problem);
 		autofree char *harmless = visible_lines(text ? text : "");
 		size_t len = strlen(harmless);
@@ -98,8 +95,7 @@ static void print_files(const struct cli *cli, const json_t *answer)
 	const json_t *file;
 	size_t i;
 
-	json_array_foreach(answer_list(answer, "files"), i, file)
-	{
+	json_array_foreach (answer_list(answer, "files"), i, file) {
 		if (strcmp(answer_text(file, "change"), "same") == 0)
 			continue;
 		table_row(table);
@@ -119,7 +115,7 @@ static void say_each(const json_t *answer, const char *key)
 	const json_t *item;
 	size_t i;
 
-	json_array_foreach(answer_list(answer, key), i, item)
+	json_array_foreach (answer_list(answer, key), i, item)
 		cli_note("%s", json_string_value(item) ? json_string_value(item) : "");
 }
 
@@ -128,8 +124,7 @@ static void say_unready(const json_t *answer)
 	const json_t *item;
 	size_t i;
 
-	json_array_foreach(answer_list(answer, "unready"), i, item)
-	{
+	json_array_foreach (answer_list(answer, "unready"), i, item) {
 		const char *reason = answer_text(item, "reason");
 
 		cli_note("%s is %s%s%s", answer_text(item, "instance"), answer_text(item, "state"),
@@ -142,8 +137,8 @@ static size_t count_actions(const json_t *answer, const char *name)
 	const json_t *action;
 	size_t i, count = 0;
 
-	json_array_foreach(answer_list(answer, "actions"), i, action) count +=
-		strcmp(answer_text(action, "action"), name) == 0;
+	json_array_foreach (answer_list(answer, "actions"), i, action)
+		count += strcmp(answer_text(action, "action"), name) == 0;
 	return count;
 }
 

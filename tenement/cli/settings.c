@@ -70,8 +70,7 @@ void settings_add_toml(struct text *out, const json_t *value)
 
 	if (json_is_array(value)) {
 		text_puts(out, "[");
-		json_array_foreach(value, i, item)
-		{
+		json_array_foreach (value, i, item) {
 			text_puts(out, i ? ", " : "");
 			settings_add_toml(out, item);
 		}
@@ -81,8 +80,7 @@ void settings_add_toml(struct text *out, const json_t *value)
 		json_t *member;
 		const char *before = "{ ";
 
-		json_object_foreach(object, key, member)
-		{
+		json_object_foreach (object, key, member) {
 			text_printf(out, is_bare_key(key) ? "%s%s = " : "%s\"%s\" = ", before, key);
 			settings_add_toml(out, member);
 			before = ", ";

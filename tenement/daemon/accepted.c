@@ -226,8 +226,7 @@ json_t *accepted_history(struct daemon *d, size_t limit)
 
 		if (!generation)
 			break;
-		json_array_foreach(json_object_get(generation, "files"), i, file)
-		{
+		json_array_foreach (json_object_get(generation, "files"), i, file) {
 			json_object_del(file, "before");
 			json_object_del(file, "after");
 		}

@@ -214,8 +214,7 @@ static int run_journal(struct daemon *d, json_t *journal, struct ten_error *err)
 
 	if (fd < 0)
 		return -1;
-	json_array_foreach(journal, i, entry)
-	{
+	json_array_foreach (journal, i, entry) {
 		const char *name = json_string_value(json_object_get(entry, "name"));
 
 		if (name &&

@@ -54,6 +54,7 @@ struct confdir {
 	char *held_why;
 	char **held_files, **held_instances;
 	char *problem;
+	dev_t device; /* of the folder when it was last seen with its files */
 	char *author;
 };
 
@@ -163,12 +164,24 @@ static void glance(struct confdir *confdir, int fd, const char *name)
 		file->dirty = true;
 }
 
+static bool holds_files(DIR *folder)
+{
+	struct dirent *entry;
+	bool found = false;
+
+	while (!found && (entry = readdir(folder)))
+		found = confdir_is_config_name(entry->d_name);
+	rewinddir(folder);
+	return found;
+}
+
 /* A folder that vanished, is unreadable, or was mounted over says nothing about its tenants. */
 static DIR *open_folder(struct daemon *d)
 {
 	int fd = open(d->conf_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct ten_error err;
 	struct stat st;
+	DIR *folder;
 
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		set_problem(d->confdir, mem_printf("%s: %s; everything goes on as it was",
@@ -182,15 +195,39 @@ static DIR *open_folder(struct daemon *d)
 		close(fd);
 		return NULL;
 	}
+	folder = fdopendir(fd);
+	if (st.st_dev != d->confdir->device && d->confdir->device && !holds_files(folder)) {
+		set_problem(
+			d->confdir, mem_printf("%s is empty and on another file system than "
+					       "before: unmounted? Everything goes on as it was",
+					    d->conf_dir));
+		closedir(folder);
+		return NULL;
+	}
+	d->confdir->device = st.st_dev;
 	set_problem(d->confdir, NULL);
-	return fdopendir(fd);
+	return folder;
+}
+
+static bool folder_is_there(struct daemon *d)
+{
+	DIR *folder = open_folder(d);
+
+	if (folder)
+		closedir(folder);
+	return folder != NULL;
 }
 
 /* What an earlier life accepted may have gone since. */
 static void know(void *data, const char *name, bool good)
 {
+	struct confdir *confdir = data;
+	struct conf_file *file;
+
 	(void)good;
-	file_get(data, name);
+	HASH_FIND_STR(confdir->files, name, file);
+	if (!file)
+		file_get(confdir, name)->present = true;
 }
 
 static void scan(struct daemon *d)
@@ -206,14 +243,13 @@ static void scan(struct daemon *d)
 	if (!folder)
 		return;
 	config_set_each_file(d->set, know, confdir);
-	HASH_ITER(hh, confdir->files, file, next)
-	file->seen = strcmp(file->name, CONFIG_MAIN) == 0;
+	HASH_ITER (hh, confdir->files, file, next)
+		file->seen = strcmp(file->name, CONFIG_MAIN) == 0;
 	while ((entry = readdir(folder))) {
 		if (confdir_is_config_name(entry->d_name))
 			glance(confdir, dirfd(folder), entry->d_name);
 	}
-	HASH_ITER(hh, confdir->files, file, next)
-	{
+	HASH_ITER (hh, confdir->files, file, next) {
 		if (!file->seen && (file->present || config_set_text(d->set, file->name, NULL)))
 			file->dirty = true;
 	}
@@ -247,14 +283,18 @@ static void collect(struct daemon *d, struct batch *batch)
 	struct conf_file *file, *next;
 	size_t room = 0;
 	bool any = confdir->confirm || confdir->quiet_over;
+	bool there;
 
-	HASH_ITER(hh, confdir->files, file, next)
-	any = any || file->dirty;
+	HASH_ITER (hh, confdir->files, file, next)
+		any = any || file->dirty;
 	if (!any)
 		return;
-	HASH_ITER(hh, confdir->files, file, next)
-	{
+	/* Of a folder that is gone no file was removed: they are looked for when it is back. */
+	there = folder_is_there(d);
+	HASH_ITER (hh, confdir->files, file, next) {
 		if (!file->dirty && !file->waiting && !file->rejected)
+			continue;
+		if (!there && strcmp(file->name, CONFIG_MAIN) != 0)
 			continue;
 		if (batch->count == room)
 			batch->readings = mem_resize(batch->readings, room = room ? room * 2 : 16,
@@ -326,8 +366,7 @@ static void note_comings_and_goings(struct daemon *d, const struct config_change
 	double now = daemon_now();
 	size_t returns = 0;
 
-	HASH_ITER(hh, confdir->removed, removed, next)
-	{
+	HASH_ITER (hh, confdir->removed, removed, next) {
 		if (removed->time >= now - GUARD_WINDOW_SECONDS)
 			break;
 		removed_free(confdir, removed);
@@ -487,8 +526,7 @@ static void forget_gone_files(struct daemon *d)
 {
 	struct conf_file *file, *next;
 
-	HASH_ITER(hh, d->confdir->files, file, next)
-	{
+	HASH_ITER (hh, d->confdir->files, file, next) {
 		if (file->present || file->dirty || file->waiting || file->rejected ||
 			config_set_text(d->set, file->name, NULL))
 			continue;

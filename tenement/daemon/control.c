@@ -333,7 +333,8 @@ static void unescape(char *path)
 		unsigned byte;
 
 		if (*from == '%' && isxdigit((unsigned char)from[1]) &&
-			isxdigit((unsigned char)from[2]) && sscanf(from + 1, "%2x", &byte) == 1 && byte) {
+			isxdigit((unsigned char)from[2]) && sscanf(from + 1, "%2x", &byte) == 1 &&
+			byte) {
 			*to = (char)byte;
 			from += 2;
 		} else {

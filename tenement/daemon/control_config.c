@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config_path.h"
 #include "daemon/accepted.h"
 #include "daemon/apply.h"
 #include "daemon/confdir.h"
@@ -64,8 +65,7 @@ static bool holds_batch(const struct confdir_status *state, const struct batch *
 	json_t *change;
 	size_t i;
 
-	json_array_foreach(batch->changes, i, change)
-	{
+	json_array_foreach (batch->changes, i, change) {
 		const char *name = json_string_value(json_object_get(change, "name"));
 
 		for (size_t j = 0; state->held_files && state->held_files[j]; j++)
@@ -75,6 +75,30 @@ static bool holds_batch(const struct confdir_status *state, const struct batch *
 	return state->held && json_array_size(batch->changes) == 0;
 }
 
+/* What is wrong with the batch's files as they were judged when they were there: something else may
+ * have changed meanwhile. */
+static json_t *problems_of_batch(struct daemon *d, const struct batch *batch)
+{
+	const struct config_problem *problems;
+	size_t count = config_set_problems(d->set, &problems);
+	json_t *texts = json_array(), *change;
+	size_t i;
+
+	for (size_t p = 0; p < count; p++) {
+		const char *base = config_path_name(problems[p].file);
+
+		json_array_foreach (batch->changes, i, change) {
+			autofree char *text = NULL;
+
+			if (strcmp(json_string_value(json_object_get(change, "name")), base) != 0)
+				continue;
+			text = config_problem_text(&problems[p]);
+			json_array_append_new(texts, json_string(text));
+		}
+	}
+	return texts;
+}
+
 static json_t *batch_look(struct daemon *d, void *data, bool time_is_up, int *status)
 {
 	struct batch *batch = data;
@@ -82,6 +106,7 @@ static json_t *batch_look(struct daemon *d, void *data, bool time_is_up, int *st
 	json_t *unready = json_array();
 	bool settled = true;
 	const char *outcome = "converged";
+	json_t *problems;
 
 	(void)status;
 	confdir_status(d, &state);
@@ -95,9 +120,12 @@ static json_t *batch_look(struct daemon *d, void *data, bool time_is_up, int *st
 		json_decref(unready);
 		return NULL;
 	}
-	return json_pack("{s:s, s:I, s:O, s:O, s:[], s:[], s:o}", "outcome", outcome, "generation",
+	problems = problems_of_batch(d, batch);
+	if (json_array_size(problems))
+		outcome = "rejected";
+	return json_pack("{s:s, s:I, s:O, s:O, s:o, s:[], s:o}", "outcome", outcome, "generation",
 		(json_int_t)d->generation, "files", batch->changes, "actions", batch->actions,
-		"problems", "conflicts", "unready", unready);
+		"problems", problems, "conflicts", "unready", unready);
 }
 
 static void wait_for_batch(struct control_call *call, struct apply *apply)
@@ -107,7 +135,6 @@ static void wait_for_batch(struct control_call *call, struct apply *apply)
 	batch->changes = json_incref(apply->changes);
 	batch->actions = json_incref(apply->actions);
 	batch->instances = mem_steal(&apply->instances);
-	batch->generation = call->d->generation;
 	control_wait(call, control_timeout(call), batch_look, batch, batch_release);
 }
 
@@ -137,8 +164,7 @@ static bool take_files(struct control_call *call, struct apply *apply)
 	json_t *file, *files = json_object_get(call->body, "files");
 	size_t i;
 
-	json_array_foreach(files, i, file)
-	{
+	json_array_foreach (files, i, file) {
 		const char *name = json_string_value(json_object_get(file, "name"));
 		const char *text = json_string_value(json_object_get(file, "text"));
 
@@ -253,8 +279,7 @@ static void list_overrides(struct control_call *call)
 	json_t *array = json_array();
 	struct override *override, *next;
 
-	HASH_ITER(hh, call->d->overrides, override, next)
-	{
+	HASH_ITER (hh, call->d->overrides, override, next) {
 		bool route = override->what == OVERRIDE_SPLIT;
 		autofree char *target = mem_printf("%s%s", route ? "route " : "", override->target);
 		autofree char *what =
@@ -304,8 +329,7 @@ static bool take_undo(struct control_call *call, json_t *generation, struct appl
 	json_t *file;
 	size_t i;
 
-	json_array_foreach(json_object_get(generation, "files"), i, file)
-	{
+	json_array_foreach (json_object_get(generation, "files"), i, file) {
 		const char *name = json_string_value(json_object_get(file, "name"));
 		const char *after = json_string_value(json_object_get(file, "after"));
 		const char *now;
@@ -357,20 +381,20 @@ static void undo(struct control_call *call)
 	json_decref(generation);
 }
 
-static void pause_or_go_on(struct control_call *call, bool pause)
+static void pause_acting(struct control_call *call)
 {
-	struct daemon *d = call->d;
-	const char *why = control_string(call, "why");
-	struct instance *instance, *next;
+	struct ten_error err;
 
-	d->paused = pause;
-	free(d->paused_why);
-	d->paused_why = pause && why ? mem_strdup(why) : NULL;
-	if (!pause) {
-		HASH_ITER(hh, d->instances, instance, next)
-		instance_mark(d, instance);
-	}
-	control_answer(call, 200, json_pack("{s:b}", "paused", pause));
+	if (reconcile_pause(call->d, control_string(call, "why"), &err) < 0)
+		control_refuse(call, 422, "%s", err.text);
+	else
+		control_answer(call, 200, json_pack("{s:b}", "paused", true));
+}
+
+static void go_on(struct control_call *call)
+{
+	reconcile_unpause(call->d);
+	control_answer(call, 200, json_pack("{s:b}", "paused", false));
 }
 
 bool control_config(struct control_call *call)
@@ -386,6 +410,8 @@ bool control_config(struct control_call *call)
 		{ "/api/config/check", HTTP_METHOD_POST, check },
 		{ "/api/history", HTTP_METHOD_GET, history },
 		{ "/api/undo", HTTP_METHOD_POST, undo },
+		{ "/api/pause", HTTP_METHOD_POST, pause_acting },
+		{ "/api/unpause", HTTP_METHOD_POST, go_on },
 	};
 	const char *rest = call->path + strlen("/api/overrides");
 
@@ -395,10 +421,6 @@ bool control_config(struct control_call *call)
 			endpoints[i].run(call);
 			return true;
 		}
-	}
-	if (strcmp(call->path, "/api/pause") == 0 || strcmp(call->path, "/api/unpause") == 0) {
-		pause_or_go_on(call, strcmp(call->path, "/api/pause") == 0);
-		return true;
 	}
 	if (strncmp(call->path, "/api/overrides", strlen("/api/overrides")) != 0 ||
 		(*rest && *rest != '/'))

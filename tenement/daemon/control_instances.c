@@ -42,8 +42,7 @@ static void list(struct control_call *call)
 	char all[8] = "";
 
 	control_query(call, "all", all, sizeof(all));
-	HASH_ITER(hh, d->instances, instance, next)
-	{
+	HASH_ITER (hh, d->instances, instance, next) {
 		if (instance->known && (*all == '1' || is_up(instance->state)))
 			sorted[count++] = instance;
 	}

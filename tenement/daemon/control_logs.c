@@ -135,8 +135,7 @@ static void add_lines(struct text *out, json_t *lines)
 	json_t *line;
 	size_t i;
 
-	json_array_foreach(lines, i, line)
-	{
+	json_array_foreach (lines, i, line) {
 		autofree char *text = json_dumps(line, JSON_COMPACT);
 
 		text_printf(out, "%s\n", text);

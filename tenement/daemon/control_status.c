@@ -41,8 +41,7 @@ static void count(struct daemon *d, struct tally *tally)
 {
 	struct instance *instance, *next;
 
-	HASH_ITER(hh, d->instances, instance, next)
-	{
+	HASH_ITER (hh, d->instances, instance, next) {
 		tally->by_state[instance->state]++;
 		if (instance->spec)
 			tally_degraded(tally, instance->spec);
@@ -60,8 +59,7 @@ static json_t *degraded_lines(json_t *degraded)
 	const char *text;
 	json_t *number;
 
-	json_object_foreach(degraded, text, number)
-	{
+	json_object_foreach (degraded, text, number) {
 		autofree char *line = mem_printf("%s (%lld tenant%s)", text,
 			(long long)json_integer_value(number),
 			json_integer_value(number) == 1 ? "" : "s");
@@ -132,8 +130,7 @@ static json_t *halted(struct daemon *d)
 	json_t *list = json_array();
 	struct rollout *rollout, *next;
 
-	HASH_ITER(hh, d->rollouts, rollout, next)
-	{
+	HASH_ITER (hh, d->rollouts, rollout, next) {
 		if (rollout->halted)
 			json_array_append_new(list, json_string(rollout->halted));
 	}

@@ -7,7 +7,7 @@
 
 #include "common/log.h"
 #include "daemon/health.h"
-#include "daemon/keeper_link.h"
+#include "daemon/log_stream.h"
 #include "daemon/readiness.h"
 #include "daemon/record.h"
 #include "mem.h"
@@ -90,13 +90,6 @@ struct instance *instance_get(struct daemon *d, const char *key)
 	return instance;
 }
 
-static void drop_stream(struct daemon *d, const struct run *run, const char *stream)
-{
-	autofree char *name = mem_printf("log:%s:%s:%d", run->key, stream, (int)run->pid);
-
-	keeper_link_drop(d, name);
-}
-
 void run_register(struct daemon *d, struct run *run)
 {
 	HASH_ADD(by_pid, d->runs, pid, sizeof(run->pid), run);
@@ -107,8 +100,7 @@ void run_free(struct daemon *d, struct run *run)
 	if (!run)
 		return;
 	if (run->pid > 0) {
-		drop_stream(d, run, "stdout");
-		drop_stream(d, run, "stderr");
+		log_stream_drop(d, run);
 		record_remove(d, run->key);
 	}
 	if (run->by_pid.tbl)

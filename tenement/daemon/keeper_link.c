@@ -46,8 +46,7 @@ bool keeper_link_is_child(pid_t pid)
 {
 	struct child *child, *next;
 
-	HASH_ITER(hh, children, child, next)
-	{
+	HASH_ITER (hh, children, child, next) {
 		if (child->pid == pid)
 			return true;
 	}
@@ -79,8 +78,8 @@ static void keeper_is_gone(struct ev_loop *loop, ev_io *io)
 
 	log_error("the keeper is gone: ending all tenants");
 	ev_io_stop(loop, io);
-	HASH_ITER(hh, children, child, next)
-	child->pid = 0;
+	HASH_ITER (hh, children, child, next)
+		child->pid = 0;
 	lifecycle_kill_all(d);
 	ev_break(loop, EVBREAK_ALL);
 }

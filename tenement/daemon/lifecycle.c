@@ -85,8 +85,8 @@ void lifecycle_observe(struct daemon *d, const struct instance *instance, struct
 		.restarts_used_up = restarts_used_up(d, instance),
 		.killed = run && run->killed,
 	};
-	/* A failed tenant is tried again when its file changes. */
-	if (instance->state == INSTANCE_FAILED && !run)
+	/* What failed is tried again when its file changes. */
+	if ((instance->state == INSTANCE_FAILED || instance->state == INSTANCE_BACKOFF) && !run)
 		have->restart_hash = instance->failed_hash;
 }
 
@@ -217,7 +217,9 @@ static void rest(struct daemon *d, struct instance *instance, const char *why)
 {
 	struct plan_want want = { .declared = instance->spec != NULL,
 		.state = instance->wanted_state };
-	bool again = instance->again;
+	bool up = want.declared && plan_rest_state(&want) == INSTANCE_ASLEEP &&
+		  !instance->told_to_stop && !d->shutting_down;
+	bool again = up && (instance->again || instance->told_to_restart);
 
 	if (instance->run && instance->run->exit != PLAN_EXIT_NONE &&
 		instance->state != INSTANCE_STOPPING && instance->state != INSTANCE_DRAINING)
@@ -226,10 +228,9 @@ static void rest(struct daemon *d, struct instance *instance, const char *why)
 		 (instance->state == INSTANCE_STOPPING || instance->state == INSTANCE_FAILED ||
 			 instance->state == INSTANCE_DRAINING))
 		instance_set_reason(instance, NULL);
-	if (instance->state == INSTANCE_FAILED || instance->told_to_restart) {
+	if (instance->state == INSTANCE_FAILED || instance->state == INSTANCE_BACKOFF ||
+		instance->told_to_restart)
 		instance->failure_count = 0;
-		again = again || instance->told_to_restart;
-	}
 	if (instance->rolling && !again)
 		rollout_ended(d, instance, NULL);
 	reconcile_unqueue(d, instance);
@@ -413,12 +414,11 @@ void lifecycle_kill_all(struct daemon *d)
 	struct timespec grace = { .tv_sec = 1 };
 	struct run *run, *next;
 
-	HASH_ITER(by_pid, d->runs, run, next)
-	signal_group(run, SIGTERM);
+	HASH_ITER (by_pid, d->runs, run, next)
+		signal_group(run, SIGTERM);
 	if (d->runs)
 		nanosleep(&grace, NULL);
-	HASH_ITER(by_pid, d->runs, run, next)
-	{
+	HASH_ITER (by_pid, d->runs, run, next) {
 		signal_group(run, SIGKILL);
 		record_remove(d, run->key);
 	}

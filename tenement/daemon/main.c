@@ -150,6 +150,7 @@ static int prepare(struct daemon *d, struct ten_error *err)
 		settings_check_confirmed(d, err) < 0 || link_runtime(d, err) < 0 ||
 		uids_load(d, err) < 0)
 		return -1;
+	reconcile_load_pause(d);
 	d->set = config_set_new(&d->place);
 	if (workers_share(d, err) < 0 || workers_listen(d, err) < 0 ||
 		override_load_all(d, err) < 0 || apply_finish_journal(d, err) < 0 ||
@@ -183,8 +184,7 @@ static void settle_states(struct daemon *d)
 {
 	struct instance *instance, *next;
 
-	HASH_ITER(hh, d->instances, instance, next)
-	{
+	HASH_ITER (hh, d->instances, instance, next) {
 		if (instance->known && !instance->run)
 			instance_set_state(d, instance, INSTANCE_ASLEEP, NULL);
 	}

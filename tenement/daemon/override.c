@@ -208,8 +208,7 @@ int override_clear(struct daemon *d, const char *target)
 	struct override *override, *next;
 	int count = 0;
 
-	HASH_ITER(hh, d->overrides, override, next)
-	{
+	HASH_ITER (hh, d->overrides, override, next) {
 		if (target && strcmp(override->target, target) != 0)
 			continue;
 		end(d, override);

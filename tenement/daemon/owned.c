@@ -58,8 +58,8 @@ static int save(struct daemon *d, struct ten_error *err)
 	struct owned *owned, *next;
 
 	text_puts(&text, "");
-	HASH_ITER(hh, all, owned, next)
-	text_printf(&text, "%016" PRIx64 " %s\n", owned->hash, owned->name);
+	HASH_ITER (hh, all, owned, next)
+		text_printf(&text, "%016" PRIx64 " %s\n", owned->hash, owned->name);
 	return files_write(d->own_fd, OWNED_FILE, text.data, text.len, 0600, err);
 }
 
@@ -107,7 +107,7 @@ char **owned_names(struct daemon *d)
 	struct owned *owned, *next;
 
 	load(d);
-	HASH_ITER(hh, all, owned, next)
-	mem_strv_append(&names, owned->name);
+	HASH_ITER (hh, all, owned, next)
+		mem_strv_append(&names, owned->name);
 	return names;
 }

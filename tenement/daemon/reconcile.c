@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "common/files.h"
 #include "common/log.h"
 #include "daemon/confdir.h"
 #include "daemon/control.h"
@@ -19,7 +21,10 @@
 #include "option_value.h"
 #include "plan.h"
 
-#define STEPS_PER_TURN 16
+#define STEPS_PER_TURN     16
+#define IDLE_AGAIN_SECONDS 1.0
+#define PAUSE_FILE         "paused"
+#define PAUSE_MAX          65536
 
 static char **dirty_routes;
 static bool dirty_settings;
@@ -57,6 +62,13 @@ static void want(struct daemon *d, struct instance *instance)
 	instance->wanted_live_hash = hash;
 }
 
+/* Paused: facts are recorded (it is ready, it ended), nothing is begun. */
+static bool allowed_when_paused(enum plan_action action)
+{
+	return action == PLAN_READY || action == PLAN_REST || action == PLAN_BACKOFF ||
+	       action == PLAN_FAIL || action == PLAN_UNDRAIN || action == PLAN_KILL;
+}
+
 static void plan_and_apply(struct daemon *d, struct instance *instance)
 {
 	struct plan_want wanted;
@@ -66,8 +78,15 @@ static void plan_and_apply(struct daemon *d, struct instance *instance)
 	for (int i = 0; i < STEPS_PER_TURN; i++) {
 		lifecycle_observe(d, instance, &wanted, &have);
 		step = plan_next(&wanted, &have);
+		if (d->paused && !d->shutting_down && !allowed_when_paused(step.action))
+			break;
 		if (!lifecycle_step(d, instance, &step))
 			break;
+	}
+	/* Idle it was found, and it was not acted upon: it is looked at anew later. */
+	if (instance->idle && instance->state == INSTANCE_READY) {
+		instance->idle = false;
+		instance_arm(d, instance, IDLE_AGAIN_SECONDS);
 	}
 	if (!instance->known && !instance->spec)
 		instance_free(d, instance);
@@ -81,9 +100,7 @@ static void apply(struct daemon *d)
 		d->dirty = instance->next_dirty;
 		instance->in_dirty = false;
 		want(d, instance);
-		/* Paused: what lives is watched, nothing is begun. */
-		if (!d->paused || d->shutting_down || instance->run)
-			plan_and_apply(d, instance);
+		plan_and_apply(d, instance);
 	}
 }
 
@@ -268,8 +285,7 @@ void reconcile_mark_starters(struct daemon *d)
 	size_t room = reconcile_start_room(d);
 	struct instance *instance;
 
-	TAILQ_FOREACH(instance, &d->queue, queue)
-	{
+	TAILQ_FOREACH (instance, &d->queue, queue) {
 		if (!room--)
 			break;
 		instance_mark(d, instance);
@@ -306,8 +322,7 @@ bool reconcile_converged(struct daemon *d)
 {
 	struct instance *instance, *next;
 
-	HASH_ITER(hh, d->instances, instance, next)
-	{
+	HASH_ITER (hh, d->instances, instance, next) {
 		bool changed = instance->run && instance->spec &&
 			       instance->run->restart_hash != instance->spec->restart_hash;
 
@@ -317,6 +332,37 @@ bool reconcile_converged(struct daemon *d)
 			return false;
 	}
 	return !d->dirty;
+}
+
+int reconcile_pause(struct daemon *d, const char *why, struct ten_error *err)
+{
+	const char *text = why ? why : "";
+
+	if (files_write(d->own_fd, PAUSE_FILE, text, strlen(text), 0600, err) < 0)
+		return -1;
+	reconcile_load_pause(d);
+	return 0;
+}
+
+void reconcile_load_pause(struct daemon *d)
+{
+	free(d->paused_why);
+	d->paused_why = files_read(d->own_fd, PAUSE_FILE, PAUSE_MAX, NULL, NULL);
+	d->paused = d->paused_why != NULL;
+	if (d->paused)
+		log_warn("paused: nothing is started, stopped or changed until `ten unpause`");
+}
+
+void reconcile_unpause(struct daemon *d)
+{
+	struct instance *instance, *next;
+
+	unlinkat(d->own_fd, PAUSE_FILE, 0);
+	d->paused = false;
+	free(d->paused_why);
+	d->paused_why = NULL;
+	HASH_ITER (hh, d->instances, instance, next)
+		instance_mark(d, instance);
 }
 
 void reconcile_shut_down(struct daemon *d)
@@ -329,8 +375,8 @@ void reconcile_shut_down(struct daemon *d)
 	d->first_reconcile_done = false;
 	log_info("stopping; %u tenants run", HASH_CNT(by_pid, d->runs));
 	workers_stop(d);
-	HASH_ITER(hh, d->instances, instance, next)
-	instance_mark(d, instance);
+	HASH_ITER (hh, d->instances, instance, next)
+		instance_mark(d, instance);
 }
 
 int reconcile_start(struct daemon *d, struct ten_error *err)

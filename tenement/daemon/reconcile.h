@@ -22,6 +22,12 @@ void reconcile_queue_start(struct daemon *d, struct instance *instance);
 void reconcile_unqueue(struct daemon *d, struct instance *instance);
 void reconcile_mark_starters(struct daemon *d); /* there is room for the first in the queue */
 
+/* Stop acting, and go on. WHY may be NULL. Kept on disk: a restart of the daemon does not end it.
+ */
+int reconcile_pause(struct daemon *d, const char *why, struct ten_error *err);
+void reconcile_unpause(struct daemon *d);
+void reconcile_load_pause(struct daemon *d);
+
 /* Stop all tenants, then end the loop. */
 void reconcile_shut_down(struct daemon *d);
 

@@ -17,10 +17,9 @@
 
 #include "common/become.h"
 #include "common/log.h"
-#include "common/passing.h"
 #include "common/process.h"
 #include "daemon/folders.h"
-#include "daemon/keeper_link.h"
+#include "daemon/log_stream.h"
 #include "daemon/orphans.h"
 #include "daemon/readiness.h"
 #include "daemon/record.h"
@@ -232,24 +231,6 @@ static pid_t fork_for_keeper(void)
 	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 }
 
-/* Hand the reading end of a stream to the log writer, and to the keeper for when that is not there.
- */
-static void hand_stream(
-	struct daemon *d, const struct instance *instance, const char *stream, int fd)
-{
-	autofree char *name =
-		mem_printf("log:%s:%s:%d", instance->key, stream, (int)instance->run->pid);
-	struct wire_buffer buffer = { 0 };
-
-	keeper_link_store(d, name, fd);
-	wire_add(&buffer, "log");
-	wire_add(&buffer, instance->key);
-	wire_add(&buffer, stream);
-	if (passing_send(d->logger, &buffer, &fd, 1) < 0)
-		log_warn("%s: the log writer does not take its %s: %s", instance->key, stream,
-			strerror(errno));
-}
-
 /* Whether exec went well is known at once: by the pipe's end of file, or by what is in it. */
 static int await_exec(int failed, struct ten_error *err)
 {
@@ -313,8 +294,8 @@ static int launch(struct daemon *d, struct instance *instance, struct child *chi
 		kill(run->pid, SIGKILL);
 		return -1;
 	}
-	hand_stream(d, instance, "stdout", pipes->out[0]);
-	hand_stream(d, instance, "stderr", pipes->error[0]);
+	log_stream_hand(d, run, "stdout", pipes->out[0]);
+	log_stream_hand(d, run, "stderr", pipes->error[0]);
 	close(fd_steal(&pipes->failed[1]));
 	told = write(pipes->go[1], "", 1);
 	(void)told;

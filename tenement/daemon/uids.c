@@ -65,8 +65,8 @@ static int save(struct daemon *d, struct ten_error *err)
 	struct text text __attribute__((cleanup(text_free))) = { 0 };
 	struct given *given, *next;
 
-	HASH_ITER(hh, by_key, given, next)
-	text_printf(&text, "%u %s\n", given->uid, given->key);
+	HASH_ITER (hh, by_key, given, next)
+		text_printf(&text, "%u %s\n", given->uid, given->key);
 	return files_write(d->own_fd, UIDS_FILE, text.data, text.len, 0600, err);
 }
 
@@ -87,8 +87,7 @@ static bool take_back(struct daemon *d, uint32_t *uid)
 {
 	struct given *given, *next;
 
-	HASH_ITER(hh, by_key, given, next)
-	{
+	HASH_ITER (hh, by_key, given, next) {
 		if (config_set_instance(d->set, given->key) || !folder_is_gone(d, given->key))
 			continue;
 		*uid = given->uid;

@@ -245,8 +245,8 @@ void child_halt_all(struct ev_loop *loop)
 {
 	struct child *child, *next;
 
-	HASH_ITER(hh, children, child, next)
-	child_halt(loop, child->name);
+	HASH_ITER (hh, children, child, next)
+		child_halt(loop, child->name);
 }
 
 /* Whether the daemon is to be started again. While it was never ready, or is to bring everything to
@@ -314,9 +314,9 @@ bool child_reap(struct ev_loop *loop)
 			return errno != ECHILD;
 		if (info.si_pid == 0)
 			return true;
-		HASH_ITER(hh, children, child, next)
-		if (child->pid == info.si_pid)
-			found = child;
+		HASH_ITER (hh, children, child, next)
+			if (child->pid == info.si_pid)
+				found = child;
 		if (!found) {
 			adopted_ended(&info);
 			continue;
@@ -346,8 +346,8 @@ void child_each(void (*visit)(void *data, const char *name, pid_t pid), void *da
 {
 	struct child *child, *next;
 
-	HASH_ITER(hh, children, child, next)
-	visit(data, child->name, child->pid);
+	HASH_ITER (hh, children, child, next)
+		visit(data, child->name, child->pid);
 }
 
 size_t child_count(void)
@@ -376,8 +376,8 @@ void child_kill_strays(void)
 		struct child *child, *next;
 		bool named = false;
 
-		HASH_ITER(hh, children, child, next)
-		named = named || child->pid == pid;
+		HASH_ITER (hh, children, child, next)
+			named = named || child->pid == pid;
 		if (!named)
 			kill_child(pid);
 	}
@@ -389,7 +389,7 @@ void child_kill_all(struct ev_loop *loop)
 	struct child *child, *next;
 
 	child_halt_all(loop);
-	HASH_ITER(hh, children, child, next)
-	kill_child(child->pid);
+	HASH_ITER (hh, children, child, next)
+		kill_child(child->pid);
 	child_kill_strays();
 }

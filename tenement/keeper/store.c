@@ -54,6 +54,6 @@ void store_each(void (*visit)(void *data, const char *name, int fd), void *data)
 {
 	struct stored *entry, *next;
 
-	HASH_ITER(hh, stored, entry, next)
-	visit(data, entry->name, entry->fd);
+	HASH_ITER (hh, stored, entry, next)
+		visit(data, entry->name, entry->fd);
 }

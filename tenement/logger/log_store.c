@@ -100,8 +100,7 @@ void log_store_free(struct log_store *store)
 {
 	struct log_file *file, *next;
 
-	HASH_ITER(hh, store->files, file, next)
-	{
+	HASH_ITER (hh, store->files, file, next) {
 		assert(!file->references);
 		if (file->dropped)
 			log_warn("%s/%s.log: %llu lines dropped", store->dir, file->key,
@@ -344,8 +343,7 @@ bool log_store_settle(struct log_store *store)
 
 	if (!store->owing)
 		return false;
-	HASH_ITER(hh, store->files, file, next)
-	{
+	HASH_ITER (hh, store->files, file, next) {
 		if (file->dropped && file_settle(file) && !file->references)
 			file_free(file);
 	}

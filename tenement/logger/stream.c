@@ -200,8 +200,8 @@ void streams_free(struct streams *all)
 {
 	struct stream *stream, *next;
 
-	HASH_ITER(hh, all->list, stream, next)
-	stream_drain(stream);
+	HASH_ITER (hh, all->list, stream, next)
+		stream_drain(stream);
 	ev_timer_stop(all->loop, &all->settle);
 	log_store_settle(all->store);
 	text_free(&all->lines);

@@ -31,9 +31,9 @@ static struct ask *ask_find(struct worker *worker, const char *service, const ch
 {
 	struct ask *ask;
 
-	DL_FOREACH(worker->asks, ask)
-	if (!strcmp(ask->slot->service, service) && !strcmp(ask->slot->id, id))
-		return ask;
+	DL_FOREACH (worker->asks, ask)
+		if (!strcmp(ask->slot->service, service) && !strcmp(ask->slot->id, id))
+			return ask;
 	return NULL;
 }
 
@@ -110,8 +110,7 @@ void ask_examine(struct worker *worker)
 	struct ask *ask;
 	struct ask *next;
 
-	DL_FOREACH_SAFE(worker->asks, ask, next)
-	{
+	DL_FOREACH_SAFE (worker->asks, ask, next) {
 		uint32_t state = atomic_load_explicit(&ask->slot->state, memory_order_acquire);
 		if (state == BOARD_ASK_DONE || state == BOARD_ASK_REFUSED)
 			ask_finish(worker, ask, state);

@@ -234,8 +234,7 @@ uint32_t client_shed(struct worker *worker, uint32_t count)
 	struct client *next;
 	uint32_t closed = 0;
 
-	DL_FOREACH_SAFE(worker->idle_clients, client, next)
-	{
+	DL_FOREACH_SAFE (worker->idle_clients, client, next) {
 		if (closed == count)
 			break;
 		if (!client->served && worker->now_ms - client->idle_since_ms < FRESH_MS)

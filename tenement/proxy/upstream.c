@@ -141,8 +141,7 @@ void upstream_flush_stale(struct worker *worker)
 	struct upstream_pool *pool;
 	struct upstream_pool *next;
 
-	HASH_ITER(hh, worker->pools, pool, next)
-	{
+	HASH_ITER (hh, worker->pools, pool, next) {
 		if (pool_is_current(worker, pool))
 			continue;
 		pool_empty(pool);
@@ -157,8 +156,7 @@ uint32_t upstream_flush_all(struct worker *worker)
 	struct upstream_pool *pool;
 	struct upstream_pool *next;
 
-	HASH_ITER(hh, worker->pools, pool, next)
-	{
+	HASH_ITER (hh, worker->pools, pool, next) {
 		pool_empty(pool);
 	}
 	return closed;

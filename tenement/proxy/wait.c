@@ -136,8 +136,7 @@ void wait_examine(struct worker *worker)
 	slots = calloc(count, sizeof(*slots));
 	if (!slots)
 		return;
-	HASH_ITER(hh, worker->waiting, list, next)
-	{
+	HASH_ITER (hh, worker->waiting, list, next) {
 		if (still_waits(worker, list)) {
 			board_want(worker->page, list->slot);
 			worker_ring(worker);

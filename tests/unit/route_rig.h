@@ -122,11 +122,10 @@ static inline long rig_instance_version(
 		return RIG_NONE;
 	version = rig_text_version(instance.suspended_page, "page", name);
 	snprintf(path, sizeof(path), "/run/%ld", version);
-	if (version < 0 || strcmp(instance.name, name) != 0 ||
-		instance.self.slot != self.slot || instance.self.incarnation != self.incarnation ||
-		!instance.socket_path || strcmp(instance.socket_path, path) != 0 ||
-		instance.port != version % 60000 || instance.uid != (uint32_t)version ||
-		instance.wake_queue != (uint32_t)version + 1 ||
+	if (version < 0 || strcmp(instance.name, name) != 0 || instance.self.slot != self.slot ||
+		instance.self.incarnation != self.incarnation || !instance.socket_path ||
+		strcmp(instance.socket_path, path) != 0 || instance.port != version % 60000 ||
+		instance.uid != (uint32_t)version || instance.wake_queue != (uint32_t)version + 1 ||
 		instance.max_body_bytes != (uint64_t)version << 33)
 		return RIG_DAMAGED;
 	return version;

@@ -201,8 +201,8 @@ static void wait_for(const _Atomic uint64_t *counter, uint64_t least, const char
 
 	while (atomic_load(counter) < least) {
 		ck_assert_msg(!atomic_load(&shared->failed), "%s", shared->failure);
-		ck_assert_msg(now_us() < deadline, "%s: no progress in %d s", what,
-			DEADLINE_SECONDS);
+		ck_assert_msg(
+			now_us() < deadline, "%s: no progress in %d s", what, DEADLINE_SECONDS);
 		nanosleep(&moment, NULL);
 	}
 }
@@ -269,8 +269,8 @@ START_TEST(killed_at_random)
 	uint64_t looks;
 	pid_t reader;
 
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		-1, 0);
+	shared = mmap(
+		NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ck_assert_ptr_ne(shared, MAP_FAILED);
 	fill();
 	srandom(20);

@@ -421,8 +421,7 @@ int main(void)
 	}
 	runner = srunner_create(suite);
 	tcase_set_timeout(tests, 60);
-	tcase_add_loop_test(
-		tests, killed_anywhere, 0, sizeof(scenarios) / sizeof(scenarios[0]));
+	tcase_add_loop_test(tests, killed_anywhere, 0, sizeof(scenarios) / sizeof(scenarios[0]));
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

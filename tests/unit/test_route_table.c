@@ -171,9 +171,9 @@ END_TEST
 
 START_TEST(wildcards)
 {
-	struct route_put put = { .kind = ROUTE_SPAWN,
-		.name = "*.notes.localhost",
-		.service = "notes" };
+	struct route_put put = {
+		.kind = ROUTE_SPAWN, .name = "*.notes.localhost", .service = "notes"
+	};
 
 	ok(route_table_put_host(table, &put, &err));
 	put_simple("alice.notes.localhost", (struct route_target){ 4, 1 });
