@@ -76,14 +76,16 @@ static bool holds_secret(const char *text, const char *line, const char *end)
 	return false;
 }
 
-/* Keep the key of EXCERPT, not its value. */
-static void mask(char **excerpt)
+/* Keep the key of EXCERPT and what holds its value together, so that the caret still points at
+ * something, and not the value. */
+static void mask(char *excerpt)
 {
-	const char *equals = strchr(*excerpt, '=');
-	char *masked = mem_printf("%.*s***", equals ? (int)(equals - *excerpt) + 2 : 0, *excerpt);
+	char *equals = strchr(excerpt, '=');
 
-	free(*excerpt);
-	*excerpt = masked;
+	for (char *at = equals ? equals + 1 : excerpt; *at; at++) {
+		if (!strchr(" \t\"'{}[],", *at))
+			*at = '*';
+	}
 }
 
 /* The line number LINE of TEXT, or NULL. */
@@ -106,7 +108,7 @@ static char *line_of(const char *text, size_t len, int line)
 	excerpt = mem_strndup(text, line_len < EXCERPT_MAX ? line_len : EXCERPT_MAX);
 	make_printable(excerpt);
 	if (holds_secret(begin, text, end))
-		mask(&excerpt);
+		mask(excerpt);
 	return excerpt;
 }
 

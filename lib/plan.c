@@ -88,7 +88,7 @@ static struct plan_step ended_by_itself(const struct plan_want *want, const stru
 	if (wanted_down(want) || have->told_to_stop)
 		return step(PLAN_REST, "ended");
 	if (want->restart == RESTART_NEVER)
-		return want->state == TENANT_RUNNING
+		return want->state == TENANT_RUNNING || have->state == INSTANCE_STARTING
 			       ? step(PLAN_FAIL, "it ended, and restart = \"never\"")
 			       : step(PLAN_REST, "it ended, and restart = \"never\"");
 	if (clean && want->restart == RESTART_ON_FAILURE && want->state == TENANT_ON_DEMAND)
@@ -189,8 +189,9 @@ static struct plan_step stopping(const struct plan_want *want, const struct plan
 	if (have->exit != PLAN_EXIT_NONE) {
 		if ((have->failed_start || have->unhealthy) && !wanted_down(want) &&
 			!have->told_to_stop)
-			return have->restarts_used_up ? step(PLAN_FAIL, "it failed too often")
-						      : step(PLAN_BACKOFF, "it failed");
+			return have->restarts_used_up || want->restart == RESTART_NEVER
+				       ? step(PLAN_FAIL, "it failed too often")
+				       : step(PLAN_BACKOFF, "it failed");
 		return step(PLAN_REST, "ended");
 	}
 	if (have->time_is_up && !have->killed)

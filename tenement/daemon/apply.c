@@ -19,7 +19,7 @@
 
 #define JOURNAL     "journal"
 #define JOURNAL_MAX (64u << 20)
-#define STAGED      ".ten-" /* dotfiles are not read: a half-written batch is invisible */
+#define STAGED      "#ten-" /* not read: a half-written batch is invisible */
 
 void apply_add(struct apply *apply, const char *name, const char *text)
 {
@@ -224,6 +224,7 @@ static int run_journal(struct daemon *d, json_t *journal, struct ten_error *err)
 	if (fsync(fd) < 0)
 		return ten_error_set(err, errno, "%s", d->conf_dir);
 	unlinkat(d->own_fd, JOURNAL, 0);
+	fsync(d->own_fd);
 	return 0;
 }
 
@@ -254,39 +255,77 @@ static int stage_file(int fd, const struct apply_file *file, struct ten_error *e
 	return files_write(fd, staged, file->text, strlen(file->text), 0640, err);
 }
 
-int apply_carry_out(struct daemon *d, struct apply *apply, struct ten_error *err)
+static void unstage(struct daemon *d, const struct apply *apply)
 {
-	autoclose int fd = open_conf_dir(d, err);
-	json_t *journal = json_array();
-	autofree char *text = NULL;
-	int rc = fd < 0 ? -1 : 0;
+	autoclose int fd = open_conf_dir(d, NULL);
 
-	for (size_t i = 0; rc == 0 && i < apply->count; i++) {
-		rc = stage_file(fd, &apply->files[i], err);
-		json_array_append_new(journal, json_pack("{s:s, s:b}", "name", apply->files[i].name,
-						       "remove", apply->files[i].text == NULL));
-	}
-	text = json_dumps(journal, JSON_COMPACT);
-	if (rc == 0)
-		rc = files_write(d->own_fd, JOURNAL, text, strlen(text), 0600, err);
-	for (size_t i = 0; rc < 0 && fd >= 0 && i < apply->count; i++) {
+	for (size_t i = 0; fd >= 0 && i < apply->count; i++) {
 		autofree char *staged = staged_name(apply->files[i].name);
 
 		unlinkat(fd, staged, 0);
 	}
-	/* Whose they are is said before they appear: a crash between errs towards "changed". */
-	for (size_t i = 0; rc == 0 && i < apply->count; i++) {
-		struct apply_file *file = &apply->files[i];
+	unlinkat(d->own_fd, JOURNAL, 0);
+	fsync(d->own_fd);
+}
 
-		rc = file->text ? owned_set(d, file->name, file->text, strlen(file->text), err)
-				: owned_drop(d, file->name, err);
-		confdir_mark(d, file->name);
+static int stage_all(struct daemon *d, const struct apply *apply, struct ten_error *err)
+{
+	autoclose int fd = open_conf_dir(d, err);
+
+	if (fd < 0)
+		return -1;
+	for (size_t i = 0; i < apply->count; i++) {
+		if (stage_file(fd, &apply->files[i], err) < 0)
+			return -1;
 	}
+	return 0;
+}
+
+/* Whose they are is said before they appear: a crash between errs towards "changed by hand". */
+static int own_all(struct daemon *d, const struct apply *apply, struct ten_error *err)
+{
+	for (size_t i = 0; i < apply->count; i++) {
+		const struct apply_file *file = &apply->files[i];
+		int rc = file->text ? owned_set(d, file->name, file->text, strlen(file->text), err)
+				    : owned_drop(d, file->name, err);
+
+		if (rc < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int write_journal(
+	struct daemon *d, const struct apply *apply, json_t *journal, struct ten_error *err)
+{
+	autofree char *text = NULL;
+
+	for (size_t i = 0; i < apply->count; i++)
+		json_array_append_new(journal, json_pack("{s:s, s:b}", "name", apply->files[i].name,
+						       "remove", apply->files[i].text == NULL));
+	text = json_dumps(journal, JSON_COMPACT);
+	return files_write(d->own_fd, JOURNAL, text, strlen(text), 0600, err);
+}
+
+int apply_carry_out(struct daemon *d, struct apply *apply, struct ten_error *err)
+{
+	json_t *journal = json_array();
+	int rc = stage_all(d, apply, err);
+
+	if (rc == 0)
+		rc = own_all(d, apply, err);
+	if (rc == 0)
+		rc = write_journal(d, apply, journal, err);
 	if (rc == 0)
 		rc = run_journal(d, journal, err);
+	/* What failed was refused: it must not be carried out by a later life. */
+	if (rc < 0)
+		unstage(d, apply);
 	json_decref(journal);
+	for (size_t i = 0; i < apply->count; i++)
+		confdir_mark(d, apply->files[i].name);
 	confdir_set_author(d, apply->author ? apply->author : "ten");
-	if (apply->confirm)
+	if (rc == 0 && apply->confirm)
 		confdir_confirm(d);
 	return rc;
 }

@@ -255,6 +255,8 @@ void control_stream_end(struct control_connection *connection)
 {
 	text_puts(&connection->out, "0\r\n\r\n");
 	connection->streaming = false;
+	ev_timer_set(&connection->timer, IDLE_SECONDS, 0.);
+	ev_timer_start(connection->daemon->loop, &connection->timer);
 	flush(connection);
 }
 

@@ -191,17 +191,19 @@ static bool take_files(struct control_call *call, struct apply *apply)
 	return true;
 }
 
-static void carry_out(struct control_call *call, struct apply *apply)
+/* False: it was refused. */
+static bool carry_out(struct control_call *call, struct apply *apply)
 {
 	struct ten_error err = { 0 };
 
 	if (apply->count && apply_carry_out(call->d, apply, &err) < 0) {
 		control_refuse(call, 422, "%s", err.text);
-		return;
+		return false;
 	}
 	if (apply->confirm)
 		confdir_confirm(call->d);
 	wait_for_batch(call, apply);
+	return true;
 }
 
 static void apply(struct control_call *call)
@@ -372,10 +374,9 @@ static void undo(struct control_call *call)
 		apply.author = mem_printf("undo %llu (%s)", (unsigned long long)wanted, call->by);
 		if (!apply_judge(call->d, &apply))
 			answer_unapplied(call, &apply, "rejected");
-		else
-			carry_out(call, &apply);
-		for (size_t i = 0; i < apply.count; i++)
-			confdir_mark_meant(call->d, apply.files[i].name);
+		else if (carry_out(call, &apply))
+			for (size_t i = 0; i < apply.count; i++)
+				confdir_mark_meant(call->d, apply.files[i].name);
 	}
 	apply_clear(&apply);
 	json_decref(generation);

@@ -72,6 +72,7 @@ struct daemon {
 	uint64_t settings_hash; /* of the settings that are published with each tenant */
 	bool hosts_changed;     /* states or routes: the workers are to look again */
 	bool shutting_down;
+	bool table_is_new;  /* the one handed down was damaged */
 	bool keeper_is_new; /* nothing was handed down to us: this is the first daemon of a keeper
 			     */
 	bool paused;

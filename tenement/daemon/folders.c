@@ -3,8 +3,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/become.h"
@@ -84,6 +86,40 @@ int folders_make_data(struct daemon *d, const struct ten_spec *spec, uint32_t ui
 	return 0;
 }
 
+/* A place of the operator's choosing. Through links, or from a folder of the tenant's own, root
+ * could be led anywhere; and the proxy may not enter a tenant's folder. */
+static int open_chosen_folder(
+	struct daemon *d, const char *folder, uint32_t uid, struct ten_error *err)
+{
+	struct open_how how = { .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+		.resolve = RESOLVE_NO_SYMLINKS };
+	size_t data_len = strlen(d->data_dir);
+	int fd;
+
+	if (d->root && strncmp(folder, d->data_dir, data_len) == 0 &&
+		(folder[data_len] == '/' || !folder[data_len]))
+		return ten_error_set(err, 0,
+			"socket: %s is below data_dir, where the proxy may not go: use "
+			"{runtime_dir}, or "
+			"leave socket out",
+			folder);
+	fd = (int)syscall(SYS_openat2, AT_FDCWD, folder, &how, sizeof(how));
+	if (fd < 0)
+		return ten_error_set(err, errno, "the socket's folder %s", folder);
+	if (d->root && uid != BECOME_KEEP) {
+		struct stat st;
+
+		if (fstat(fd, &st) < 0 || (st.st_uid != 0 && st.st_uid != uid)) {
+			close(fd);
+			return ten_error_set(err, 0,
+				"the socket's folder %s belongs to somebody else than root and the "
+				"tenant",
+				folder);
+		}
+	}
+	return fd;
+}
+
 int folders_make_socket(struct daemon *d, const char *socket_path, uint32_t uid, uint32_t gid,
 	struct ten_error *err)
 {
@@ -91,6 +127,7 @@ int folders_make_socket(struct daemon *d, const char *socket_path, uint32_t uid,
 	autofree char *folder = mem_strndup(socket_path, (size_t)(slash - socket_path));
 	size_t run_len = strlen(d->runtime_dir);
 	autoclose int fd = -1;
+	struct stat st;
 
 	if (strncmp(folder, d->runtime_dir, run_len) == 0 && folder[run_len] == '/') {
 		autofree char *sockets = mem_printf("%s/sockets", d->runtime_dir);
@@ -106,11 +143,13 @@ int folders_make_socket(struct daemon *d, const char *socket_path, uint32_t uid,
 		if (fchmod(fd, 0710) < 0)
 			return ten_error_set(err, errno, "%s", folder);
 	} else {
-		/* A place of the operator's choosing: only looked at. */
-		fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		fd = open_chosen_folder(d, folder, uid, err);
 		if (fd < 0)
-			return ten_error_set(err, errno, "the socket's folder %s", folder);
+			return -1;
 	}
+	/* Only a socket is a leaving of an earlier life. */
+	if (fstatat(fd, slash + 1, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISSOCK(st.st_mode))
+		return ten_error_set(err, 0, "%s is there, and no socket: remove it", socket_path);
 	if (unlinkat(fd, slash + 1, 0) < 0 && errno != ENOENT)
 		return ten_error_set(err, errno, "%s", socket_path);
 	return 0;

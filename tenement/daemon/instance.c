@@ -108,6 +108,8 @@ void run_free(struct daemon *d, struct run *run)
 	d->port_given[run->port] = false;
 	readiness_stop(d, run);
 	health_stop(d, run);
+	if (run->failed_fd >= 0)
+		close(run->failed_fd);
 	spec_unref(run->spec);
 	free(run->socket_path);
 	free(run->key);

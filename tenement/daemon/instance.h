@@ -35,6 +35,8 @@ struct run {
 	bool exited_normally;
 	int exit_status; /* or signal */
 	bool killed;
+	bool stopping;               /* was told to end */
+	int failed_fd;               /* see spawn_problem(); -1: none */
 	struct readiness *readiness; /* while it is awaited */
 	struct health *health;
 	UT_hash_handle by_pid;

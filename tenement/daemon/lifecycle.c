@@ -17,8 +17,6 @@
 #include "daemon/spawn.h"
 #include "mem.h"
 
-#define KILL_AGAIN_SECONDS 5.0
-
 /* First come, first served: who has not queued does not pass those who have. */
 static bool may_start(const struct daemon *d, const struct instance *instance)
 {
@@ -81,7 +79,7 @@ void lifecycle_observe(struct daemon *d, const struct instance *instance, struct
 		.draining_idle = instance->draining_idle,
 		.failed_start = instance->failed_start,
 		.may_start = may_start(d, instance),
-		.may_roll = spec && rollout_may(d, spec->service_name),
+		.may_roll = spec && !d->paused && rollout_may(d, spec->service_name),
 		.restarts_used_up = restarts_used_up(d, instance),
 		.killed = run && run->killed,
 	};
@@ -180,6 +178,10 @@ static char *failure_reason(const struct instance *instance)
 {
 	const struct run *run = instance->run;
 
+	char *problem = run ? spawn_problem(run) : NULL;
+
+	if (problem)
+		return problem;
 	if (!run || instance->failed_start || instance->unhealthy)
 		return mem_strdup(instance->reason ? instance->reason : "it could not be started");
 	return describe_exit(run, run->ready ? "" : "before it was ready: ");
@@ -249,7 +251,7 @@ static void start(struct daemon *d, struct instance *instance)
 	struct ten_error err;
 	double limit = (double)instance->spec->values.startup_timeout;
 
-	instance->wanted_awake = false;
+	instance->wanted_awake = instance->told_to_restart = false;
 	if (instance->failure_count)
 		instance->restarts++;
 	reconcile_unqueue(d, instance);
@@ -312,6 +314,7 @@ static void signal_group(const struct run *run, int signal)
 
 static void stop(struct daemon *d, struct instance *instance, const struct plan_step *step)
 {
+	struct ten_error err;
 	struct run *run = instance->run;
 	const struct ten_spec *spec = instance->spec ? instance->spec : run->spec;
 
@@ -333,6 +336,10 @@ static void stop(struct daemon *d, struct instance *instance, const struct plan_
 	readiness_stop(d, run);
 	health_stop(d, run);
 	instance_set_state(d, instance, INSTANCE_STOPPING, step->why);
+	/* Written first: who comes back between must not take it for one that serves. */
+	run->stopping = true;
+	if (record_write(d, instance, &err) < 0)
+		log_warn("%s: %s", instance->key, err.text);
 	signal_group(run, SIGTERM);
 	instance_arm(d, instance, (double)spec->values.stop_timeout);
 }
@@ -385,7 +392,6 @@ bool lifecycle_step(struct daemon *d, struct instance *instance, const struct pl
 		log_warn("%s: %s: SIGKILL", instance->key, step->why);
 		instance_set_reason(instance, mem_strdup("it ignored SIGTERM and was killed"));
 		signal_group(instance->run, SIGKILL);
-		instance_arm(d, instance, KILL_AGAIN_SECONDS);
 		return false;
 	case PLAN_BACKOFF:
 	case PLAN_FAIL:
@@ -429,7 +435,10 @@ void lifecycle_adopted(struct daemon *d, struct instance *instance)
 	struct run *run = instance->run;
 
 	log_info("%s: took over process %d", instance->key, (int)run->pid);
-	if (run->ready) {
+	if (run->stopping) {
+		instance_set_state(d, instance, INSTANCE_STOPPING, "taken over");
+		instance_arm(d, instance, (double)instance->spec->values.stop_timeout);
+	} else if (run->ready) {
 		instance_set_state(d, instance, INSTANCE_READY, "taken over");
 		instance->state_since = run->ready_since;
 		health_start(d, instance);

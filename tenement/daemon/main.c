@@ -107,6 +107,18 @@ static int link_runtime(struct daemon *d, struct ten_error *err)
 	return 0;
 }
 
+static void remove_files(int folder)
+{
+	int copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list = copy >= 0 ? fdopendir(copy) : NULL;
+	struct dirent *entry;
+
+	while (list && (entry = readdir(list)))
+		unlinkat(folder, entry->d_name, 0);
+	if (list)
+		closedir(list);
+}
+
 /* What is below a tenant's own folder is the tenant's: nothing there is followed or entered. */
 static void remove_socket_folders(int sockets)
 {
@@ -122,7 +134,7 @@ static void remove_socket_folders(int sockets)
 		folder = openat(
 			sockets, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (folder >= 0)
-			unlinkat(folder, "s", 0);
+			remove_files(folder);
 		unlinkat(sockets, entry->d_name, AT_REMOVEDIR);
 	}
 	if (list)

@@ -121,6 +121,7 @@ struct probe *probe_start(struct daemon *d, const struct run *run, const char *p
 	void (*done)(void *data, const char *problem), void *data)
 {
 	struct probe *probe = mem_alloc(sizeof(*probe));
+	bool refused;
 
 	probe->done = done;
 	probe->data = data;
@@ -128,8 +129,9 @@ struct probe *probe_start(struct daemon *d, const struct run *run, const char *p
 				    "tenement-health\r\nConnection: close\r\n\r\n",
 		path);
 	probe->fd = probe_connect(run);
-	ev_timer_init(&probe->timer, probe->fd < 0 ? fail_later : on_timeout,
-		probe->fd < 0 ? 0. : timeout, 0.);
+	/* One whose queue is full is busy, not gone: it is given its time. */
+	refused = probe->fd < 0 && errno != EAGAIN;
+	ev_timer_init(&probe->timer, refused ? fail_later : on_timeout, refused ? 0. : timeout, 0.);
 	probe->timer.data = probe;
 	probe->io.data = probe;
 	ev_io_init(&probe->io, on_io, probe->fd, EV_READ | EV_WRITE);

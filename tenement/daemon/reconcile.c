@@ -42,7 +42,11 @@ static void load(struct daemon *d)
 /* What is wanted of INSTANCE, overrides regarded. */
 static void want(struct daemon *d, struct instance *instance)
 {
-	const struct ten_spec *spec = config_set_instance(d->set, instance->key);
+	/* Paused: what is there goes on by what it was before, and nobody comes or goes; but who was
+	 * there before a start of the machine is there after it. */
+	bool held = d->paused && (instance->spec || d->first_reconcile_done);
+	const struct ten_spec *spec =
+		held ? instance->spec : config_set_instance(d->set, instance->key);
 	const struct override *weight;
 	uint64_t hash;
 
@@ -62,13 +66,6 @@ static void want(struct daemon *d, struct instance *instance)
 	instance->wanted_live_hash = hash;
 }
 
-/* Paused: facts are recorded (it is ready, it ended), nothing is begun. */
-static bool allowed_when_paused(enum plan_action action)
-{
-	return action == PLAN_READY || action == PLAN_REST || action == PLAN_BACKOFF ||
-	       action == PLAN_FAIL || action == PLAN_UNDRAIN || action == PLAN_KILL;
-}
-
 static void plan_and_apply(struct daemon *d, struct instance *instance)
 {
 	struct plan_want wanted;
@@ -78,8 +75,6 @@ static void plan_and_apply(struct daemon *d, struct instance *instance)
 	for (int i = 0; i < STEPS_PER_TURN; i++) {
 		lifecycle_observe(d, instance, &wanted, &have);
 		step = plan_next(&wanted, &have);
-		if (d->paused && !d->shutting_down && !allowed_when_paused(step.action))
-			break;
 		if (!lifecycle_step(d, instance, &step))
 			break;
 	}
@@ -233,9 +228,11 @@ void reconcile_mark_change(struct daemon *d, const struct config_change *change)
 	}
 	for (size_t i = 0; change->routes && change->routes[i]; i++) {
 		check_split(d, change->routes[i]);
-		reconcile_mark_route(d, change->routes[i]);
+		/* Paused: all are published at the end of the pause. */
+		if (!d->paused)
+			reconcile_mark_route(d, change->routes[i]);
 	}
-	if (change->settings)
+	if (change->settings && !d->paused)
 		reconcile_mark_settings(d);
 }
 
@@ -350,7 +347,7 @@ void reconcile_load_pause(struct daemon *d)
 	d->paused_why = files_read(d->own_fd, PAUSE_FILE, PAUSE_MAX, NULL, NULL);
 	d->paused = d->paused_why != NULL;
 	if (d->paused)
-		log_warn("paused: nothing is started, stopped or changed until `ten unpause`");
+		log_warn("paused: changed files are not acted on until `ten unpause`");
 }
 
 void reconcile_unpause(struct daemon *d)
@@ -363,6 +360,7 @@ void reconcile_unpause(struct daemon *d)
 	d->paused_why = NULL;
 	HASH_ITER (hh, d->instances, instance, next)
 		instance_mark(d, instance);
+	reconcile_mark_settings(d);
 }
 
 void reconcile_shut_down(struct daemon *d)

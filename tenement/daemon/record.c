@@ -36,12 +36,12 @@ int record_write(struct daemon *d, const struct instance *instance, struct ten_e
 	autofree char *path = record_path(instance->key);
 
 	text_printf(&text,
-		"%d %d %" PRIu64 " %" PRId64 " %" PRId64 " %u %d %d %" PRIu64 " %" PRIu64
+		"%d %d %" PRIu64 " %" PRId64 " %" PRId64 " %u %d %d %d %" PRIu64 " %" PRIu64
 		" %" PRIu64 " %u\n%s\n",
 		RECORD_VERSION, (int)run->pid, run->start_time,
 		run->uid == BECOME_KEEP ? -1 : (int64_t)run->uid,
 		run->uid == BECOME_KEEP ? -1 : (int64_t)run->gid, run->port, run->by_socket,
-		run->ready, run->restart_hash, (uint64_t)(run->started * 1000),
+		run->ready, run->stopping, run->restart_hash, (uint64_t)(run->started * 1000),
 		(uint64_t)(run->ready_since * 1000), instance->restarts,
 		run->socket_path ? run->socket_path : "");
 	return files_write_fast(d->run_fd, path, text.data, text.len, 0600, err);
@@ -58,17 +58,17 @@ static struct run *record_parse(char *text, const char *key, uint32_t *restarts)
 {
 	struct run *run = mem_alloc(sizeof(*run));
 	uint64_t started, ready_since;
-	int version, pid, by_socket, ready;
+	int version, pid, by_socket, ready, stopping;
 	int64_t uid, gid;
 	unsigned port;
 	char *newline = strchr(text, '\n');
 
 	if (!newline ||
 		sscanf(text,
-			"%d %d %" SCNu64 " %" SCNd64 " %" SCNd64 " %u %d %d %" SCNu64 " %" SCNu64
+			"%d %d %" SCNu64 " %" SCNd64 " %" SCNd64 " %u %d %d %d %" SCNu64 " %" SCNu64
 			" %" SCNu64 " %u\n",
 			&version, &pid, &run->start_time, &uid, &gid, &port, &by_socket, &ready,
-			&run->restart_hash, &started, &ready_since, restarts) != 12 ||
+			&stopping, &run->restart_hash, &started, &ready_since, restarts) != 13 ||
 		version != RECORD_VERSION || pid <= 1 || port > 65535) {
 		free(run);
 		return NULL;
@@ -80,6 +80,8 @@ static struct run *record_parse(char *text, const char *key, uint32_t *restarts)
 	run->port = (uint16_t)port;
 	run->by_socket = by_socket;
 	run->ready = ready;
+	run->stopping = stopping;
+	run->failed_fd = -1;
 	run->started = (double)started / 1000;
 	run->ready_since = (double)ready_since / 1000;
 	newline++;

@@ -176,6 +176,20 @@ void settings_confirm(struct daemon *d)
 	settings_changed(d);
 }
 
+/* Whether SPELLED, a string as TOML has it, is a line of what was confirmed. */
+static bool is_confirmed(const char *confirmed, const char *spelled)
+{
+	size_t len = strlen(spelled) - 2;
+
+	for (const char *line = confirmed; line && *line; line = strchr(line, '\n') + 1) {
+		if (strcspn(line, "\n") == len && strncmp(line, spelled + 1, len) == 0)
+			return true;
+		if (!strchr(line, '\n'))
+			break;
+	}
+	return false;
+}
+
 void settings_changed(struct daemon *d)
 {
 	struct setting_values now = { 0 };
@@ -198,16 +212,10 @@ void settings_changed(struct daemon *d)
 		if (strcmp(was, is) == 0)
 			continue;
 		line = mem_printf("%s: %s -> %s", option->name, was, is);
-		/* Confirmed values are written bare, one to a line. */
-		if (option->change == OPTION_CONFIRM && strlen(is) > 2) {
-			autofree char *bare = mem_printf("%.*s\n", (int)strlen(is) - 2, is + 1);
-
-			if (!confirmed || !strstr(confirmed, bare)) {
-				mem_strv_append(&confirm_list, line);
-				continue;
-			}
-		}
-		mem_strv_append(&restart_list, line);
+		if (option->change == OPTION_CONFIRM && !is_confirmed(confirmed, is))
+			mem_strv_append(&confirm_list, line);
+		else
+			mem_strv_append(&restart_list, line);
 	}
 	config_settings_clear(&now);
 	reconcile_mark_settings(d);

@@ -227,25 +227,22 @@ static void child_main(struct child *child)
 static pid_t fork_for_keeper(void)
 {
 	struct clone_args args = { .flags = CLONE_PARENT };
+	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 
-	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	/* Some containers' filters know the older call alone. */
+	if (pid < 0 && (errno == ENOSYS || errno == EPERM))
+		pid = (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL);
+	return pid;
 }
 
-/* Whether exec went well is known at once: by the pipe's end of file, or by what is in it. */
-static int await_exec(int failed, struct ten_error *err)
+/* exec closes the pipe; who fails says why first. The daemon does not wait for it: on a path of the
+ * tenant's own it could be made to wait for long. */
+char *spawn_problem(const struct run *run)
 {
 	char reason[512];
-	ssize_t len;
+	ssize_t len = run->failed_fd >= 0 ? read(run->failed_fd, reason, sizeof(reason)) : 0;
 
-	do
-		len = read(failed, reason, sizeof(reason) - 1);
-	while (len < 0 && errno == EINTR);
-	if (len == 0)
-		return 0;
-	if (len < 0)
-		return ten_error_set(err, errno, "starting it");
-	reason[len] = '\0';
-	return ten_error_set(err, 0, "%s", reason);
+	return len > 0 ? mem_strndup(reason, (size_t)len) : NULL;
 }
 
 struct pipes {
@@ -288,6 +285,11 @@ static int launch(struct daemon *d, struct instance *instance, struct child *chi
 	if (run->pid < 0)
 		return ten_error_set(err, errno, "starting a process");
 	run->start_time = process_start_time(run->pid);
+	if (!run->start_time) {
+		kill(run->pid, SIGKILL);
+		run->pid = 0;
+		return ten_error_set(err, errno, "reading the start time of its process");
+	}
 	run_register(d, run);
 	run->started = daemon_now();
 	if (record_write(d, instance, err) < 0) {
@@ -297,9 +299,11 @@ static int launch(struct daemon *d, struct instance *instance, struct child *chi
 	log_stream_hand(d, run, "stdout", pipes->out[0]);
 	log_stream_hand(d, run, "stderr", pipes->error[0]);
 	close(fd_steal(&pipes->failed[1]));
+	run->failed_fd = fd_steal(&pipes->failed[0]);
+	fcntl(run->failed_fd, F_SETFL, O_NONBLOCK);
 	told = write(pipes->go[1], "", 1);
 	(void)told;
-	return await_exec(pipes->failed[0], err);
+	return 0;
 }
 
 int spawn_start(struct daemon *d, struct instance *instance, struct ten_error *err)
@@ -314,6 +318,7 @@ int spawn_start(struct daemon *d, struct instance *instance, struct ten_error *e
 	run->key = mem_strdup(instance->key);
 	run->spec = spec_ref(spec);
 	run->restart_hash = spec->restart_hash;
+	run->failed_fd = -1;
 	if (spawn_identity(d, spec, &run->uid, &run->gid, err) == 0 &&
 		(run->socket_path = spawn_socket_path(d, spec, err)) &&
 		pick_port(d, &run->port, err) == 0 &&
@@ -325,7 +330,11 @@ int spawn_start(struct daemon *d, struct instance *instance, struct ten_error *e
 			.workdir = child.words.workdir,
 			.umask = 077,
 			.nofile = (uint64_t)spec->values.nofile_limit };
-		if (pipes_open(&pipes) < 0)
+		/* Its own, so that it can open /dev/stdout. */
+		if (pipes_open(&pipes) < 0 ||
+			(run->uid != BECOME_KEEP &&
+				(fchown(pipes.out[1], run->uid, run->gid) < 0 ||
+					fchown(pipes.error[1], run->uid, run->gid) < 0)))
 			ten_error_set(err, errno, "pipes");
 		else
 			rc = launch(d, instance, &child, &pipes, err);

@@ -6,9 +6,13 @@
 
 #include "daemon/instance.h"
 
-/* Start INSTANCE from its spec; instance->run is filled. -1 with *err for what the operator is to
- * read, with nothing left behind. */
+/* Start INSTANCE from its spec; instance->run is filled. Whether exec goes well is seen by its exit
+ * and spawn_problem(). -1 with *err for what the operator is to read, with nothing left behind. */
 int spawn_start(struct daemon *d, struct instance *instance, struct ten_error *err);
+
+/* Why RUN's process could not become what it was to be: NULL when it could, or is not so far. The
+ * caller frees. Says it once. */
+char *spawn_problem(const struct run *run);
 
 /* The environment and words a tenant is started with, for `ten exec` too. Each is an owned strv. */
 struct spawn_words {

@@ -54,11 +54,12 @@ static int share_table(struct daemon *d, struct ten_error *err)
 
 	d->table_fd = fds_find("table.writer");
 	if (d->table_fd >= 0) {
-		/* One that cannot be taken over ends the tenants' service no more than a new one.
-		 */
 		if (route_table_attach(&d->table, d->table_fd, err) == 0)
 			return 0;
-		return -1;
+		/* The workers must change over to a new one, which costs what they have in flight.
+		 */
+		log_error("%s: beginning with a new one", err->text);
+		d->table_is_new = true;
 	}
 	if (route_table_create(&d->table, &d->table_fd, err) < 0)
 		return -1;
@@ -324,6 +325,8 @@ int workers_run(struct daemon *d, struct ten_error *err)
 		autofree char *fds = mem_printf("table,board,bell,bell.%u,listen.%u.*", w, w);
 		char *argv[] = { program, "--worker", number, "--workers", count, NULL };
 
+		if (d->table_is_new)
+			keeper_link_halt(d, name);
 		keeper_link_run(d, name, d->proxy_uid, d->proxy_gid, fds, argv);
 	}
 	return run_logger(d, err);

@@ -17,7 +17,7 @@
 
 #define SLOTS      8
 #define FENCE      (1u << 20)
-#define ARENA_MOST (64u << 10)
+#define ARENA_MOST (16u << 10)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -59,8 +59,8 @@ static void begin(void)
 
 	require(route_table_create(&writer, &memory, &err) == 0);
 	route_table_close(writer);
-	writable = mmap(NULL, ROUTE_TABLE_BYTES, PROT_READ | PROT_WRITE,
-		MAP_SHARED | MAP_NORESERVE, memory, 0);
+	writable = mmap(NULL, ROUTE_TABLE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+		memory, 0);
 	require(writable != MAP_FAILED);
 	open_between_fences();
 }
@@ -193,15 +193,20 @@ static void visit_instance(void *data, const struct route_instance *instance)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	const struct record_index *index;
+
 	if (memory < 0)
 		begin();
 	fill(data, size);
+	index = layout_index(table);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		check_host(names[i]);
 	for (uint32_t i = 0; i < SLOTS; i++)
 		check_target((struct route_target){ i, 1 });
 	check_settings();
-	route_table_each_host(table, visit_host, NULL);
+	/* A walk through half a gigabyte of holes would only take long. */
+	if (index && index->capacity <= 4096)
+		route_table_each_host(table, visit_host, NULL);
 	route_table_each_instance(table, visit_instance, NULL);
 	return 0;
 }

@@ -13,20 +13,29 @@
 	{                                                                                          \
 		.declared = true, .restart_hash = 1, .live_hash = 1, .sleeps = true, __VA_ARGS__   \
 	}
-#define HAVE(...) { .known = true, .restart_hash = 1, .live_hash = 1, .may_start = true, \
-	.may_roll = true, __VA_ARGS__ }
+#define HAVE(...)                                                                                  \
+	{                                                                                          \
+		.known = true, .restart_hash = 1, .live_hash = 1, .may_start = true,               \
+		.may_roll = true, __VA_ARGS__                                                      \
+	}
 #define RUNS(...) HAVE(.process = true, __VA_ARGS__)
 
-#define ON_DEMAND WANT(.state = TENANT_ON_DEMAND, .restart = RESTART_ON_FAILURE)
-#define RUNNING   WANT(.state = TENANT_RUNNING, .restart = RESTART_ON_FAILURE)
-#define STOPPED   WANT(.state = TENANT_STOPPED)
-#define SUSPENDED WANT(.state = TENANT_SUSPENDED)
-#define ALWAYS    WANT(.restart = RESTART_ALWAYS)
-#define NEVER     WANT(.restart = RESTART_NEVER)
+#define ON_DEMAND     WANT(.state = TENANT_ON_DEMAND, .restart = RESTART_ON_FAILURE)
+#define RUNNING       WANT(.state = TENANT_RUNNING, .restart = RESTART_ON_FAILURE)
+#define STOPPED       WANT(.state = TENANT_STOPPED)
+#define SUSPENDED     WANT(.state = TENANT_SUSPENDED)
+#define ALWAYS        WANT(.restart = RESTART_ALWAYS)
+#define NEVER         WANT(.restart = RESTART_NEVER)
 #define NEVER_RUNNING WANT(.restart = RESTART_NEVER, .state = TENANT_RUNNING)
-#define NO_SLEEP  { .declared = true, .restart_hash = 1, .live_hash = 1 }
-#define NOTHING   { 0 } /* not declared */
-#define ENDING    WANT(.ending = true, .state = TENANT_RUNNING)
+#define NO_SLEEP                                                                                   \
+	{                                                                                          \
+		.declared = true, .restart_hash = 1, .live_hash = 1                                \
+	}
+#define NOTHING                                                                                    \
+	{                                                                                          \
+		0                                                                                  \
+	} /* not declared */
+#define ENDING WANT(.ending = true, .state = TENANT_RUNNING)
 
 #define AGAIN   1
 #define IDLE    2
@@ -115,8 +124,7 @@ static const struct row starting[] = {
 			.restarts_used_up = true),
 		PLAN_FAIL, 0 },
 	{ NEVER, RUNS(.state = INSTANCE_STARTING, .exit = PLAN_EXIT_FAILED), PLAN_REST, 0 },
-	{ NEVER_RUNNING, RUNS(.state = INSTANCE_STARTING, .exit = PLAN_EXIT_FAILED), PLAN_FAIL,
-		0 },
+	{ NEVER_RUNNING, RUNS(.state = INSTANCE_STARTING, .exit = PLAN_EXIT_FAILED), PLAN_FAIL, 0 },
 	{ STOPPED, RUNS(.state = INSTANCE_STARTING, .exit = PLAN_EXIT_FAILED), PLAN_REST, 0 },
 };
 
@@ -124,8 +132,7 @@ static const struct row ready[] = {
 	{ ON_DEMAND, RUNS(.state = INSTANCE_READY), PLAN_NOTHING, 0 },
 	{ RUNNING, RUNS(.state = INSTANCE_READY, .wanted_awake = true), PLAN_NOTHING, 0 },
 	{ ON_DEMAND, RUNS(.state = INSTANCE_READY, .idle = true), PLAN_DRAIN, IDLE },
-	{ ON_DEMAND, RUNS(.state = INSTANCE_READY, .idle = true, .in_use = true), PLAN_NOTHING,
-		0 },
+	{ ON_DEMAND, RUNS(.state = INSTANCE_READY, .idle = true, .in_use = true), PLAN_NOTHING, 0 },
 	{ RUNNING, RUNS(.state = INSTANCE_READY, .idle = true), PLAN_NOTHING, 0 },
 	{ NO_SLEEP, RUNS(.state = INSTANCE_READY, .idle = true), PLAN_NOTHING, 0 },
 	{ ON_DEMAND, RUNS(.state = INSTANCE_READY, .live_hash = 2), PLAN_UPDATE, 0 },
@@ -144,8 +151,7 @@ static const struct row ready[] = {
 		PLAN_DRAIN, AGAIN },
 	{ ON_DEMAND, RUNS(.state = INSTANCE_READY, .told_to_stop = true, .in_use = true),
 		PLAN_DRAIN, 0 },
-	{ ON_DEMAND,
-		RUNS(.state = INSTANCE_READY, .told_to_stop = true, .told_to_restart = true),
+	{ ON_DEMAND, RUNS(.state = INSTANCE_READY, .told_to_stop = true, .told_to_restart = true),
 		PLAN_DRAIN, 0 },
 	{ ON_DEMAND, RUNS(.state = INSTANCE_READY, .unhealthy = true), PLAN_DRAIN, AGAIN },
 	{ STOPPED, RUNS(.state = INSTANCE_READY), PLAN_DRAIN, 0 },
@@ -160,8 +166,7 @@ static const struct row ready[] = {
 	{ RUNNING, RUNS(.state = INSTANCE_READY, .exit = PLAN_EXIT_CLEAN), PLAN_BACKOFF, 0 },
 	{ ALWAYS, RUNS(.state = INSTANCE_READY, .exit = PLAN_EXIT_CLEAN), PLAN_BACKOFF, 0 },
 	{ ALWAYS, RUNS(.state = INSTANCE_READY, .exit = PLAN_EXIT_FAILED), PLAN_BACKOFF, 0 },
-	{ ALWAYS,
-		RUNS(.state = INSTANCE_READY, .exit = PLAN_EXIT_FAILED, .restarts_used_up = true),
+	{ ALWAYS, RUNS(.state = INSTANCE_READY, .exit = PLAN_EXIT_FAILED, .restarts_used_up = true),
 		PLAN_FAIL, 0 },
 	{ NEVER, RUNS(.state = INSTANCE_READY, .exit = PLAN_EXIT_FAILED), PLAN_REST, 0 },
 	{ NEVER, RUNS(.state = INSTANCE_READY, .exit = PLAN_EXIT_CLEAN), PLAN_REST, 0 },
@@ -179,21 +184,17 @@ static const struct row draining[] = {
 	{ ON_DEMAND, RUNS(.state = INSTANCE_DRAINING, .in_use = true, .time_is_up = true),
 		PLAN_STOP, 0 },
 	{ ON_DEMAND,
-		RUNS(.state = INSTANCE_DRAINING, .in_use = true, .time_is_up = true,
-			.again = true),
+		RUNS(.state = INSTANCE_DRAINING, .in_use = true, .time_is_up = true, .again = true),
 		PLAN_STOP, AGAIN },
 	{ ON_DEMAND, RUNS(.state = INSTANCE_DRAINING, .wanted_awake = true), PLAN_STOP, 0 },
 	{ ON_DEMAND, RUNS(.state = INSTANCE_DRAINING, .draining_idle = true), PLAN_STOP, 0 },
-	{ ON_DEMAND,
-		RUNS(.state = INSTANCE_DRAINING, .draining_idle = true, .wanted_awake = true),
+	{ ON_DEMAND, RUNS(.state = INSTANCE_DRAINING, .draining_idle = true, .wanted_awake = true),
 		PLAN_UNDRAIN, 0 },
 	{ ON_DEMAND, RUNS(.state = INSTANCE_DRAINING, .draining_idle = true, .in_use = true),
 		PLAN_UNDRAIN, 0 },
-	{ STOPPED,
-		RUNS(.state = INSTANCE_DRAINING, .draining_idle = true, .wanted_awake = true),
+	{ STOPPED, RUNS(.state = INSTANCE_DRAINING, .draining_idle = true, .wanted_awake = true),
 		PLAN_STOP, 0 },
-	{ STOPPED,
-		RUNS(.state = INSTANCE_DRAINING, .draining_idle = true, .in_use = true),
+	{ STOPPED, RUNS(.state = INSTANCE_DRAINING, .draining_idle = true, .in_use = true),
 		PLAN_NOTHING, 0 },
 	{ NOTHING, RUNS(.state = INSTANCE_DRAINING, .in_use = true), PLAN_NOTHING, 0 },
 	{ ON_DEMAND, RUNS(.state = INSTANCE_DRAINING, .exit = PLAN_EXIT_FAILED), PLAN_REST, 0 },
@@ -226,8 +227,7 @@ static const struct row stopping[] = {
 		RUNS(.state = INSTANCE_STOPPING, .exit = PLAN_EXIT_CLEAN, .failed_start = true,
 			.told_to_stop = true),
 		PLAN_REST, 0 },
-	{ STOPPED,
-		RUNS(.state = INSTANCE_STOPPING, .exit = PLAN_EXIT_CLEAN, .failed_start = true),
+	{ STOPPED, RUNS(.state = INSTANCE_STOPPING, .exit = PLAN_EXIT_CLEAN, .failed_start = true),
 		PLAN_REST, 0 },
 	{ ON_DEMAND,
 		RUNS(.state = INSTANCE_STOPPING, .exit = PLAN_EXIT_CLEAN, .unhealthy = true,
@@ -237,8 +237,7 @@ static const struct row stopping[] = {
 		RUNS(.state = INSTANCE_STOPPING, .exit = PLAN_EXIT_CLEAN, .unhealthy = true,
 			.restarts_used_up = true),
 		PLAN_FAIL, 0 },
-	{ NOTHING,
-		RUNS(.state = INSTANCE_STOPPING, .exit = PLAN_EXIT_CLEAN, .unhealthy = true),
+	{ NOTHING, RUNS(.state = INSTANCE_STOPPING, .exit = PLAN_EXIT_CLEAN, .unhealthy = true),
 		PLAN_REST, 0 },
 };
 

@@ -194,10 +194,10 @@ static void turn(struct toy *toy)
 		struct plan_have have = toy->have;
 
 		if (!have.process)
-			have.restart_hash = have.state == INSTANCE_FAILED ||
-							    have.state == INSTANCE_BACKOFF
-						    ? toy->failed_hash
-						    : toy->want.restart_hash;
+			have.restart_hash =
+				have.state == INSTANCE_FAILED || have.state == INSTANCE_BACKOFF
+					? toy->failed_hash
+					: toy->want.restart_hash;
 		have.restarts_used_up = toy->failures >= MAX_RESTARTS;
 		step = plan_next(&toy->want, &have);
 		ck_assert_int_le(++steps, STEPS_PER_TURN);
