@@ -154,3 +154,12 @@ int folders_make_socket(struct daemon *d, const char *socket_path, uint32_t uid,
 		return ten_error_set(err, errno, "%s", socket_path);
 	return 0;
 }
+
+void folders_remove_socket(struct daemon *d, const char *key)
+{
+	autofree char *folder = mem_printf("sockets/%s", key);
+	autofree char *socket = mem_printf("%s/s", folder);
+
+	unlinkat(d->run_fd, socket, 0);
+	unlinkat(d->run_fd, folder, AT_REMOVEDIR);
+}

@@ -16,4 +16,7 @@ int folders_make_data(struct daemon *d, const struct ten_spec *spec, uint32_t ui
 int folders_make_socket(struct daemon *d, const char *socket_path, uint32_t uid, uint32_t gid,
 	struct ten_error *err);
 
+/* Remove the socket and its folder of a tenant that is no longer declared. */
+void folders_remove_socket(struct daemon *d, const char *key);
+
 #endif

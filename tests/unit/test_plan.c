@@ -123,7 +123,7 @@ static const struct row starting[] = {
 		RUNS(.state = INSTANCE_STARTING, .exit = PLAN_EXIT_FAILED,
 			.restarts_used_up = true),
 		PLAN_FAIL, 0 },
-	{ NEVER, RUNS(.state = INSTANCE_STARTING, .exit = PLAN_EXIT_FAILED), PLAN_REST, 0 },
+	{ NEVER, RUNS(.state = INSTANCE_STARTING, .exit = PLAN_EXIT_FAILED), PLAN_FAIL, 0 },
 	{ NEVER_RUNNING, RUNS(.state = INSTANCE_STARTING, .exit = PLAN_EXIT_FAILED), PLAN_FAIL, 0 },
 	{ STOPPED, RUNS(.state = INSTANCE_STARTING, .exit = PLAN_EXIT_FAILED), PLAN_REST, 0 },
 };
