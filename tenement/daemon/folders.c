@@ -126,10 +126,11 @@ int folders_make_socket(struct daemon *d, const char *socket_path, uint32_t uid,
 	const char *slash = strrchr(socket_path, '/');
 	autofree char *folder = mem_strndup(socket_path, (size_t)(slash - socket_path));
 	size_t run_len = strlen(d->runtime_dir);
+	bool ours = strncmp(folder, d->runtime_dir, run_len) == 0 && folder[run_len] == '/';
 	autoclose int fd = -1;
 	struct stat st;
 
-	if (strncmp(folder, d->runtime_dir, run_len) == 0 && folder[run_len] == '/') {
+	if (ours) {
 		autofree char *sockets = mem_printf("%s/sockets", d->runtime_dir);
 
 		if (files_make_dirs(sockets, 0711, err) < 0)
@@ -147,19 +148,25 @@ int folders_make_socket(struct daemon *d, const char *socket_path, uint32_t uid,
 		if (fd < 0)
 			return -1;
 	}
-	/* Only a socket is a leaving of an earlier life. */
-	if (fstatat(fd, slash + 1, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISSOCK(st.st_mode))
+	/* Elsewhere than in our own place, only a socket is a leaving of an earlier life. */
+	if (!ours && fstatat(fd, slash + 1, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISSOCK(st.st_mode))
 		return ten_error_set(err, 0, "%s is there, and no socket: remove it", socket_path);
 	if (unlinkat(fd, slash + 1, 0) < 0 && errno != ENOENT)
 		return ten_error_set(err, errno, "%s", socket_path);
 	return 0;
 }
 
+/* What is in a tenant's own folder is the tenant's: nothing there is followed or entered. */
 void folders_remove_socket(struct daemon *d, const char *key)
 {
 	autofree char *folder = mem_printf("sockets/%s", key);
-	autofree char *socket = mem_printf("%s/s", folder);
+	int fd = openat(d->run_fd, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *list = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *entry;
 
-	unlinkat(d->run_fd, socket, 0);
+	while (list && (entry = readdir(list)))
+		unlinkat(fd, entry->d_name, 0);
+	if (list)
+		closedir(list);
 	unlinkat(d->run_fd, folder, AT_REMOVEDIR);
 }

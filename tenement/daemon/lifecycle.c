@@ -8,6 +8,7 @@
 
 #include "common/log.h"
 #include "common/process.h"
+#include "daemon/folders.h"
 #include "daemon/health.h"
 #include "daemon/publish.h"
 #include "daemon/readiness.h"
@@ -171,6 +172,7 @@ static void take_out(struct daemon *d, struct instance *instance)
 	d->by_slot[instance->target.slot] = NULL;
 	instance->known = false;
 	d->hosts_changed = true;
+	folders_remove_socket(d, instance->key);
 	log_info("%s: no longer declared; its data stays", instance->key);
 }
 

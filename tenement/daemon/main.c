@@ -16,6 +16,7 @@
 #include "daemon/apply.h"
 #include "daemon/confdir.h"
 #include "daemon/control.h"
+#include "daemon/folders.h"
 #include "daemon/keeper_link.h"
 #include "daemon/notify.h"
 #include "daemon/override.h"
@@ -107,49 +108,25 @@ static int link_runtime(struct daemon *d, struct ten_error *err)
 	return 0;
 }
 
-static void remove_files(int folder)
+static void remove_socket_folders(struct daemon *d)
 {
-	int copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *list = copy >= 0 ? fdopendir(copy) : NULL;
-	struct dirent *entry;
-
-	while (list && (entry = readdir(list)))
-		unlinkat(folder, entry->d_name, 0);
-	if (list)
-		closedir(list);
-}
-
-/* What is below a tenant's own folder is the tenant's: nothing there is followed or entered. */
-static void remove_socket_folders(int sockets)
-{
-	int copy = openat(sockets, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *list = copy >= 0 ? fdopendir(copy) : NULL;
+	int fd = openat(d->run_fd, "sockets", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *list = fd >= 0 ? fdopendir(fd) : NULL;
 	struct dirent *entry;
 
 	while (list && (entry = readdir(list))) {
-		autoclose int folder = -1;
-
-		if (entry->d_name[0] == '.')
-			continue;
-		folder = openat(
-			sockets, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (folder >= 0)
-			remove_files(folder);
-		unlinkat(sockets, entry->d_name, AT_REMOVEDIR);
+		if (entry->d_name[0] != '.')
+			folders_remove_socket(d, entry->d_name);
 	}
 	if (list)
 		closedir(list);
+	unlinkat(d->run_fd, "sockets", AT_REMOVEDIR);
 }
 
 /* An end leaves nothing: what cannot be removed here was not ours. */
 static void remove_runtime(struct daemon *d)
 {
-	autoclose int sockets =
-		openat(d->run_fd, "sockets", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-	if (sockets >= 0)
-		remove_socket_folders(sockets);
-	unlinkat(d->run_fd, "sockets", AT_REMOVEDIR);
+	remove_socket_folders(d);
 	unlinkat(d->run_fd, "instances", AT_REMOVEDIR);
 	unlinkat(d->run_fd, "notify", 0);
 	unlinkat(d->own_fd, "run", 0);

@@ -42,8 +42,8 @@ static void load(struct daemon *d)
 /* What is wanted of INSTANCE, overrides regarded. */
 static void want(struct daemon *d, struct instance *instance)
 {
-	/* Paused: what is there goes on by what it was before, and nobody comes or goes; but who was
-	 * there before a start of the machine is there after it. */
+	/* Paused: what is there goes on by what it was before, and nobody comes or goes; but who
+	 * was there before a start of the machine is there after it. */
 	bool held = d->paused && (instance->spec || d->first_reconcile_done);
 	const struct ten_spec *spec =
 		held ? instance->spec : config_set_instance(d->set, instance->key);
