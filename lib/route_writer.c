@@ -1,141 +1,13 @@
 /*
- * The writing side of the routing table. What is free and what waits to be free is kept in the
- * writer's own memory; after a crash it is found again by walking the arena and keeping what is
- * reachable.
+ * The writing side of the routing table: building records and publishing them.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "mem.h"
-#include "route_layout.h"
+#include "route_arena.h"
 #include "text.h"
-
-#define SIZE_CLASSES  64
-#define INDEX_MINIMUM 256
-
-struct vector {
-	uint64_t *values;
-	size_t count, room;
-};
-
-struct retired {
-	uint64_t offset;     /* of a block, or: */
-	uint32_t slot;       /* when offset is 0 */
-	uint64_t generation; /* reusable when every worker has acknowledged this */
-};
-
-struct route_writer {
-	struct vector free_blocks[SIZE_CLASSES];
-	struct vector free_slots;
-	struct retired *retired;
-	size_t retired_count, retired_room;
-	uint64_t live_hosts;
-	uint64_t used_entries; /* with tombstones */
-	uint32_t next_slot;    /* slots from here on were never taken */
-	bool changed;
-};
-
-static void vector_push(struct vector *vector, uint64_t value)
-{
-	if (vector->count == vector->room) {
-		vector->room = vector->room ? vector->room * 2 : 16;
-		vector->values = mem_resize(vector->values, vector->room, sizeof(uint64_t));
-	}
-	vector->values[vector->count++] = value;
-}
-
-static uint64_t next_generation(const struct route_table *table)
-{
-	return route_table_generation(table) + 1;
-}
-
-static void retire(struct route_table *table, uint64_t offset, uint32_t slot)
-{
-	struct route_writer *writer = table->writer;
-
-	if (writer->retired_count == writer->retired_room) {
-		writer->retired_room = writer->retired_room ? writer->retired_room * 2 : 64;
-		writer->retired =
-			mem_resize(writer->retired, writer->retired_room, sizeof(*writer->retired));
-	}
-	writer->retired[writer->retired_count++] =
-		(struct retired){ offset, slot, next_generation(table) };
-	writer->changed = true;
-}
-
-/* Sizes are multiples of 64 up to 2 KiB (classes 1-32), then powers of two. */
-static uint64_t class_size(unsigned size_class)
-{
-	return size_class <= 32 ? size_class * 64ull : 2048ull << (size_class - 32);
-}
-
-static unsigned class_of(uint64_t size)
-{
-	unsigned size_class = (unsigned)((size + 63) / 64);
-
-	if (size_class <= 32)
-		return size_class;
-	size_class = 33;
-	while (class_size(size_class) < size)
-		size_class++;
-	return size_class;
-}
-
-static struct layout_block *block_at(const struct route_table *table, uint64_t offset)
-{
-	return (struct layout_block *)(table->base + offset);
-}
-
-/* A block for USED bytes of payload; 0 when the table is full. */
-static uint64_t block_take(struct route_table *table, uint64_t used, struct ten_error *err)
-{
-	struct route_writer *writer = table->writer;
-	unsigned size_class = class_of(used + sizeof(struct layout_block));
-	struct vector *free_blocks = &writer->free_blocks[size_class];
-	uint64_t size = class_size(size_class);
-	uint64_t offset;
-
-	if (free_blocks->count) {
-		offset = free_blocks->values[--free_blocks->count];
-	} else {
-		offset = atomic_load(&table->header->arena_top);
-		if (size > ROUTE_TABLE_BYTES - offset || size > UINT32_MAX) {
-			ten_error_set(err, ENOSPC, "the routing table is full");
-			return 0;
-		}
-		/* The size first: a walk after a crash between the two finds whole blocks. */
-		block_at(table, offset)->size = (uint32_t)size;
-		atomic_store_explicit(
-			&table->header->arena_top, offset + size, memory_order_release);
-	}
-	block_at(table, offset)->used = (uint32_t)used;
-	return offset;
-}
-
-static uint64_t block_write(
-	struct route_table *table, const struct text *record, struct ten_error *err)
-{
-	uint64_t offset = block_take(table, record->len, err);
-
-	if (offset)
-		memcpy(block_at(table, offset) + 1, record->data, record->len);
-	return offset;
-}
-
-static bool block_equals(
-	const struct route_table *table, uint64_t offset, const struct text *record)
-{
-	uint32_t used;
-	const void *payload = layout_payload(table, offset, &used);
-
-	return payload && used == record->len && memcmp(payload, record->data, used) == 0;
-}
 
 /* ---- records under construction: a text whose beginning is the struct ---- */
 
@@ -185,7 +57,7 @@ static void index_insert(struct record_index *index, uint64_t hash, uint64_t ent
 }
 
 /* A new index with room for one more host than there are, published by one store. */
-static int index_rebuild(struct route_table *table, struct ten_error *err)
+int route_index_rebuild(struct route_table *table, struct ten_error *err)
 {
 	struct route_writer *writer = table->writer;
 	const struct record_index *old = layout_index(table);
@@ -196,10 +68,10 @@ static int index_rebuild(struct route_table *table, struct ten_error *err)
 
 	while (capacity < (writer->live_hosts + 1) * 2)
 		capacity *= 2;
-	offset = block_take(table, sizeof(*index) + capacity * sizeof(uint64_t), err);
+	offset = arena_take(table, sizeof(*index) + capacity * sizeof(uint64_t), err);
 	if (!offset)
 		return -1;
-	index = (struct record_index *)(block_at(table, offset) + 1);
+	index = (struct record_index *)(arena_block(table, offset) + 1);
 	memset(index->entries, 0, capacity * sizeof(uint64_t));
 	index->capacity = capacity;
 	for (uint64_t i = 0; old && i < old->capacity; i++) {
@@ -216,7 +88,7 @@ static int index_rebuild(struct route_table *table, struct ten_error *err)
 	atomic_store_explicit(&table->header->index, offset, memory_order_seq_cst);
 	writer->used_entries = writer->live_hosts;
 	if (old)
-		retire(table, old_offset, 0);
+		arena_retire(table, old_offset, 0);
 	return 0;
 }
 
@@ -229,22 +101,22 @@ static int host_publish(struct route_table *table, const struct text *record, st
 	if (layout_find(
 		    table, index, record->data + host->name, host->name_len, host->hash, &place)) {
 		old = atomic_load(&index->entries[place]);
-		if (block_equals(table, old & LAYOUT_OFFSET_MASK, record))
+		if (arena_equals(table, old & LAYOUT_OFFSET_MASK, record))
 			return 0;
-		offset = block_write(table, record, err);
+		offset = arena_write(table, record, err);
 		if (!offset)
 			return -1;
 		atomic_store_explicit(
 			&index->entries[place], entry_of(host, offset), memory_order_seq_cst);
-		retire(table, old & LAYOUT_OFFSET_MASK, 0);
+		arena_retire(table, old & LAYOUT_OFFSET_MASK, 0);
 		return 0;
 	}
 	if ((table->writer->used_entries + 1) * 10 > index->capacity * 7) {
-		if (index_rebuild(table, err) < 0)
+		if (route_index_rebuild(table, err) < 0)
 			return -1;
 		index = (struct record_index *)layout_index(table);
 	}
-	offset = block_write(table, record, err);
+	offset = arena_write(table, record, err);
 	if (!offset)
 		return -1;
 	index_insert(index, host->hash, entry_of(host, offset));
@@ -344,7 +216,7 @@ void route_table_remove_host(struct route_table *table, const char *name)
 	old = atomic_load(&index->entries[place]);
 	atomic_store_explicit(&index->entries[place], LAYOUT_TOMBSTONE, memory_order_seq_cst);
 	table->writer->live_hosts--;
-	retire(table, old & LAYOUT_OFFSET_MASK, 0);
+	arena_retire(table, old & LAYOUT_OFFSET_MASK, 0);
 }
 
 /* Publish RECORD at *PLACE and retire what was there. */
@@ -354,15 +226,15 @@ static int single_publish(struct route_table *table, _Atomic uint64_t *place,
 	uint64_t old = atomic_load(place);
 	uint64_t offset;
 
-	if (old && block_equals(table, old, record))
+	if (old && arena_equals(table, old, record))
 		return 0;
-	offset = block_write(table, record, err);
+	offset = arena_write(table, record, err);
 	if (!offset)
 		return -1;
 	atomic_store_explicit(place, offset, memory_order_seq_cst);
 	table->writer->changed = true;
 	if (old)
-		retire(table, old, 0);
+		arena_retire(table, old, 0);
 	return 0;
 }
 
@@ -460,8 +332,8 @@ void route_table_slot_give_back(struct route_table *table, struct route_target t
 	atomic_store(&slot->word, layout_word(target.incarnation + 1, 0, INSTANCE_ASLEEP));
 	atomic_store(&slot->instance, 0);
 	if (record)
-		retire(table, record, 0);
-	retire(table, 0, target.slot);
+		arena_retire(table, record, 0);
+	arena_retire(table, 0, target.slot);
 }
 
 void route_table_set_state(
@@ -469,231 +341,4 @@ void route_table_set_state(
 {
 	atomic_store_explicit(&table->slots[target.slot].word,
 		layout_word(target.incarnation, 1, state), memory_order_seq_cst);
-}
-
-/* ---- generations ---- */
-
-uint64_t route_table_seal_generation(struct route_table *table)
-{
-	uint64_t generation = route_table_generation(table);
-
-	if (!table->writer->changed)
-		return generation;
-	table->writer->changed = false;
-	atomic_store_explicit(&table->header->generation, generation + 1, memory_order_seq_cst);
-	return generation + 1;
-}
-
-void route_table_reclaim(struct route_table *table, uint64_t generation)
-{
-	struct route_writer *writer = table->writer;
-	size_t kept = 0;
-
-	for (size_t i = 0; i < writer->retired_count; i++) {
-		struct retired *retired = &writer->retired[i];
-
-		if (retired->generation > generation)
-			writer->retired[kept++] = *retired;
-		else if (retired->offset)
-			vector_push(&writer->free_blocks[class_of(
-					    block_at(table, retired->offset)->size)],
-				retired->offset);
-		else
-			vector_push(&writer->free_slots, retired->slot);
-	}
-	writer->retired_count = kept;
-}
-
-/* ---- beginning ---- */
-
-int route_table_create(struct route_table **table, int *fd, struct ten_error *err)
-{
-	autoclose int memory = memfd_create("tenement-table", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	struct layout_header header = {
-		.magic = LAYOUT_MAGIC,
-		.version = ROUTE_TABLE_VERSION,
-		.bytes = ROUTE_TABLE_BYTES,
-		.generation = 1,
-		.arena_top = LAYOUT_ARENA,
-	};
-
-	if (memory < 0)
-		return ten_error_set(err, errno, "routing table: memfd_create");
-	/* The mode, lest who holds a reader's descriptor open it for writing by /proc/self/fd. */
-	if (fchmod(memory, 0600) < 0 || ftruncate(memory, (off_t)ROUTE_TABLE_BYTES) < 0 ||
-		fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0 ||
-		pwrite(memory, &header, sizeof(header), 0) != (ssize_t)sizeof(header))
-		return ten_error_set(err, errno, "routing table");
-	if (route_table_attach(table, memory, err) < 0)
-		return -1;
-	*fd = fd_steal(&memory);
-	return 0;
-}
-
-int route_table_reader_fd(int fd, struct ten_error *err)
-{
-	char path[64];
-	int reader;
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	reader = open(path, O_RDONLY | O_CLOEXEC);
-	if (reader < 0)
-		return ten_error_set(err, errno, "routing table: %s", path);
-	return reader;
-}
-
-static int compare_offsets(const void *a, const void *b)
-{
-	const uint64_t *left = a, *right = b;
-
-	return (*left > *right) - (*left < *right);
-}
-
-static void find_live_hosts(struct route_table *table, struct vector *live)
-{
-	const struct record_index *index = layout_index(table);
-
-	if (!index)
-		return;
-	vector_push(live, atomic_load(&table->header->index));
-	for (uint64_t i = 0; i < index->capacity; i++) {
-		uint64_t entry = atomic_load(&index->entries[i]);
-
-		if (!entry)
-			continue;
-		table->writer->used_entries++;
-		if (entry == LAYOUT_TOMBSTONE)
-			continue;
-		table->writer->live_hosts++;
-		vector_push(live, entry & LAYOUT_OFFSET_MASK);
-	}
-}
-
-/* Slots that a dead writer had in hand, taken but without a record, go back. */
-static void find_live_slots(struct route_table *table, struct vector *live)
-{
-	uint32_t end = 0;
-
-	for (uint32_t i = 0; i < ROUTE_SLOTS_MAX; i++) {
-		uint64_t word = atomic_load(&table->slots[i].word);
-
-		if (!word) /* slots are taken in order, so what follows was never used */
-			break;
-		end = i + 1;
-		if (!layout_taken(word)) {
-			/* Its record is left where the writer was killed while it gave it back. */
-			atomic_store(&table->slots[i].instance, 0);
-			retire(table, 0, i);
-		} else if (atomic_load(&table->slots[i].instance)) {
-			vector_push(live, atomic_load(&table->slots[i].instance));
-		}
-	}
-	table->writer->next_slot = end;
-	for (uint32_t i = 0; i < end; i++) {
-		uint64_t word = atomic_load(&table->slots[i].word);
-
-		if (layout_taken(word) && !atomic_load(&table->slots[i].instance))
-			route_table_slot_give_back(
-				table, (struct route_target){ i, layout_incarnation(word) });
-	}
-}
-
-static int walk_arena(struct route_table *table, const struct vector *live, struct ten_error *err)
-{
-	uint64_t top = atomic_load(&table->header->arena_top);
-	size_t next = 0;
-
-	for (uint64_t offset = LAYOUT_ARENA; offset < top;) {
-		uint32_t size = block_at(table, offset)->size;
-
-		if (size < 64 || size % 64 || size > top - offset ||
-			class_size(class_of(size)) != size)
-			return ten_error_set(err, 0, "routing table: damaged at %llu",
-				(unsigned long long)offset);
-		while (next < live->count && live->values[next] < offset)
-			next++;
-		if (next == live->count || live->values[next] != offset)
-			retire(table, offset, 0);
-		offset += size;
-	}
-	return 0;
-}
-
-int route_table_attach(struct route_table **result, int fd, struct ten_error *err)
-{
-	struct vector live = { 0 };
-	struct route_table *table;
-	uint64_t settings;
-	int rc;
-
-	if (layout_map(&table, fd, PROT_READ | PROT_WRITE, err) < 0)
-		return -1;
-	table->writer = mem_alloc(sizeof(*table->writer));
-	find_live_hosts(table, &live);
-	find_live_slots(table, &live);
-	settings = atomic_load(&table->header->settings);
-	if (settings)
-		vector_push(&live, settings);
-	if (live.count)
-		qsort(live.values, live.count, sizeof(*live.values), compare_offsets);
-	rc = walk_arena(table, &live, err);
-	free(live.values);
-	if (rc == 0 && !layout_index(table))
-		rc = index_rebuild(table, err);
-	if (rc < 0) {
-		route_table_close(table);
-		return -1;
-	}
-	*result = table;
-	return 0;
-}
-
-void route_table_close(struct route_table *table)
-{
-	if (!table)
-		return;
-	if (table->writer) {
-		for (int i = 0; i < SIZE_CLASSES; i++)
-			free(table->writer->free_blocks[i].values);
-		free(table->writer->free_slots.values);
-		free(table->writer->retired);
-		free(table->writer);
-	}
-	munmap(table->base, ROUTE_TABLE_BYTES);
-	free(table);
-}
-
-void route_table_each_host(
-	const struct route_table *table, void (*visit)(void *data, const char *name), void *data)
-{
-	const struct record_index *index = layout_index(table);
-
-	for (uint64_t i = 0; index && i < index->capacity; i++) {
-		uint64_t entry = atomic_load(&index->entries[i]);
-		const struct record_host *host;
-		const char *name;
-		uint32_t used;
-
-		if (!entry || entry == LAYOUT_TOMBSTONE)
-			continue;
-		host = layout_payload(table, entry & LAYOUT_OFFSET_MASK, &used);
-		name = host && used >= sizeof(*host) ? layout_string(host, used, host->name) : NULL;
-		if (name)
-			visit(data, name);
-	}
-}
-
-void route_table_each_instance(const struct route_table *table,
-	void (*visit)(void *data, const struct route_instance *instance), void *data)
-{
-	for (uint32_t i = 0; i < ROUTE_SLOTS_MAX; i++) {
-		uint64_t word = atomic_load(&table->slots[i].word);
-		struct route_instance instance;
-
-		if (!word)
-			break;
-		if (route_table_instance(
-			    table, (struct route_target){ i, layout_incarnation(word) }, &instance))
-			visit(data, &instance);
-	}
 }

@@ -228,6 +228,25 @@ static int run_journal(struct daemon *d, json_t *journal, struct ten_error *err)
 	return 0;
 }
 
+/* What a batch had staged when it was cut short before its journal was there. */
+static void sweep_staged(struct daemon *d)
+{
+	int fd = open_conf_dir(d, NULL);
+	DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *entry;
+
+	while (folder && (entry = readdir(folder))) {
+		const char *name = entry->d_name;
+
+		if (*name == '.')
+			name++;
+		if (strncmp(name, STAGED, strlen(STAGED)) == 0)
+			unlinkat(dirfd(folder), entry->d_name, 0);
+	}
+	if (folder)
+		closedir(folder);
+}
+
 int apply_finish_journal(struct daemon *d, struct ten_error *err)
 {
 	size_t len;
@@ -235,8 +254,10 @@ int apply_finish_journal(struct daemon *d, struct ten_error *err)
 	struct ten_error why;
 	json_t *journal;
 
-	if (!text)
+	if (!text) {
+		sweep_staged(d);
 		return err->code == ENOENT ? 0 : -1;
+	}
 	journal = json_loadb(text, len, 0, NULL);
 	log_info("ending an `apply` that was cut short");
 	if (run_journal(d, journal, &why) < 0)

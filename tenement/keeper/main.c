@@ -27,6 +27,8 @@ static ev_timer deadline;
 
 bool keeper_daemon_over(bool exited, int status)
 {
+	if (over)
+		return true; /* it was killed with everything else */
 	if (keeper_stopping)
 		over = exited; /* one that crashed meanwhile comes back to finish its work */
 	else if (exited && !keeper_daemon_was_ready)

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from daemon_rig import Load, in_threads, kill, pids, status, wait_gone
-from harness import build_program, children_of, process_alive, processes_of, wait_until
+from harness import build_program, children_of, free_port, process_alive, processes_of, wait_until
 
 KEYS = [f"tiny:t{i}" for i in range(3)]
 
@@ -233,7 +233,7 @@ def ask_quietly(t):
 def test_a_second_serve_on_the_same_data_is_refused(three):
     t = three()
     before = pids(t)
-    done = subprocess.run([build_program("ten"), "serve", "--port", "0"], cwd=t.root, text=True,
+    done = subprocess.run([build_program("ten"), "serve", "--port", str(free_port())], cwd=t.root, text=True,
                           capture_output=True, timeout=60, check=False)
     assert done.returncode == 1
     assert str(t.data_dir) in done.stderr + done.stdout
@@ -304,7 +304,7 @@ def test_a_daemon_that_cannot_start_is_given_up(tenement):
 
 
 def test_tenants_that_end_are_reaped(three):
-    t = three(settings={"backoff_base_ms": 20, "max_restarts": 1000})
+    t = three(settings={"backoff_base_ms": 20, "backoff_max_ms": 40, "max_restarts": 1000})
     for _ in range(10):
         kill(pids(t).get(KEYS[0], 0) or t.wait_state(KEYS[0], "ready")["pid"])
         t.wait_ok(KEYS[0])

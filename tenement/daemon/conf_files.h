@@ -1,0 +1,66 @@
+/*
+ * The configuration files as they lie on disk: which there are, which differ from the last look,
+ * and what is in them. What it means is confdir.c's business.
+ */
+#ifndef TEN_CONF_FILES_H
+#define TEN_CONF_FILES_H
+
+#include <sys/types.h>
+#include <time.h>
+#include <uthash.h>
+
+#include "daemon/daemon.h"
+
+struct conf_identity {
+	dev_t device;
+	ino_t inode;
+	off_t size;
+	struct timespec modified, changed;
+};
+
+struct conf_file {
+	char *name;
+	struct conf_identity identity;
+	bool present;  /* at the last look */
+	bool dirty;    /* to be looked at */
+	bool waiting;  /* a change that would remove tenants, not in force yet */
+	bool meant;    /* its removal was asked for by name: the guard does not count it */
+	bool rejected; /* its last good text is in force; judged again with every other change */
+	bool seen;     /* in the present scan */
+	UT_hash_handle hh;
+};
+
+struct conf_files {
+	struct conf_file *by_name;
+	char *problem; /* with the folder as a whole; NULL: none */
+	dev_t device;  /* of the folder when it was last seen with its files */
+};
+
+/* What was read of one file in this turn. */
+struct conf_reading {
+	struct conf_file *file;
+	char *text; /* NULL: gone, or WHY says why it cannot be read */
+	size_t len;
+	char *why;
+};
+
+struct conf_batch {
+	struct conf_reading *readings;
+	size_t count;
+};
+
+struct conf_file *conf_files_get(struct conf_files *files, const char *name);
+
+/* Look at the whole folder; what differs is dirty. A folder that is not there says nothing. */
+void conf_files_scan(struct daemon *d, struct conf_files *files);
+
+/* Read what is dirty, and with it what waits or was rejected; those also when nothing is dirty if
+ * LOOK_AGAIN. False: the folder is not there. */
+bool conf_files_read(
+	struct daemon *d, struct conf_files *files, bool look_again, struct conf_batch *batch);
+void conf_batch_free(struct conf_batch *batch);
+
+/* Forget what is neither there nor in force. */
+void conf_files_forget(struct daemon *d, struct conf_files *files);
+
+#endif
