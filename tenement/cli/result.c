@@ -165,6 +165,12 @@ static int finish_dry_run(const struct cli *cli, const json_t *answer)
 
 static int finish_converged(const struct cli *cli, const json_t *answer)
 {
+	if (answer_count(answer, "unready")) {
+		say_unready(answer);
+		return cli_fail(CLI_FAILED,
+			"generation %" PRId64 " is in force, but not every tenant of it runs",
+			answer_number(answer, "generation"));
+	}
 	if (!cli->json && !cli->quiet)
 		printf("%sGeneration %" PRId64 " is in force.%s\n",
 			term_begin(&cli->term, TERM_GREEN), answer_number(answer, "generation"),

@@ -13,6 +13,7 @@
 #include "daemon/confdir.h"
 #include "daemon/instance.h"
 #include "daemon/owned.h"
+#include "daemon/publish.h"
 #include "daemon/reconcile.h"
 #include "mem.h"
 #include "plan.h"
@@ -127,6 +128,21 @@ static void on_wanted(void *data, const char *key, const struct ten_spec *spec)
 	preview(wanted->d, wanted->apply->actions, key, spec);
 }
 
+/* Whether traffic is shared out for SERVICE, now or by one of the files. */
+static bool is_routed(struct daemon *d, const struct apply *apply, const char *service)
+{
+	autofree char *table = mem_printf("[route.%s]", service);
+	struct publish_split *split;
+	const char *source;
+	size_t count = publish_split_of(d, service, &split, &source);
+	bool routed = source != NULL;
+
+	publish_split_free(split, count);
+	for (size_t i = 0; i < apply->count; i++)
+		routed = routed || (apply->files[i].text && strstr(apply->files[i].text, table));
+	return routed;
+}
+
 bool apply_judge(struct daemon *d, struct apply *apply)
 {
 	struct config_change change = { 0 };
@@ -145,7 +161,8 @@ bool apply_judge(struct daemon *d, struct apply *apply)
 	for (size_t i = 0; change.routes && change.routes[i]; i++) {
 		autofree char *name = mem_printf("route %s", change.routes[i]);
 
-		note_action(apply->actions, "publish", name, "changed");
+		if (is_routed(d, apply, change.routes[i]))
+			note_action(apply->actions, "publish", name, "changed");
 	}
 	config_change_clear(&change);
 	return !apply->problems && !apply->conflicts;
