@@ -176,6 +176,37 @@ enum blame config_blame_missing_service(struct config_set *set, struct set_servi
 	return BLAME_NOW;
 }
 
+static void report_unknown(struct config_set *set, struct set_file *file)
+{
+	const struct config_file *text = file->wanted.text;
+
+	for (size_t i = 0; i < text->tenant_count; i++) {
+		const struct config_tenant *tenant = &text->tenants[i];
+		struct set_service *known = set_service_find(set, tenant->service);
+		struct set_service wanted = { .name = tenant->service };
+		const char *near = nearest_service(set, tenant->service);
+
+		if ((known && known->declared->count) || refused_declarer(set, &wanted))
+			continue;
+		file->wanted.problems.file = file->display;
+		file->wanted.problems.text = text->text;
+		file->wanted.problems.len = text->len;
+		config_problems_add(&file->wanted.problems, tenant->service_at,
+			"service \"%s\" is not declared%s%s%s", tenant->service,
+			near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
+	}
+}
+
+void config_blame_report_unknown(struct config_set *set)
+{
+	struct set_file *file;
+
+	DL_FOREACH (set->waiting, file) {
+		if (file->wanted.text && file->wanted.text->problems.count)
+			report_unknown(set, file);
+	}
+}
+
 void config_blame_report_waiting(struct config_set *set)
 {
 	for (size_t i = 0; i < set->touched_services.count; i++) {

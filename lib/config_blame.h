@@ -24,6 +24,10 @@ enum blame { BLAME_NOW, BLAME_LATER };
 enum blame config_blame_missing_service(struct config_set *set, struct set_service *service,
 	const struct set_instance *instance, struct set_file *user, struct config_at at);
 
+/* A file that is wrong by itself is judged no further, but that it names a service that nobody
+ * declares is said with the rest. */
+void config_blame_report_unknown(struct config_set *set);
+
 /* Say of each service with tenants that wait for a refused file, how many they are. */
 void config_blame_report_waiting(struct config_set *set);
 

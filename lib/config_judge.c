@@ -460,5 +460,6 @@ void config_judge(struct config_set *set)
 			break;
 		put_back_bad(set);
 	}
+	config_blame_report_unknown(set);
 	config_blame_report_waiting(set);
 }

@@ -1,6 +1,7 @@
 #include "cli/answer.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "text.h"
 
@@ -51,9 +52,21 @@ char *answer_joined(const json_t *object, const char *key, const char *between)
 	return text_steal(&out);
 }
 
+/* JSON leaves characters above 0x7f as they are, and some of them steer a terminal. */
+static size_t harmless(void)
+{
+	return isatty(STDOUT_FILENO) ? JSON_ENSURE_ASCII : 0;
+}
+
+void answer_print_line(const json_t *answer)
+{
+	json_dumpf(answer, stdout, JSON_COMPACT | harmless());
+	putchar('\n');
+}
+
 void answer_print(const json_t *answer)
 {
-	json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
+	json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY | harmless());
 	putchar('\n');
 }
 

@@ -25,6 +25,7 @@ char *answer_joined(const json_t *object, const char *key, const char *between);
 
 /* Print ANSWER for programs. */
 void answer_print(const json_t *answer);
+void answer_print_line(const json_t *answer); /* in one line */
 
 void answer_release(json_t **answer);
 

@@ -126,7 +126,9 @@ static uint32_t identity_number(const json_t *identity, const char *key)
 	return number < 0 || number >= UINT32_MAX ? BECOME_KEEP : (uint32_t)number;
 }
 
-/* A tenant without a uid of its own has the daemon's, which need not be ours when we are root. */
+/* A tenant without a uid of its own has the daemon's, which need not be ours when we are root. Nor
+ * can a daemon that is not root have given it another: what it says of that is not believed, or it
+ * could have root run a command in an environment of its choosing. */
 static int take_daemons_identity(const struct cli *cli, struct become *who, struct ten_error *err)
 {
 	uid_t uid;
@@ -154,7 +156,7 @@ static int read_identity(const struct cli *cli, const json_t *identity, struct b
 	if (!json_object_get(identity, "uid") ||
 		(who->uid != BECOME_KEEP && who->gid == BECOME_KEEP))
 		return cli_fail(CLI_FAILED, "the daemon did not say who %s is", cli->args[0]);
-	if (who->uid == BECOME_KEEP && take_daemons_identity(cli, who, &err) < 0)
+	if (take_daemons_identity(cli, who, &err) < 0)
 		return cli_fail(CLI_FAILED, "%s", err.text);
 	if (who->uid == geteuid())
 		who->uid = who->gid = BECOME_KEEP;

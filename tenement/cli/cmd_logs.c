@@ -36,8 +36,7 @@ static void print_entry(const struct cli *cli, const json_t *entry)
 	const json_t *message = json_object_get(entry, "message");
 
 	if (cli->json) {
-		json_dumpf(entry, stdout, JSON_COMPACT);
-		putchar('\n');
+		answer_print_line(entry);
 	} else if (json_is_string(message) && cli->term.out_is_terminal) {
 		print_for_people(
 			&cli->term, entry, json_string_value(message), json_string_length(message));

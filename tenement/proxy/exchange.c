@@ -181,7 +181,10 @@ void exchange_finish(struct exchange *exchange)
 		if (exchange->up.end > exchange->up.ready)
 			begin_next(exchange);
 		client_next(client);
-	} else if (!consumed || exchange->client_noise || exchange->up.end > exchange->up.ready) {
+	} else if (!consumed || exchange->keep_alive || exchange->client_noise ||
+		   exchange->up.end > exchange->up.ready) {
+		/* The client has, or may have, more on the way: a reset could overtake the answer.
+		 */
 		client_linger(client);
 	} else {
 		client_close(client);

@@ -83,6 +83,7 @@ struct exchange {
 	bool sent_any;      /* of the request, on this connection */
 	bool body_sent;     /* any byte of the body, ever */
 	bool request_ended; /* no more of it is sent: it is through, or nobody wants it */
+	bool request_cut;   /* so, because the tenant took no more of it */
 	bool upstream_reusable;
 	bool client_blocked; /* its socket took no more */
 	bool upstream_blocked;

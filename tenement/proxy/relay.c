@@ -1,6 +1,7 @@
 #include "relay.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "proxy/client.h"
@@ -83,7 +84,10 @@ static uint64_t due_ms(const struct exchange *exchange)
 		timeout_ms = worker->settings.client_body_timeout_ms;
 		break;
 	case EXCHANGE_TUNNEL:
-		timeout_ms = exchange->upgraded_idle_timeout_ms;
+		/* Where one side has said good-bye, silence of the other is not for ever. */
+		if (exchange->upgraded_idle_timeout_ms ||
+			(!exchange->client_eof && !exchange->upstream_eof))
+			timeout_ms = exchange->upgraded_idle_timeout_ms;
 		break;
 	default:
 		break;
@@ -127,11 +131,10 @@ static void request_end(struct exchange *exchange)
 	exchange->upstream_blocked = false;
 	if (exchange->request_timeout_ms)
 		exchange->answer_by_ms = exchange->worker->now_ms + exchange->request_timeout_ms;
-	/* What lies behind the request stays; otherwise the buffer is free for others. */
-	if (exchange->up.end == exchange->up.ready)
-		buffer_give(&exchange->worker->buffers, &exchange->up);
-	else
-		exchange->client_noise = true;
+	/* Bytes of the body that were noise while it waited are none any more. What lies behind the
+	 * request stays, and what could not be sent may be for another connection; otherwise
+	 * relay_watch() gives the buffer back. */
+	exchange->client_noise = exchange->up.end > exchange->up.ready;
 }
 
 static enum moved request_push(struct exchange *exchange)
@@ -185,8 +188,8 @@ static bool is_relaying(const struct exchange *exchange)
 /* It takes no more. It may have answered before it closed: that is for relay_down() to find out. */
 static void request_cut(struct exchange *exchange)
 {
+	exchange->request_cut = true;
 	exchange->upstream_reusable = false;
-	exchange->upstream_blocked = false;
 	exchange->keep_alive = false;
 	request_end(exchange);
 	if (exchange->state == EXCHANGE_SEND)
@@ -221,7 +224,7 @@ void relay_up(struct exchange *exchange)
 void relay_begin(struct exchange *exchange)
 {
 	exchange->state = EXCHANGE_SEND;
-	exchange->sent_any = false;
+	exchange->sent_any = exchange->request_cut = false;
 	http_head_init(&exchange->head, HTTP_RESPONSE, RESPONSE_HEAD_MAX, HTTP_FIELDS_MAX);
 	if (exchange->upstream->state == UPSTREAM_CONNECTING)
 		relay_watch(exchange);
@@ -248,11 +251,12 @@ static void final_begin(struct exchange *exchange)
 	bool framed = body == HTTP_BODY_NONE || body == HTTP_BODY_LENGTH;
 	enum http_coding to =
 		framed || exchange->minor == 0 ? HTTP_CODING_PLAIN : HTTP_CODING_CHUNKED;
+	bool was_sent = exchange->request_ended && !exchange->request_cut;
 
 	if ((!framed && exchange->minor == 0) || !exchange->request_ended || worker->draining)
 		exchange->keep_alive = false;
-	exchange->upstream_reusable = http_head_keeps_alive(head) && exchange->request_ended &&
-				      !exchange->client_eof && body != HTTP_BODY_UNTIL_CLOSE;
+	exchange->upstream_reusable = http_head_keeps_alive(head) && was_sent &&
+				      body != HTTP_BODY_UNTIL_CLOSE;
 	http_transfer_init(&exchange->response_body, body, head->content_length, to);
 	atomic_fetch_add_explicit(
 		&worker->cells[exchange->target.slot].requests, 1, memory_order_relaxed);
@@ -305,6 +309,17 @@ static void head_take(struct exchange *exchange, uint32_t head_bytes)
 	}
 }
 
+/* Move what has not been passed on to the front. */
+static void window_rewind(struct http_window *window)
+{
+	uint32_t left = window->end - window->at;
+	char *from = window->data + window->at;
+
+	http_window_reset(window);
+	memmove(window->data + window->end, from, left);
+	window->end += left;
+}
+
 /* Parse what .down holds. False: more must be read first, or the exchange is over. */
 static bool head_parse(struct exchange *exchange)
 {
@@ -321,6 +336,12 @@ static bool head_parse(struct exchange *exchange)
 	}
 	if (http_window_space(down))
 		return false;
+	/* A tenant may go on sending 1xx: what they took is used again before more is asked for. */
+	if (down->at > HTTP_WINDOW_BEFORE) {
+		window_rewind(down);
+		http_head_init(&exchange->head, HTTP_RESPONSE, RESPONSE_HEAD_MAX, HTTP_FIELDS_MAX);
+		return false;
+	}
 	/* The views of the part that was parsed are into the old place: begin anew. */
 	http_head_init(&exchange->head, HTTP_RESPONSE, RESPONSE_HEAD_MAX, HTTP_FIELDS_MAX);
 	if (!buffer_grow(&exchange->worker->buffers, down, down->at + RESPONSE_HEAD_MAX + 64))
@@ -440,6 +461,7 @@ static void respond(struct exchange *exchange)
 void relay_down(struct exchange *exchange)
 {
 	bool more = exchange->state == EXCHANGE_SEND;
+	bool was_read = false;
 
 	while (more && exchange->state == EXCHANGE_SEND) {
 		if (exchange->interim)
@@ -447,8 +469,10 @@ void relay_down(struct exchange *exchange)
 		else if (exchange->down.data && exchange->down.end > exchange->down.at &&
 			 exchange->head.scanned < exchange->down.end - exchange->down.at)
 			more = head_parse(exchange);
+		else if (was_read)
+			break; /* others have their turn: 1xx may never end */
 		else
-			more = head_pull(exchange);
+			more = was_read = head_pull(exchange);
 	}
 	if (exchange->state == EXCHANGE_RESPOND)
 		respond(exchange);

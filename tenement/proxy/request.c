@@ -31,16 +31,20 @@ static bool accepts_html(const struct http_head *head)
 /* Passing h2c on would let a client speak past us to the tenant. */
 static bool wants_upgrade(const struct http_head *head)
 {
-	const struct http_field *upgrade = http_head_field(head, "upgrade");
-	struct http_text item;
-	size_t at = 0;
-
-	if (!upgrade || !head->connection_upgrade || head->minor == 0 ||
+	if (!head->has_upgrade || !head->connection_upgrade || head->minor == 0 ||
 		head->body == HTTP_BODY_CHUNKED || head->content_length)
 		return false;
-	while (http_list_next(upgrade->value, upgrade->value_len, &at, &item))
-		if (item.len >= 3 && http_text_is(item.data, 3, "h2c"))
-			return false;
+	for (uint32_t i = 0; i < head->field_count; i++) {
+		const struct http_field *field = &head->fields[i];
+		struct http_text item;
+		size_t at = 0;
+
+		if (field->id != HTTP_FIELD_UPGRADE)
+			continue;
+		while (http_list_next(field->value, field->value_len, &at, &item))
+			if (item.len >= 3 && http_text_is(item.data, 3, "h2c"))
+				return false;
+	}
 	return true;
 }
 

@@ -81,6 +81,7 @@ static void accept_event(struct ev_loop *loop, ev_io *io, int events)
 	for (int i = 0; i < ACCEPT_BATCH; i++) {
 		struct sockaddr_storage peer = { 0 };
 		socklen_t len = sizeof(peer);
+		int error;
 		int fd = accept4(
 			io->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
@@ -92,8 +93,9 @@ static void accept_event(struct ev_loop *loop, ev_io *io, int events)
 			return;
 		if (errno == ECONNABORTED || errno == EPROTO)
 			continue;
+		error = errno;
 		if (!worker_shed(worker)) {
-			accept_pause(worker, errno);
+			accept_pause(worker, error);
 			return;
 		}
 	}
@@ -212,7 +214,7 @@ static void terminate_event(struct ev_loop *loop, ev_signal *signal, int events)
 static int listeners_init(
 	struct worker *worker, const struct worker_inherited *inherited, struct ten_error *err)
 {
-	int yes = 1;
+	int yes = 1, idle_secs = 60, probe_secs = 15, probes = 4;
 
 	for (uint32_t i = 0; i < inherited->listener_count; i++) {
 		int fd = inherited->listeners[i];
@@ -220,8 +222,14 @@ static int listeners_init(
 
 		if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
 			return ten_error_set(err, errno, "listening socket %d", fd);
-		/* Accepted sockets inherit it; on a unix socket it fails and need not be. */
+		/* Accepted sockets inherit these; on a unix socket they fail and need not be. A
+		 * silent peer that is gone without a word is noticed within two minutes, or its
+		 * WebSocket would keep a tenant awake for ever. */
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof(yes));
+		setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_secs, sizeof(idle_secs));
+		setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &probe_secs, sizeof(probe_secs));
+		setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
 		ev_io_init(&worker->listeners[i], accept_event, fd, EV_READ);
 		worker->listeners[i].data = worker;
 	}

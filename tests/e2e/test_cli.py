@@ -537,6 +537,14 @@ def test_logs_raw_in_a_pipe_and_harmless_on_a_terminal(ten, daemon):
     assert "\033[33m" in ten.on_terminal("logs", "notes:alice")
 
 
+def test_json_on_a_terminal_is_harmless_too(ten, daemon):
+    nasty = "\x9b2J \x7f \u202e café"
+    daemon.logs = [dict(daemon.logs[0], message=nasty)]
+    shown = ten.on_terminal("logs", "notes:alice", "-o", "json")
+    assert shown.isascii() and json.loads(shown)["message"] == nasty
+    assert "café" in ten("logs", "notes:alice", "-o", "json").stdout
+
+
 def test_logs_follow(ten, daemon):
     process = subprocess.Popen([ten.program, "logs", "notes:alice", "-f", "-n1"], env=ten.environment(),
                                stdout=subprocess.PIPE, text=True)
@@ -586,6 +594,11 @@ def test_exec_by_root_where_the_daemon_is_a_plain_user(ten, daemon):
     daemon.on("GET", "/api/instances/notes:alice/exec", 200, {
         "env": [], "uid": None, "gid": None, "dir": "/", "umask": 63, "nofile": 100})
     assert ten("exec", "notes:alice", "--", "id", "-u").stdout == "65534\n"
+    # It cannot have root run something for it, or be anybody else.
+    for uid in (0, 1900000001):
+        daemon.on("GET", "/api/instances/notes:alice/exec", 200, {
+            "env": ["PATH=/usr/bin"], "uid": uid, "gid": uid, "dir": "/", "umask": 63, "nofile": 100})
+        assert ten("exec", "notes:alice", "--", "id", "-u").stdout == "65534\n"
 
 
 def test_exec_needs_an_identity(ten, daemon):

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import signal
 import socket
 import threading
 import time
@@ -11,7 +12,7 @@ import pytest
 from harness import SLOWNESS
 
 from proxy_rig import *  # noqa: F401,F403
-from proxy_rig import OK, Client, Rig, answer, fetch, wait_until
+from proxy_rig import DEADLINE, OK, Client, Rig, answer, fetch, wait_until
 
 GIB = 1 << 30
 PIECE = b"0123456789abcdef" * 65536  # 1 MiB
@@ -278,11 +279,11 @@ def websocket(stream, request):
 UPGRADE = ["Connection: keep-alive, Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: x"]
 
 
-def upgraded(client, body=b""):
+def upgraded(client, body=b"", reply="websocket"):
     client.ask("GET /ws HTTP/1.1", *UPGRADE, body=body)
     response = client.response()
     assert response.status == 101
-    assert (response.get("upgrade"), response.get("connection")) == ("websocket", "upgrade")
+    assert (response.get("upgrade"), response.get("connection")) == (reply, "upgrade")
     assert client.bytes(5) == b"hello"
 
 
@@ -385,6 +386,116 @@ def test_upgraded_idle_timeout(rig, tenant_of):
         upgraded(client)
         assert client.at_end()
     assert rig.use()["upgraded"] == 0
+
+
+def test_a_half_closed_tunnel_is_not_kept_for_ever(rig, tenant_of):
+    over = threading.Event()
+
+    def deaf(stream, request):
+        stream.sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nhello")
+        over.wait(DEADLINE * 3)
+        return False
+
+    rig.tenant(tenant_of(deaf), upgraded_idle=0, stream_idle=300)
+    with Client(rig) as client:
+        upgraded(client, reply="x")
+        time.sleep(0.6)  # silence alone is no reason
+        assert rig.use()["upgraded"] == 1
+        client.sock.shutdown(socket.SHUT_WR)
+        wait_until(lambda: rig.use()["upgraded"] == 0)
+    over.set()
+
+
+def test_a_client_that_vanishes_is_looked_for(rig, tenant_of):
+    rig.tenant(tenant_of(websocket))
+    with Client(rig) as client:
+        upgraded(client)
+        port = client.sock.getsockname()[1]
+
+        def timer_of_the_proxys_end():
+            with open("/proc/net/tcp") as table:
+                for line in table:
+                    fields = line.split()
+                    if fields[1].endswith(f":{rig.port:04X}") and fields[2].endswith(f":{port:04X}"):
+                        return fields[5][:2]
+
+        wait_until(lambda: timer_of_the_proxys_end() == "02")  # keepalive
+
+
+# ---- what never ends ----
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_interim_answers_without_end_stop_nobody_else(rig, tenant_of, version):
+    over = threading.Event()
+    hints = (b"HTTP/1.1 103 Early Hints\r\nLink: " + b"x" * 3001 + b"\r\n\r\n") * 40
+    sent = [0]
+
+    def endless(stream, request):
+        while not over.is_set():
+            stream.sock.sendall(hints)
+            sent[0] += len(hints)
+        return False
+
+    def swallow_all(client):
+        try:
+            while client.sock.recv(1 << 20):
+                pass
+        except OSError:
+            pass
+
+    rig.tenant(tenant_of(endless), request_timeout=3000 * SLOWNESS)
+    rig.tenant(tenant_of(), name="other")
+    assert fetch(rig, host="other.localhost").status == 200
+    before = memory(rig)
+    with Client(rig) as client:
+        client.ask(f"GET / HTTP/{version}")
+        reader = threading.Thread(target=swallow_all, args=(client,), daemon=True)
+        reader.start()
+        wait_until(lambda: sent[0] > 16 << 20)
+        assert fetch(rig, host="other.localhost").status == 200
+        assert memory(rig) - before < SLACK
+        wait_until(lambda: rig.use()["in_flight"] == 0)  # by request_timeout
+        client.sock.shutdown(socket.SHUT_RDWR)
+        reader.join(DEADLINE)
+    over.set()
+
+
+@pytest.mark.parametrize("body_first", [False, True])
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+def test_a_body_survives_a_second_try(rig, tenant_of, tmp_path, method, body_first):
+    """The tenant goes away while the body comes in: what has been read of it is not lost."""
+    heads = threading.Semaphore(0)
+    leave = threading.Event()
+
+    def handler(stream, request):
+        if len(tenant.requests) == 1:
+            heads.release()
+            leave.wait(DEADLINE)
+            return False
+        return answer(stream.bytes(int(request.get("content-length"))))
+
+    tenant = tenant_of(handler, path=tmp_path / "socket", read_body=False)
+    rig.tenant(tenant)
+    pid = rig.worker()["pid"]
+    with Client(rig) as client:
+        client.ask(f"{method} / HTTP/1.1", "Content-Length: 10")
+        assert heads.acquire(timeout=DEADLINE)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            if body_first:
+                client.send(b"0123456789")
+            leave.set()
+            wait_until(lambda: not tenant.open)
+            if not body_first:
+                client.send(b"0123456789")
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        response = client.response()
+        if method == "PUT":
+            assert (response.status, response.body) == (200, b"0123456789")
+        else:  # not to be done twice
+            assert response.status == 502 and len(tenant.requests) == 1
 
 
 # ---- out of descriptors ----
