@@ -10,6 +10,7 @@
 #include "cli/place.h"
 #include "cli/problems.h"
 #include "common/programs.h"
+#include "config_path.h"
 #include "mem.h"
 
 #define PROBLEMS_SHOWN 50
@@ -27,6 +28,19 @@ static void warn_of_problems(struct config_set *set)
 	if (count)
 		cli_note("warning: %zu problem%s in the configuration; serving what is right",
 			count, human_plural((int64_t)count));
+}
+
+static bool main_is_wrong(struct config_set *set, const struct place *place)
+{
+	const struct config_problem *problems;
+	size_t count = config_set_problems(set, &problems);
+
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(problems[i].file, place->main_path) == 0 ||
+			strcmp(config_path_name(problems[i].file),
+				config_path_name(place->main_path)) == 0)
+			return true;
+	return false;
 }
 
 static int check_flags(const struct cli *cli)
@@ -60,7 +74,9 @@ static int look(const struct cli *cli, const struct place *place)
 	set = load_all(cli, place, NULL, &conf_dir, &err);
 	if (!set)
 		return cli_fail(CLI_FAILED, "%s", err.text);
-	warn_of_problems(set);
+	/* Of the main file the daemon speaks itself, and does not begin with a wrong one. */
+	if (!main_is_wrong(set, place))
+		warn_of_problems(set);
 	config_set_free(set);
 	return CLI_DONE;
 }

@@ -118,8 +118,8 @@ const struct command commands[] = {
 	  "\tten rm notes:carol" },
 	{ "logs", "SERVICE:ID", GROUP_TENANTS, WORDS_TENANTS, FLAG_BIT(FLAG_FOLLOW) | FLAG_BIT(FLAG_LINES), 1, 1, 0, cmd_logs,
 	  "Show what a tenant has written to its output.",
-	  "On a terminal with times and with control characters spelled out; into a pipe the lines as they "
-	  "were written.\n\n"
+	  "On a terminal with times; into a pipe the lines alone. Bytes that are no text, and control "
+	  "characters other than the tab, are kept as \\xNN.\n\n"
 	  "\tten logs notes:alice -n 20 -f" },
 	{ "exec", "SERVICE:ID [--] [CMD...]", GROUP_TENANTS, WORDS_TENANTS, 0, 1, COMMAND_ARGS_ANY, 2, cmd_exec,
 	  "Run a command as the tenant sees the world.",
@@ -150,7 +150,7 @@ const struct command commands[] = {
 	{ "undo", "[GENERATION]", GROUP_HISTORY, WORDS_NONE, 0, 0, 1, 0, cmd_undo,
 	  "Take back a change (default: the newest one).", 
 	  "Waits until what was in force before that generation is so again. That is a new generation, which undo "
-	  "can take back too.\n\n\tten undo 12" },
+	  "can take back too. Files that were written by hand are changed back likewise.\n\n\tten undo 12" },
 
 	{ "version", "", GROUP_OTHER, WORDS_NONE, 0, 0, 0, 0, cmd_version,
 	  "Print the version.", "" },

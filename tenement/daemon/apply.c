@@ -25,7 +25,8 @@
 void apply_add(struct apply *apply, const char *name, const char *text)
 {
 	apply->files = mem_resize(apply->files, apply->count + 1, sizeof(*apply->files));
-	apply->files[apply->count++] = (struct apply_file){ mem_strdup(name), mem_strdup(text) };
+	apply->files[apply->count++] =
+		(struct apply_file){ mem_strdup(name), mem_strdup(text), false };
 }
 
 void apply_clear(struct apply *apply)
@@ -69,6 +70,7 @@ static void check_file(struct daemon *d, struct apply *apply, struct apply_file 
 		mem_strv_append(&apply->problems, conflict);
 		return;
 	}
+	file->same = same || (!now && !file->text);
 	note_change(apply, file->name,
 		same || (!now && !file->text) ? "same"
 		: !file->text                 ? "removed"
@@ -324,8 +326,10 @@ static int own_all(struct daemon *d, const struct apply *apply, struct ten_error
 {
 	for (size_t i = 0; i < apply->count; i++) {
 		const struct apply_file *file = &apply->files[i];
-		int rc = file->text ? owned_set(d, file->name, file->text, strlen(file->text), err)
-				    : owned_drop(d, file->name, err);
+		int rc = file->same ? 0
+			 : file->text
+				 ? owned_set(d, file->name, file->text, strlen(file->text), err)
+				 : owned_drop(d, file->name, err);
 
 		if (rc < 0)
 			return -1;

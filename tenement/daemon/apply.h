@@ -12,6 +12,7 @@
 struct apply_file {
 	char *name; /* in conf.d */
 	char *text; /* NULL: remove it */
+	bool same;  /* it is there already: nothing is written, and nobody's ownership changes */
 };
 
 struct apply {

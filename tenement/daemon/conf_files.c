@@ -201,7 +201,7 @@ static void read_one(struct daemon *d, struct conf_file *file, struct conf_readi
 	struct ten_error err = { 0 };
 	struct stat st;
 
-	*reading = (struct conf_reading){ .file = file };
+	*reading = (struct conf_reading){ .file = file, .was_dirty = file->dirty };
 	if (stat(path, &st) == 0)
 		identify(&st, &file->identity);
 	reading->text = confdir_read(d, file->name, &reading->len, &err);

@@ -42,6 +42,7 @@ struct conf_reading {
 	char *text; /* NULL: gone, or WHY says why it cannot be read */
 	size_t len;
 	char *why;
+	bool was_dirty; /* it differs from the last look */
 };
 
 struct conf_batch {

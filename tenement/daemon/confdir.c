@@ -5,6 +5,7 @@
 #include <uthash.h>
 
 #include "common/log.h"
+#include "config_path.h"
 #include "daemon/accepted.h"
 #include "daemon/conf_files.h"
 #include "daemon/reconcile.h"
@@ -110,6 +111,26 @@ static void note_comings_and_goings(struct daemon *d, const struct config_change
 	guard_note_returns(&d->guard, now, returns);
 }
 
+/* For who reads the journal: what is wrong with a file when it becomes so, and that it is mended.
+ */
+static void log_verdict(
+	struct daemon *d, const struct config_change *change, const struct conf_reading *reading)
+{
+	const struct config_problem *problems;
+	size_t count = config_set_problems(d->set, &problems);
+	const char *name = reading->file->name;
+
+	if (reading->file->rejected && named_in(change->accepted, name))
+		log_info("%s is right again", config_path_name(name));
+	if (!reading->was_dirty || !named_in(change->rejected, name))
+		return;
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(config_path_name(problems[i].file), config_path_name(name)) == 0)
+			log_warn("%s:%d:%d: %s", problems[i].file, problems[i].line,
+				problems[i].column, problems[i].message);
+	}
+}
+
 /* Put in force what is staged now, keep it for the next life, and mark what changed. */
 static void judge(struct daemon *d, const struct conf_batch *batch)
 {
@@ -120,6 +141,7 @@ static void judge(struct daemon *d, const struct conf_batch *batch)
 	for (size_t i = 0; i < batch->count; i++) {
 		struct conf_file *file = batch->readings[i].file;
 
+		log_verdict(d, &change, &batch->readings[i]);
 		if (named_in(change.accepted, file->name))
 			file->rejected = file->waiting = false;
 		else if (named_in(change.rejected, file->name))

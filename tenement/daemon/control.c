@@ -34,7 +34,7 @@ struct control_connection {
 	struct text in, out;
 	size_t sent;
 	struct http_head head;
-	bool closing, streaming, dead;
+	bool refused, closing, streaming, dead;
 	json_t *(*look)(struct daemon *d, void *data, bool time_is_up, int *status);
 	void *data;
 	void (*release)(void *data);
@@ -346,6 +346,19 @@ static void unescape(char *path)
 	*to = '\0';
 }
 
+/* Whether the call is one that changes files and waits for what becomes of it. */
+static bool writes_files(const struct control_call *call)
+{
+	static const char *const paths[] = { "/api/instances/spawn", "/api/config/apply",
+		"/api/undo" };
+	const char *verb = strrchr(call->path, '/');
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++)
+		if (strcmp(call->path, paths[i]) == 0)
+			return !control_flag(call, "dry_run");
+	return control_flag(call, "declare") || (verb && strcmp(verb, "/undeclare") == 0);
+}
+
 static void handle(struct control_connection *connection, const char *body, size_t len)
 {
 	const struct http_head *head = &connection->head;
@@ -369,6 +382,9 @@ static void handle(struct control_connection *connection, const char *body, size
 			call.body ? "" : fault.text);
 	else if (connection->daemon->shutting_down && head->method != HTTP_METHOD_GET)
 		control_refuse(&call, 503, "tenement is stopping");
+	else if (connection->daemon->paused && writes_files(&call))
+		control_refuse(&call, 422,
+			"tenement is paused, and does not act on files: `ten unpause` first");
 	else
 		dispatch(&call);
 	json_decref(call.body);
@@ -396,6 +412,12 @@ static bool take_request(struct control_connection *connection)
 		return false;
 	if (bytes < 0) {
 		refuse_raw(connection, head->refused_status, head->refused_reason);
+		return false;
+	}
+	if (connection->refused) {
+		refuse_raw(connection, 403,
+			"your uid has no right here: use root, the daemon's user, or a member of "
+			"admin_group");
 		return false;
 	}
 	if (head->body == HTTP_BODY_CHUNKED || head->content_length > BODY_MAX) {
@@ -488,14 +510,10 @@ static void admit(struct daemon *d, int fd)
 	connection->io.data = connection;
 	ev_timer_start(d->loop, &connection->timer);
 	ev_io_start(d->loop, &connection->io);
-	if (may)
-		return;
-	log_warn("uid %u was refused at the control socket", peer.uid);
-	refuse_raw(connection, 403,
-		"your uid has no right here: use root, the daemon's user, or a member of "
-		"admin_group");
-	if (connection->dead)
-		connection_free(connection);
+	/* Told when it has asked: an answer before that may be lost with the connection. */
+	connection->refused = !may;
+	if (!may)
+		log_warn("uid %u was refused at the control socket", peer.uid);
 }
 
 static void on_connection(struct ev_loop *loop, ev_io *io, int events)

@@ -295,6 +295,20 @@ static void list_overrides(struct control_call *call)
 	control_answer(call, 200, json_pack("{s:o}", "overrides", array));
 }
 
+static void clear_overrides(struct control_call *call, const char *target)
+{
+	int cleared;
+
+	if (target && strncmp(target, "route ", 6) == 0)
+		target += 6;
+	cleared = override_clear(call->d, target);
+	if (target && !cleared)
+		control_refuse(call, 404, "there is no override of %s: `ten overrides` lists them",
+			target);
+	else
+		control_answer(call, 200, json_pack("{s:i}", "cleared", cleared));
+}
+
 static void overrides(struct control_call *call, const char *rest)
 {
 	if (call->method == HTTP_METHOD_GET && !*rest) {
@@ -302,10 +316,7 @@ static void overrides(struct control_call *call, const char *rest)
 	} else if (call->method == HTTP_METHOD_DELETE) {
 		const char *target = *rest ? rest + 1 : NULL;
 
-		if (target && strncmp(target, "route ", 6) == 0)
-			target += 6;
-		control_answer(
-			call, 200, json_pack("{s:i}", "cleared", override_clear(call->d, target)));
+		clear_overrides(call, target);
 	} else {
 		control_refuse(call, 405, "%s is asked with GET or DELETE", call->path);
 	}

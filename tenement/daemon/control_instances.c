@@ -230,7 +230,8 @@ static void resume(struct control_call *call, struct instance *instance)
 	struct settled *settled;
 	bool declared = instance->spec->tenant.state == TENANT_SUSPENDED;
 
-	if (instance->wanted_state != TENANT_SUSPENDED) {
+	if (instance->wanted_state != TENANT_SUSPENDED &&
+		!(declared && control_flag(call, "declare"))) {
 		control_refuse(call, 422, "%s is not suspended", instance->key);
 		return;
 	}
@@ -297,8 +298,10 @@ static void exec_words(struct control_call *call, struct instance *instance)
 		return;
 	}
 	socket_path = spawn_socket_path(call->d, instance->spec, &err);
-	if (run == &scratch)
+	if (run == &scratch) {
 		scratch.socket_path = socket_path;
+		scratch.port = spawn_any_port(call->d);
+	}
 	if (!socket_path || spawn_identity(call->d, instance->spec, &uid, &gid, &err) < 0 ||
 		spawn_words_make(call->d, instance->spec, run, &words, &err) < 0)
 		control_refuse(call, 422, "%s", err.text);

@@ -21,13 +21,17 @@ static int put_one(struct daemon *d, const char *name, const char *text, const c
 	struct ten_error *err)
 {
 	struct apply apply = { 0 };
+	autofree char *others =
+		mem_printf("%s was written or changed by somebody else: change it there, "
+			   "or leave --declare out for an override",
+			name);
 	int rc = -1;
 
 	apply.author = mem_strdup(author);
 	apply_add(&apply, name, text);
 	if (!apply_judge(d, &apply))
 		ten_error_say(err, apply.conflicts ? EEXIST : EINVAL, "%s",
-			apply.conflicts ? apply.conflicts[0] : apply.problems[0]);
+			apply.conflicts ? others : apply.problems[0]);
 	else
 		rc = apply_carry_out(d, &apply, err);
 	apply_clear(&apply);

@@ -4,11 +4,15 @@
 #include <errno.h>
 #include <linux/inet_diag.h>
 #include <linux/sock_diag.h>
+#include <linux/unix_diag.h>
 #include <netinet/in.h>
 #include <netlink/errno.h>
+#include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/sysmacros.h>
 
 #define TCP_LISTEN_STATE 10
 
@@ -75,4 +79,48 @@ int listening_on_port(uint16_t port, uint32_t *uid, struct ten_error *err)
 		return ten_error_set(err, 0, "asking who listens (sock_diag): %s", nl_geterror(rc));
 	*uid = answer.uid;
 	return answer.listens;
+}
+
+struct wanted_file {
+	uint32_t inode, device;
+	bool listens;
+};
+
+static int on_unix(struct nl_msg *message, void *data)
+{
+	struct nlattr *attributes[UNIX_DIAG_MAX + 1];
+	struct wanted_file *wanted = data;
+	struct unix_diag_vfs vfs;
+
+	if (nlmsg_parse(nlmsg_hdr(message), sizeof(struct unix_diag_msg), attributes, UNIX_DIAG_MAX,
+		    NULL) < 0 ||
+		!attributes[UNIX_DIAG_VFS] || nla_len(attributes[UNIX_DIAG_VFS]) < (int)sizeof(vfs))
+		return NL_OK;
+	memcpy(&vfs, nla_data(attributes[UNIX_DIAG_VFS]), sizeof(vfs));
+	if (vfs.udiag_vfs_ino == wanted->inode && vfs.udiag_vfs_dev == wanted->device)
+		wanted->listens = true;
+	return NL_OK;
+}
+
+int listening_on_file(const struct stat *file)
+{
+	struct unix_diag_req request = {
+		.sdiag_family = AF_UNIX,
+		.udiag_states = 1u << TCP_LISTEN_STATE,
+		.udiag_show = UDIAG_SHOW_VFS,
+	};
+	/* The kernel's own way of putting a device into 32 bits. */
+	struct wanted_file wanted = { .inode = (uint32_t)file->st_ino,
+		.device = major(file->st_dev) << 20 | minor(file->st_dev) };
+	struct nl_sock *sock = diag_socket(NULL);
+	int rc;
+
+	if (!sock)
+		return -1;
+	nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, on_unix, &wanted);
+	rc = nl_send_simple(
+		sock, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST | NLM_F_DUMP, &request, sizeof(request));
+	if (rc >= 0)
+		rc = nl_recvmsgs_default(sock);
+	return rc < 0 ? -1 : wanted.listens;
 }

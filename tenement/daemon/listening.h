@@ -7,10 +7,15 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "error.h"
 
 /* Who would be reached at 127.0.0.1:PORT. Returns 1 with *uid, 0 when nobody listens, -1. */
 int listening_on_port(uint16_t port, uint32_t *uid, struct ten_error *err);
+
+/* Whether somebody listens on the socket whose file FILE is (by stat). 1, 0, -1: the kernel does
+ * not tell here. No connection is made, which a simple program might not expect. */
+int listening_on_file(const struct stat *file);
 
 #endif

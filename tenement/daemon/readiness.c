@@ -65,12 +65,16 @@ static bool listens_on_socket(struct daemon *d, struct instance *instance)
 {
 	struct run *run = instance->run;
 	struct stat st;
-	int fd;
+	int fd, listens;
 
 	if (!run->socket_path || lstat(run->socket_path, &st) < 0 ||
 		open_socket_to_proxy(d, instance) <= 0)
 		return false;
 	run->by_socket = true;
+	listens = listening_on_file(&st);
+	if (listens >= 0)
+		return listens;
+	/* Where the kernel does not say so (no unix_diag), a connection does. */
 	fd = probe_connect(run);
 	/* A queue that is full already is one that listens. */
 	if (fd < 0 && errno != EAGAIN)

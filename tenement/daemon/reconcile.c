@@ -15,6 +15,7 @@
 #include "daemon/override.h"
 #include "daemon/publish.h"
 #include "daemon/rollout.h"
+#include "daemon/settings.h"
 #include "daemon/wake.h"
 #include "daemon/workers.h"
 #include "mem.h"
@@ -371,7 +372,7 @@ void reconcile_shut_down(struct daemon *d)
 		return;
 	d->shutting_down = true;
 	d->first_reconcile_done = false;
-	log_info("stopping; %u tenants run", HASH_CNT(by_pid, d->runs));
+	log_info("stopping; tenants that run: %u", HASH_CNT(by_pid, d->runs));
 	workers_stop(d);
 	HASH_ITER (hh, d->instances, instance, next)
 		instance_mark(d, instance);
@@ -379,6 +380,7 @@ void reconcile_shut_down(struct daemon *d)
 
 int reconcile_start(struct daemon *d, struct ten_error *err)
 {
+	settings_changed(d);
 	if (publish_settings(d, err) < 0)
 		return -1;
 	config_set_each_instance(d->set, mark_spec, d);

@@ -18,6 +18,7 @@
 #include "daemon/keeper_link.h"
 #include "daemon/reconcile.h"
 #include "mem.h"
+#include "names.h"
 #include "option_value.h"
 #include "text.h"
 #include "wire.h"
@@ -27,6 +28,7 @@
 #define CONFIRMED_MAX  4096
 
 static struct config_place raw_place; /* without what the daemon pins */
+static char *file_domain;
 static char **confirm_list, **restart_list;
 
 /* The settings of the main file TEXT (NULL: there is none). */
@@ -77,6 +79,20 @@ static char *boot_text(struct daemon *d, size_t *len, struct ten_error *err)
 	return text;
 }
 
+/* What is confirmed is the file's domain, never one that the command line tried out. */
+static void keep_file_domain(const char *text, size_t len)
+{
+	struct config_place plain = raw_place;
+	struct setting_values values = { 0 };
+	struct ten_error err;
+
+	plain.domain_override = NULL;
+	if (read_settings(&plain, text, len, &values, &err) < 0)
+		return;
+	file_domain = mem_strdup(values.domain);
+	config_settings_clear(&values);
+}
+
 static int parse_uid_range(struct daemon *d, struct ten_error *err)
 {
 	unsigned first, last;
@@ -97,8 +113,11 @@ int settings_boot(struct daemon *d, struct ten_error *err)
 	if (!text && err->code != ENOENT)
 		return -1;
 	raw_place = d->place;
+	if (d->place.domain_override && names_check_host(d->place.domain_override, err) < 0)
+		return ten_error_wrap(err, "--domain");
 	if (read_settings(&d->place, text, len, &d->boot, err) < 0)
 		return -1;
+	keep_file_domain(text, len);
 	d->data_dir = mem_strdup(d->boot.data_dir);
 	d->conf_dir = mem_strdup(d->boot.conf_dir);
 	d->runtime_dir = mem_strdup(d->boot.runtime_dir);
@@ -143,7 +162,7 @@ int settings_check_confirmed(struct daemon *d, struct ten_error *err)
 	uid_range = text ? strchr(text, '\n') : NULL;
 	end = uid_range ? strchr(uid_range + 1, '\n') : NULL;
 	if (!end)
-		return write_confirmed(d, d->domain, d->boot.uid_range, err);
+		return write_confirmed(d, file_domain, d->boot.uid_range, err);
 	*uid_range++ = *end = '\0';
 	/* What the command line says is as good as confirmed. */
 	if (!raw_place.domain_override)

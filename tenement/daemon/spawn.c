@@ -25,6 +25,7 @@
 #include "daemon/record.h"
 #include "daemon/uids.h"
 #include "mem.h"
+#include "option_value.h"
 #include "wire.h"
 
 #define TENANT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -93,6 +94,11 @@ static int pick_port(struct daemon *d, uint16_t *port, struct ten_error *err)
 
 	if (sscanf(range, "%u-%u", &first, &last) != 2 || first < 1 || last > 65535 || first > last)
 		return ten_error_set(err, 0, "port_range = \"%s\" is not FIRST-LAST", range);
+	/* Two tenements on one machine begin at different places: each knows only what it gave. */
+	if (!d->next_port)
+		d->next_port =
+			(uint16_t)(first + option_hash_bytes(d->data_dir, strlen(d->data_dir), 0) %
+						   (last - first + 1));
 	for (unsigned i = 0; i <= last - first; i++) {
 		struct sockaddr_in address = { .sin_family = AF_INET,
 			.sin_addr.s_addr = htonl(INADDR_ANY) };
@@ -110,6 +116,11 @@ static int pick_port(struct daemon *d, uint16_t *port, struct ten_error *err)
 		}
 	}
 	return ten_error_set(err, 0, "no port is free in port_range = \"%s\"", range);
+}
+
+uint16_t spawn_any_port(struct daemon *d)
+{
+	return (uint16_t)strtoul(config_set_settings(d->set)->port_range, NULL, 10);
 }
 
 static void env_set(char ***env, const char *name, const char *value)

@@ -28,6 +28,9 @@ void spawn_words_free(struct spawn_words *words);
 int spawn_identity(struct daemon *d, const struct ten_spec *spec, uint32_t *uid, uint32_t *gid,
 	struct ten_error *err);
 
+/* A port of the range, which nobody is given by this: for who is not there to have one. */
+uint16_t spawn_any_port(struct daemon *d);
+
 /* Where its socket is; the caller frees. */
 char *spawn_socket_path(struct daemon *d, const struct ten_spec *spec, struct ten_error *err);
 

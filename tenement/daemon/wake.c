@@ -33,25 +33,49 @@ static void look_at_word(struct daemon *d, uint32_t first_slot, uint64_t bits)
 	}
 }
 
+struct asked {
+	char service[sizeof(((struct board_ask *)0)->service)];
+	char id[sizeof(((struct board_ask *)0)->id)];
+};
+
 /* The names come from shared memory that the proxy writes: copied first, then checked. */
+static bool read_ask(struct board_ask *ask, struct asked *asked)
+{
+	if (atomic_load(&ask->state) != BOARD_ASK_ASKED)
+		return false;
+	memcpy(asked->service, ask->service, sizeof(asked->service));
+	memcpy(asked->id, ask->id, sizeof(asked->id));
+	asked->service[sizeof(asked->service) - 1] = asked->id[sizeof(asked->id) - 1] = '\0';
+	return true;
+}
+
+/* What is granted is answered when its host is published: a worker that looked earlier, for
+ * whatever bell, would find nobody there. */
 static void look_at_ask(struct daemon *d, struct board_ask *ask)
 {
-	char service[sizeof(ask->service)], id[sizeof(ask->id)];
-	autofree char *key = NULL;
+	struct asked asked;
 	struct ten_error err;
 
-	if (atomic_load(&ask->state) != BOARD_ASK_ASKED)
+	if (!read_ask(ask, &asked))
 		return;
-	memcpy(service, ask->service, sizeof(service));
-	memcpy(id, ask->id, sizeof(id));
-	service[sizeof(service) - 1] = id[sizeof(id) - 1] = '\0';
-	if (declare_undeclared(d, service, id, &err) < 0) {
-		log_warn("a request for %s:%s, which is not declared: %s", service, id, err.text);
+	if (declare_undeclared(d, asked.service, asked.id, &err) < 0) {
+		log_warn("a request for %s:%s, which is not declared: %s", asked.service, asked.id,
+			err.text);
 		atomic_store(&ask->state, BOARD_ASK_REFUSED);
-	} else {
-		atomic_store(&ask->state, BOARD_ASK_DONE);
 	}
 	d->hosts_changed = true;
+}
+
+static void answer_granted(struct daemon *d, struct board_ask *ask)
+{
+	autofree char *key = NULL;
+	struct asked asked;
+
+	if (!read_ask(ask, &asked) || !names_valid(asked.service) || !names_valid(asked.id))
+		return;
+	key = mem_printf("%s:%s", asked.service, asked.id);
+	if (config_set_instance(d->set, key))
+		atomic_store(&ask->state, BOARD_ASK_DONE);
 }
 
 void wake_look(struct daemon *d)
@@ -91,8 +115,11 @@ void wake_ring_workers(struct daemon *d)
 	uint64_t one = 1;
 
 	for (uint32_t w = 0; w < d->workers; w++) {
-		ssize_t ignored = write(d->worker_bells[w], &one, sizeof(one));
+		ssize_t ignored;
 
+		for (uint32_t i = 0; i < BOARD_ASKS_MAX; i++)
+			answer_granted(d, &d->board->workers[w].asks[i]);
+		ignored = write(d->worker_bells[w], &one, sizeof(one));
 		(void)ignored;
 	}
 }

@@ -9,6 +9,7 @@
 
 void wake_start(struct daemon *d);
 void wake_look(struct daemon *d); /* at all bits, bell or not */
+/* After the table is published. */
 void wake_ring_workers(struct daemon *d);
 
 /* Whether every worker holds no view older than GENERATION of the routing table. */

@@ -236,6 +236,9 @@ void dispatch_upstream_failed(struct exchange *exchange)
 	exchange->top.at = HTTP_WINDOW_BEFORE;
 	exchange->request_ended = false;
 	exchange->answer_by_ms = 0;
+	/* It had got through: what it waited before that does not count against its next wait. */
+	if (!refused)
+		exchange->wait_until_ms = 0;
 	if (reused) {
 		dispatch_try(exchange);
 		return;

@@ -243,6 +243,14 @@ static void answer_broken(struct exchange *exchange)
 		exchange, 502, BOARD_REFUSED_UPSTREAM, "the application's answer is malformed");
 }
 
+/* A body where none is expected, of a GET say, is what many an app leaves unread, and takes for the
+ * next request: its answer would go to another client. */
+static bool body_is_unusual(const struct exchange *exchange)
+{
+	return exchange->has_body && http_method_is_idempotent(exchange->method) &&
+	       exchange->method != HTTP_METHOD_PUT;
+}
+
 static void final_begin(struct exchange *exchange)
 {
 	const struct http_head *head = &exchange->head;
@@ -251,12 +259,13 @@ static void final_begin(struct exchange *exchange)
 	bool framed = body == HTTP_BODY_NONE || body == HTTP_BODY_LENGTH;
 	enum http_coding to =
 		framed || exchange->minor == 0 ? HTTP_CODING_PLAIN : HTTP_CODING_CHUNKED;
-	bool was_sent = exchange->request_ended && !exchange->request_cut;
+	bool was_taken =
+		exchange->request_ended && !exchange->request_cut && !body_is_unusual(exchange);
 
 	if ((!framed && exchange->minor == 0) || !exchange->request_ended || worker->draining)
 		exchange->keep_alive = false;
-	exchange->upstream_reusable = http_head_keeps_alive(head) && was_sent &&
-				      body != HTTP_BODY_UNTIL_CLOSE;
+	exchange->upstream_reusable =
+		http_head_keeps_alive(head) && was_taken && body != HTTP_BODY_UNTIL_CLOSE;
 	http_transfer_init(&exchange->response_body, body, head->content_length, to);
 	atomic_fetch_add_explicit(
 		&worker->cells[exchange->target.slot].requests, 1, memory_order_relaxed);

@@ -97,7 +97,6 @@ def test_load_on_the_other_worker_sees_nothing(three):
 def test_the_counts_of_a_dead_worker_are_gone(three):
     t = three("echo", idle_timeout=1)
     old = wait_workers(t)
-    stop = threading.Event()
 
     def hang():
         try:
@@ -116,7 +115,6 @@ def test_the_counts_of_a_dead_worker_are_gone(three):
     t.wait_state(KEYS[0], "asleep")
     wait_workers(t, *old)
     assert t.get(KEYS[0]).status == 200
-    stop.set()
 
 
 def test_workers_that_die_again_and_again_come_back(three):

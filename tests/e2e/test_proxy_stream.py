@@ -374,7 +374,8 @@ def test_upgrades_that_are_not_passed_on(rig, tenant_of):
     tenant = tenant_of(websocket)
     rig.tenant(tenant)
     for fields in (["Upgrade: websocket"], ["Connection: upgrade", "Upgrade: h2c", "HTTP2-Settings: AAA"],
-                   ["Connection: upgrade, HTTP2-Settings", "Upgrade: websocket, h2c"]):
+                   ["Connection: upgrade, HTTP2-Settings", "Upgrade: websocket, h2c"],
+                   ["Connection: upgrade", "Upgrade: websocket", "Upgrade: h2c"]):
         assert fetch(rig, "GET / HTTP/1.1", *fields).body == b"plain"
     assert fetch(rig, "GET / HTTP/1.0", "Connection: upgrade", "Upgrade: websocket").body == b"plain"
     assert not [request for request in tenant.requests if request.get("upgrade")]
@@ -459,6 +460,19 @@ def test_interim_answers_without_end_stop_nobody_else(rig, tenant_of, version):
         client.sock.shutdown(socket.SHUT_RDWR)
         reader.join(DEADLINE)
     over.set()
+
+
+def test_a_body_that_the_app_leaves_unread_is_nobody_elses_request(rig, tenant_of):
+    def handler(stream, request):
+        if request.target == "/smuggled":
+            time.sleep(0.5)
+        return answer(request.target)
+
+    rig.tenant(tenant_of(handler, read_body=False))
+    smuggled = b"GET /smuggled HTTP/1.1\r\nHost: t.localhost\r\n\r\n"
+    response = fetch(rig, "GET /mine HTTP/1.1", f"Content-Length: {len(smuggled)}", body=smuggled)
+    assert response.body == b"/mine"
+    assert fetch(rig, "GET /other HTTP/1.1").body == b"/other"
 
 
 @pytest.mark.parametrize("body_first", [False, True])

@@ -85,6 +85,24 @@ def test_the_wait_is_bounded_in_time(rig, tenant_of):
     assert rig.worker()["refusals"][WAKE_TIMEOUT] == 1 and rig.use()["waiting"] == 0
 
 
+def test_the_wait_begins_anew_for_who_had_got_through(rig, tenant_of):
+    def handler(stream, request):
+        if len(tenant.requests) == 1:
+            time.sleep(1.3)
+            return False
+        return OK
+
+    tenant = tenant_of(handler)
+    rig.tenant(tenant, state="asleep", wait_ms=1000)
+    with Client(rig) as client:
+        client.ask()
+        wait_until(lambda: rig.use()["waiting"] == 1)
+        rig.do("state", "t", "ready")
+        assert client.response().status == 200
+    assert len(tenant.requests) == 2
+    wait_until(lambda: rig.use()["in_flight"] == 0)
+
+
 def test_a_client_that_goes_away_waits_no_more(rig, tenant_of):
     tenant = tenant_of()
     rig.tenant(tenant, state="asleep")
