@@ -12,6 +12,7 @@
 
 #include "common/files.h"
 #include "mem.h"
+#include "option_value.h"
 #include "text.h"
 #include "wire.h"
 
@@ -42,7 +43,11 @@ int uids_load(struct daemon *d, struct ten_error *err)
 	autofree char *text = files_read(d->own_fd, UIDS_FILE, UIDS_FILE_MAX, NULL, err);
 	char *rest = text, *line;
 
-	next_uid = d->uid_first;
+	/* Two tenements on one machine know nothing of each other: they begin at different places.
+	 */
+	next_uid =
+		d->uid_first + (uint32_t)(option_hash_bytes(d->data_dir, strlen(d->data_dir), 0) %
+					  (d->uid_last - d->uid_first + 1));
 	if (!text)
 		return err->code == ENOENT ? 0 : -1;
 	while ((line = strsep(&rest, "\n"))) {
@@ -100,6 +105,23 @@ static bool take_back(struct daemon *d, uint32_t *uid)
 	return false;
 }
 
+/* The next one of the range that nobody has. */
+static bool find_free(struct daemon *d, uint32_t *uid)
+{
+	uint32_t span = d->uid_last - d->uid_first + 1;
+
+	for (uint32_t i = 0; i < span; i++) {
+		struct given *given;
+
+		*uid = next_uid;
+		next_uid = next_uid == d->uid_last ? d->uid_first : next_uid + 1;
+		HASH_FIND(by_uid, by_uid, uid, sizeof(*uid), given);
+		if (!given)
+			return true;
+	}
+	return false;
+}
+
 int uids_get(struct daemon *d, const char *key, uint32_t *uid, struct ten_error *err)
 {
 	struct given *given;
@@ -109,14 +131,7 @@ int uids_get(struct daemon *d, const char *key, uint32_t *uid, struct ten_error 
 		*uid = given->uid;
 		return 0;
 	}
-	for (; next_uid <= d->uid_last; next_uid++) {
-		HASH_FIND(by_uid, by_uid, &next_uid, sizeof(next_uid), given);
-		if (!given)
-			break;
-	}
-	if (next_uid <= d->uid_last)
-		*uid = next_uid++;
-	else if (!take_back(d, uid))
+	if (!find_free(d, uid) && !take_back(d, uid))
 		return ten_error_set(err, 0,
 			"no uid is left for %s: make [settings] uid_range larger, or remove "
 			"folders of tenants that are gone",
