@@ -42,7 +42,7 @@ static char *path_of(struct daemon *d, const char *name)
 }
 
 /* Who could change it could run anything as any tenant. */
-static int check_owner(
+int conf_files_check_owner(
 	struct daemon *d, const struct stat *st, const char *path, struct ten_error *err)
 {
 	if (st->st_uid != 0 && st->st_uid != d->uid)
@@ -66,7 +66,7 @@ char *confdir_read(struct daemon *d, const char *name, size_t *len, struct ten_e
 		ten_error_set(err, errno, "%s", path);
 		return NULL;
 	}
-	if (check_owner(d, &st, path, err) < 0)
+	if (conf_files_check_owner(d, &st, path, err) < 0)
 		return NULL;
 	return files_read(AT_FDCWD, path, CONFIG_FILE_MAX, len, err);
 }
@@ -132,7 +132,7 @@ static DIR *open_folder(struct daemon *d, struct conf_files *files)
 			close(fd);
 		return NULL;
 	}
-	if (check_owner(d, &st, d->conf_dir, &err) < 0) {
+	if (conf_files_check_owner(d, &st, d->conf_dir, &err) < 0) {
 		set_problem(files, mem_strdup(err.text));
 		close(fd);
 		return NULL;

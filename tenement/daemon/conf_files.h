@@ -5,6 +5,7 @@
 #ifndef TEN_CONF_FILES_H
 #define TEN_CONF_FILES_H
 
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>
 #include <uthash.h>
@@ -49,6 +50,10 @@ struct conf_batch {
 	struct conf_reading *readings;
 	size_t count;
 };
+
+/* Whether PATH may be believed: root's or the daemon's own, and not for others to write. */
+int conf_files_check_owner(
+	struct daemon *d, const struct stat *st, const char *path, struct ten_error *err);
 
 struct conf_file *conf_files_get(struct conf_files *files, const char *name);
 

@@ -85,6 +85,9 @@ static void follow(struct follower *follower)
 {
 	struct stat st;
 
+	/* After a full disk the log writer takes back what it could not write whole. */
+	if (follower->fd >= 0 && fstat(follower->fd, &st) == 0 && st.st_size < follower->at)
+		follower->at = st.st_size;
 	read_on(follower);
 	if (stat(follower->path, &st) < 0 || (follower->fd >= 0 && st.st_ino == follower->inode))
 		return;

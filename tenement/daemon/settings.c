@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/fds.h"
@@ -14,6 +15,7 @@
 #include "config_file.h"
 #include "config_path.h"
 #include "config_settings.h"
+#include "daemon/conf_files.h"
 #include "daemon/confdir.h"
 #include "daemon/keeper_link.h"
 #include "daemon/reconcile.h"
@@ -60,6 +62,7 @@ static char *boot_text(struct daemon *d, size_t *len, struct ten_error *err)
 {
 	int fd = fds_find(BOOT_FD);
 	autoclose int memory = -1;
+	struct stat st;
 	char path[64];
 	char *text;
 
@@ -72,6 +75,10 @@ static char *boot_text(struct daemon *d, size_t *len, struct ten_error *err)
 		err->code = ENOENT;
 		return NULL;
 	}
+	/* Also root in somebody's folder does not run what is said there. */
+	if (stat(d->place.main_path, &st) == 0 &&
+		conf_files_check_owner(d, &st, d->place.main_path, err) < 0)
+		return NULL;
 	text = files_read(AT_FDCWD, d->place.main_path, CONFIG_FILE_MAX, len, err);
 	memory = memfd_create("tenement-boot", MFD_CLOEXEC);
 	if (memory >= 0 && (!text || write(memory, text, *len) == (ssize_t)*len))

@@ -68,13 +68,8 @@ static void count_failure(struct exchange *exchange)
 static void start(struct exchange *exchange, const struct route_instance *instance)
 {
 	struct worker *worker = exchange->worker;
-	/* What could not be sent twice had better not meet a connection that is closed already. */
-	enum upstream_check check =
-		http_method_is_idempotent(exchange->method) && !exchange->has_body
-			? UPSTREAM_UNCHECKED
-			: UPSTREAM_CHECKED;
 
-	switch (upstream_get(worker, instance, check, exchange, &exchange->upstream)) {
+	switch (upstream_get(worker, instance, exchange, &exchange->upstream)) {
 	case UPSTREAM_OK:
 		relay_begin(exchange);
 		break;

@@ -290,6 +290,8 @@ static enum upstream_result connect_new(struct worker *worker,
 	return UPSTREAM_OK;
 }
 
+/* Neither closed, nor with bytes on it that nobody asked for: they would be taken for the answer to
+ * the next request. */
 static bool still_open(const struct upstream *upstream)
 {
 	char byte;
@@ -298,14 +300,13 @@ static bool still_open(const struct upstream *upstream)
 }
 
 enum upstream_result upstream_get(struct worker *worker, const struct route_instance *instance,
-	enum upstream_check check, struct exchange *exchange, struct upstream **upstream)
+	struct exchange *exchange, struct upstream **upstream)
 {
 	struct upstream_pool *pool = pool_find(worker, instance->self.slot);
 
 	while (pool && pool->idle) {
 		struct upstream *idle = pool->idle;
-		if (pool->incarnation != instance->self.incarnation ||
-			(check == UPSTREAM_CHECKED && !still_open(idle))) {
+		if (pool->incarnation != instance->self.incarnation || !still_open(idle)) {
 			upstream_close(idle);
 			continue;
 		}

@@ -52,11 +52,9 @@ enum upstream_result {
 	UPSTREAM_WRONG_PEER, /* the socket is somebody else's */
 };
 
-/* A connection to INSTANCE for EXCHANGE: a pooled one, or a new one. CHECKED: first make sure that
- * a pooled one is still open, for a request that could not be repeated. */
-enum upstream_check { UPSTREAM_UNCHECKED, UPSTREAM_CHECKED };
+/* A connection to INSTANCE for EXCHANGE: a pooled one, or a new one. */
 enum upstream_result upstream_get(struct worker *worker, const struct route_instance *instance,
-	enum upstream_check check, struct exchange *exchange, struct upstream **upstream);
+	struct exchange *exchange, struct upstream **upstream);
 
 /* After its connect(): 0, or an errno. */
 int upstream_connect_result(struct upstream *upstream);
