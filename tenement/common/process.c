@@ -1,5 +1,6 @@
 #include "common/process.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -51,4 +52,76 @@ bool process_is(pid_t pid, uint64_t start)
 	char state = 'X';
 
 	return read_stat(pid, &state) == start && start && state != 'Z' && state != 'X';
+}
+
+#define DESCENDANTS_MAX 1024
+
+static int holds_itself(pid_t pid, uint32_t inode)
+{
+	char path[64], wanted[32], link[64];
+	struct dirent *entry;
+	bool found = false;
+	DIR *folder;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	snprintf(wanted, sizeof(wanted), "socket:[%u]", inode);
+	folder = opendir(path);
+	if (!folder)
+		return -1;
+	while (!found && (entry = readdir(folder))) {
+		ssize_t len = readlinkat(dirfd(folder), entry->d_name, link, sizeof(link) - 1);
+
+		link[len > 0 ? len : 0] = '\0';
+		found = strcmp(link, wanted) == 0;
+	}
+	closedir(folder);
+	return found;
+}
+
+static size_t add_children_of_thread(pid_t *all, size_t count, pid_t pid, const char *thread)
+{
+	char path[64];
+	FILE *list;
+	int child;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%.16s/children", (int)pid, thread);
+	list = fopen(path, "re");
+	while (list && count < DESCENDANTS_MAX && fscanf(list, "%d", &child) == 1)
+		all[count++] = child;
+	if (list)
+		fclose(list);
+	return count;
+}
+
+static size_t add_children(pid_t *all, size_t count, pid_t pid)
+{
+	struct dirent *entry;
+	char path[64];
+	DIR *folder;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	folder = opendir(path);
+	while (folder && (entry = readdir(folder)))
+		if (entry->d_name[0] != '.')
+			count = add_children_of_thread(all, count, pid, entry->d_name);
+	if (folder)
+		closedir(folder);
+	return count;
+}
+
+int process_holds_socket(pid_t pid, uint32_t inode)
+{
+	pid_t all[DESCENDANTS_MAX] = { pid };
+	size_t count = 1;
+	bool unseen = false;
+
+	for (size_t i = 0; i < count; i++) {
+		int holds = holds_itself(all[i], inode);
+
+		if (holds > 0)
+			return 1;
+		unseen = unseen || holds < 0;
+		count = add_children(all, count, all[i]);
+	}
+	return unseen || count == DESCENDANTS_MAX ? -1 : 0;
 }

@@ -11,6 +11,10 @@
 /* Field 22 of /proc/PID/stat, clock ticks since boot (proc(5)); 0 when there is no such process. */
 uint64_t process_start_time(pid_t pid);
 
+/* Whether PID or one that descends from it has the socket with this INODE open. -1: that cannot be
+ * seen (proc(5) hides it, or there are very many). */
+int process_holds_socket(pid_t pid, uint32_t inode);
+
 /* Whether PID is still the process that began at START, and not a zombie. */
 bool process_is(pid_t pid, uint64_t start);
 

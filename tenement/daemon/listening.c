@@ -18,7 +18,7 @@
 
 struct answer {
 	bool listens;
-	uint32_t uid;
+	uint32_t uid, inode;
 };
 
 static int on_message(struct nl_msg *message, void *data)
@@ -32,6 +32,7 @@ static int on_message(struct nl_msg *message, void *data)
 		return NL_OK;
 	answer->listens = true;
 	answer->uid = found->idiag_uid;
+	answer->inode = found->idiag_inode;
 	return NL_OK;
 }
 
@@ -55,7 +56,7 @@ static struct nl_sock *diag_socket(struct ten_error *err)
 	return sock;
 }
 
-int listening_on_port(uint16_t port, uint32_t *uid, struct ten_error *err)
+int listening_on_port(uint16_t port, uint32_t *uid, uint32_t *inode, struct ten_error *err)
 {
 	struct inet_diag_req_v2 request = {
 		.sdiag_family = AF_INET,
@@ -78,6 +79,7 @@ int listening_on_port(uint16_t port, uint32_t *uid, struct ten_error *err)
 	if (rc < 0 && rc != -NLE_OBJ_NOTFOUND)
 		return ten_error_set(err, 0, "asking who listens (sock_diag): %s", nl_geterror(rc));
 	*uid = answer.uid;
+	*inode = answer.inode;
 	return answer.listens;
 }
 

@@ -11,8 +11,9 @@
 
 #include "error.h"
 
-/* Who would be reached at 127.0.0.1:PORT. Returns 1 with *uid, 0 when nobody listens, -1. */
-int listening_on_port(uint16_t port, uint32_t *uid, struct ten_error *err);
+/* Who would be reached at 127.0.0.1:PORT. Returns 1 with *uid and the socket's *inode, 0 when
+ * nobody listens, -1. */
+int listening_on_port(uint16_t port, uint32_t *uid, uint32_t *inode, struct ten_error *err);
 
 /* Whether somebody listens on the socket whose file FILE is (by stat). 1, 0, -1: the kernel does
  * not tell here. No connection is made, which a simple program might not expect. */

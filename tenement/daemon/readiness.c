@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "common/become.h"
-#include "common/log.h"
+#include "common/process.h"
 #include "daemon/listening.h"
 #include "daemon/probe.h"
 #include "mem.h"
@@ -89,12 +89,12 @@ static bool listens_on_port(struct daemon *d, struct instance *instance)
 	struct run *run = instance->run;
 	uint32_t owner = run->uid == BECOME_KEEP ? (uint32_t)d->uid : run->uid;
 	struct ten_error err;
-	uint32_t uid = 0;
+	uint32_t uid = 0, inode = 0;
 	int listens;
 
 	if (!run->port)
 		return false;
-	listens = listening_on_port(run->port, &uid, &err);
+	listens = listening_on_port(run->port, &uid, &inode, &err);
 	if (listens < 0)
 		instance_set_reason(instance, mem_strdup(err.text));
 	if (listens <= 0)
@@ -103,6 +103,13 @@ static bool listens_on_port(struct daemon *d, struct instance *instance)
 		instance_set_reason(
 			instance, mem_printf("uid %u, and not the tenant, listens on its port %u",
 					  uid, run->port));
+		return false;
+	}
+	/* Where all have the same uid, the process tells them apart. */
+	if (run->uid == BECOME_KEEP && process_holds_socket(run->pid, inode) == 0) {
+		instance_set_reason(instance,
+			mem_printf("another process than the tenant's listens on its port %u",
+				run->port));
 		return false;
 	}
 	run->by_socket = false;

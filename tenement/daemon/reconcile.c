@@ -372,6 +372,7 @@ void reconcile_shut_down(struct daemon *d)
 		return;
 	d->shutting_down = true;
 	d->first_reconcile_done = false;
+	dirty_settings = true; /* the workers are to know that nobody is woken any more */
 	log_info("stopping; tenants that run: %u", HASH_CNT(by_pid, d->runs));
 	workers_stop(d);
 	HASH_ITER (hh, d->instances, instance, next)

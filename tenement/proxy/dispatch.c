@@ -30,6 +30,10 @@ static void go_wait(
 				"the application did not start");
 		return;
 	}
+	if (worker_ends(exchange->worker)) {
+		exchange_refuse(exchange, 503, BOARD_REFUSED_OVERLOAD, "the server is stopping");
+		return;
+	}
 	if (!wait_enter(exchange, instance, retry_ms)) {
 		refuse_queue_full(exchange);
 		return;

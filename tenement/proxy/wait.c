@@ -85,6 +85,9 @@ void wait_leave(struct exchange *exchange)
 /* Nothing has changed for those that wait for this slot: only the wish is made again. */
 static bool still_waits(struct worker *worker, const struct waiting_slot *list)
 {
+	/* They are told so at once. */
+	if (worker_ends(worker))
+		return false;
 	const struct exchange *first = list->first;
 	enum instance_state state;
 

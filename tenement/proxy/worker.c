@@ -207,6 +207,7 @@ static void terminate_event(struct ev_loop *loop, ev_signal *signal, int events)
 	client_close_idle(worker);
 	upstream_flush_all(worker);
 	deadline_set(&worker->wheel, &worker->drain, worker->now_ms + WORKER_DRAIN_MS);
+	wait_examine(worker);
 }
 
 /* ---- the beginning ---- */

@@ -96,6 +96,12 @@ int worker_init(struct worker *worker, uint32_t index, uint32_t count,
 void worker_run(struct worker *worker);
 
 /* Have the daemon look at the board, once, at the end of this turn. */
+/* Tenement itself ends: nobody will be woken any more. */
+static inline bool worker_ends(const struct worker *worker)
+{
+	return worker->draining && !worker->settings.ready;
+}
+
 static inline void worker_ring(struct worker *worker)
 {
 	worker->ring = true;
