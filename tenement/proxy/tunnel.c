@@ -15,7 +15,7 @@ struct direction {
 	struct http_window *first; /* goes before what is in .window; may be NULL */
 	struct http_window *window;
 	bool *eof;     /* .from has said its last */
-	bool *blocked; /* .to takes no more for now */
+	bool *blocked; /* .to takes no more at the moment */
 	void (*count)(struct exchange *exchange, size_t bytes);
 };
 
