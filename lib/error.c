@@ -3,25 +3,26 @@
 #include <stdio.h>
 #include <string.h>
 
-static void append_reason(struct ten_error *err, int code)
+static void fill(struct ten_error *err, int code, const char *format, va_list args)
 {
-	size_t used = strlen(err->text);
-
-	snprintf(err->text + used, sizeof(err->text) - used, ": %s", strerror(code));
+	if (!err)
+		return;
+	err->code = code;
+	vsnprintf(err->text, sizeof(err->text), format, args);
 }
 
 int ten_error_set(struct ten_error *err, int code, const char *format, ...)
 {
 	va_list args;
+	size_t used;
 
-	if (!err)
-		return -1;
-	err->code = code;
 	va_start(args, format);
-	vsnprintf(err->text, sizeof(err->text), format, args);
+	fill(err, code, format, args);
 	va_end(args);
-	if (code)
-		append_reason(err, code);
+	if (!err || !code)
+		return -1;
+	used = strlen(err->text);
+	snprintf(err->text + used, sizeof(err->text) - used, ": %s", strerror(code));
 	return -1;
 }
 
@@ -29,11 +30,8 @@ int ten_error_say(struct ten_error *err, int code, const char *format, ...)
 {
 	va_list args;
 
-	if (!err)
-		return -1;
-	err->code = code;
 	va_start(args, format);
-	vsnprintf(err->text, sizeof(err->text), format, args);
+	fill(err, code, format, args);
 	va_end(args);
 	return -1;
 }

@@ -19,6 +19,13 @@ const char *const plan_action_names[PLAN_ACTIONS] = {
 	[PLAN_FAIL] = "fail",
 };
 
+const char *const tenant_state_names[] = {
+	[TENANT_ON_DEMAND] = "on-demand",
+	[TENANT_RUNNING] = "running",
+	[TENANT_STOPPED] = "stopped",
+	[TENANT_SUSPENDED] = "suspended",
+};
+
 static struct plan_step step(enum plan_action action, const char *why)
 {
 	return (struct plan_step){ .action = action, .why = why };

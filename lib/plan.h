@@ -80,6 +80,9 @@ struct plan_step {
 	bool rolling;    /* with DRAIN: because its template or file changed */
 };
 
+/* What files and people call the states that a tenant is declared to be in. */
+extern const char *const tenant_state_names[TENANT_SUSPENDED + 1];
+
 struct plan_step plan_next(const struct plan_want *want, const struct plan_have *have);
 
 /* The state in which WANT has no process. */

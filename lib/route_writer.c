@@ -177,7 +177,7 @@ static void add_paths(struct text *record, const struct route_put *put)
 int route_table_put_host(
 	struct route_table *table, const struct route_put *put, struct ten_error *err)
 {
-	struct text record __attribute__((cleanup(text_free))) = { 0 };
+	autotext struct text record = { 0 };
 	size_t name_len = strlen(put->name);
 	uint32_t name, service, default_host;
 	struct record_host *host;
@@ -241,7 +241,7 @@ static int single_publish(struct route_table *table, _Atomic uint64_t *place,
 int route_table_put_instance(
 	struct route_table *table, const struct route_instance *instance, struct ten_error *err)
 {
-	struct text record __attribute__((cleanup(text_free))) = { 0 };
+	autotext struct text record = { 0 };
 	uint32_t name, socket_path, page;
 
 	record_begin(&record, sizeof(struct record_instance));
@@ -269,7 +269,7 @@ int route_table_put_instance(
 int route_table_put_settings(
 	struct route_table *table, const struct route_put_settings *put, struct ten_error *err)
 {
-	struct text record __attribute__((cleanup(text_free))) = { 0 };
+	autotext struct text record = { 0 };
 	autofree struct record_page *pages =
 		mem_alloc((put->error_page_count + 1) * sizeof(*pages));
 	uint32_t domain, cidrs, page_array;

@@ -100,15 +100,21 @@ int accepted_seed(struct daemon *d, struct ten_error *err)
 	return 0;
 }
 
-/* One file of a generation. What it was before is what `undo` brings back. */
+/* One file of a generation, NULL when it is stored as it is. What it was before is what `undo`
+ * brings back. */
 static json_t *file_entry(struct daemon *d, const char *name)
 {
 	autofree char *stored = stored_name(name);
 	autofree char *path = mem_printf("accepted/%s", stored);
-	autofree char *before = files_read(d->own_fd, path, CONFIG_FILE_MAX, NULL, NULL);
-	const char *after = config_set_text(d->set, name, NULL);
-	json_t *entry = json_object();
+	size_t stored_len = 0, len = 0;
+	autofree char *before = files_read(d->own_fd, path, CONFIG_FILE_MAX, &stored_len, NULL);
+	const char *after = config_set_text(d->set, name, &len);
+	json_t *entry;
 
+	if ((!before && !after) ||
+		(before && after && len == stored_len && memcmp(before, after, len) == 0))
+		return NULL;
+	entry = json_object();
 	json_object_set_new(
 		entry, "name", json_string(strcmp(name, CONFIG_MAIN) == 0 ? MAIN_NAME : name));
 	json_object_set_new(entry, "main", json_boolean(strcmp(name, CONFIG_MAIN) == 0));
@@ -136,19 +142,6 @@ static int store_one(
 	if (unlinkat(d->own_fd, path, 0) < 0 && errno != ENOENT)
 		return ten_error_set(err, errno, "%s", path);
 	return 0;
-}
-
-static bool same_as_stored(struct daemon *d, const char *name)
-{
-	autofree char *stored = stored_name(name);
-	autofree char *path = mem_printf("accepted/%s", stored);
-	size_t stored_len = 0, len = 0;
-	autofree char *before = files_read(d->own_fd, path, CONFIG_FILE_MAX, &stored_len, NULL);
-	const char *after = config_set_text(d->set, name, &len);
-
-	if (!before || !after)
-		return !before && !after;
-	return len == stored_len && memcmp(before, after, len) == 0;
 }
 
 static void write_generation(struct daemon *d, json_t *files, const char *author)
@@ -179,25 +172,31 @@ static void write_generation(struct daemon *d, json_t *files, const char *author
 void accepted_keep(struct daemon *d, const struct config_change *change, const char *author)
 {
 	json_t *files = json_array();
+	autofree const char **changed =
+		mem_alloc((mem_strv_length(change->accepted) + 1) * sizeof(*changed));
+	size_t count = 0;
 	struct ten_error err;
 	bool few;
 
 	for (size_t i = 0; change->accepted && change->accepted[i]; i++) {
-		if (!same_as_stored(d, change->accepted[i]))
-			json_array_append_new(files, file_entry(d, change->accepted[i]));
+		json_t *entry = file_entry(d, change->accepted[i]);
+
+		if (!entry)
+			continue;
+		json_array_append_new(files, entry);
+		changed[count++] = change->accepted[i];
 	}
-	if (json_array_size(files) == 0) {
+	if (!count) {
 		json_decref(files);
 		return;
 	}
 	d->generation++;
 	write_generation(d, files, author);
 	/* Syncing the whole file system waits for everybody's writes: for many files only. */
-	few = json_array_size(files) <= FEW_FILES;
-	for (size_t i = 0; change->accepted[i]; i++) {
+	few = count <= FEW_FILES;
+	for (size_t i = 0; i < count; i++) {
 		/* In force it is all the same; a full disk costs its memory across a restart. */
-		if (store_one(d, change->accepted[i], few ? files_write : files_write_fast, &err) <
-			0)
+		if (store_one(d, changed[i], few ? files_write : files_write_fast, &err) < 0)
 			log_error("keeping the last good text: %s", err.text);
 	}
 	if (!few && syncfs(d->own_fd) < 0)

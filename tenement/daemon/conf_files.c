@@ -13,11 +13,18 @@
 #include "daemon/confdir.h"
 #include "mem.h"
 
-struct conf_file *conf_files_get(struct conf_files *files, const char *name)
+struct conf_file *conf_files_find(const struct conf_files *files, const char *name)
 {
 	struct conf_file *file;
 
 	HASH_FIND_STR(files->by_name, name, file);
+	return file;
+}
+
+struct conf_file *conf_files_get(struct conf_files *files, const char *name)
+{
+	struct conf_file *file = conf_files_find(files, name);
+
 	if (file)
 		return file;
 	file = mem_alloc(sizeof(*file));
@@ -201,7 +208,8 @@ static void read_one(struct daemon *d, struct conf_file *file, struct conf_readi
 	struct ten_error err = { 0 };
 	struct stat st;
 
-	*reading = (struct conf_reading){ .file = file, .was_dirty = file->dirty };
+	*reading = (struct conf_reading){ .file = file };
+	file->was_dirty = file->was_dirty || file->dirty;
 	if (stat(path, &st) == 0)
 		identify(&st, &file->identity);
 	reading->text = confdir_read(d, file->name, &reading->len, &err);

@@ -22,12 +22,13 @@ struct conf_identity {
 struct conf_file {
 	char *name;
 	struct conf_identity identity;
-	bool present;  /* at the last look */
-	bool dirty;    /* to be looked at */
-	bool waiting;  /* a change that would remove tenants, not in force yet */
-	bool meant;    /* its removal was asked for by name: the guard does not count it */
-	bool rejected; /* its last good text is in force; judged again with every other change */
-	bool seen;     /* in the present scan */
+	bool present;   /* at the last look */
+	bool dirty;     /* to be looked at */
+	bool waiting;   /* a change that would remove tenants, not in force yet */
+	bool meant;     /* its removal was asked for by name: the guard does not count it */
+	bool rejected;  /* its last good text is in force; judged again with every other change */
+	bool seen;      /* in the present scan */
+	bool was_dirty; /* what is judged now was not judged before */
 	UT_hash_handle hh;
 };
 
@@ -43,7 +44,6 @@ struct conf_reading {
 	char *text; /* NULL: gone, or WHY says why it cannot be read */
 	size_t len;
 	char *why;
-	bool was_dirty; /* it differs from the last look */
 };
 
 struct conf_batch {
@@ -55,7 +55,8 @@ struct conf_batch {
 int conf_files_check_owner(
 	struct daemon *d, const struct stat *st, const char *path, struct ten_error *err);
 
-struct conf_file *conf_files_get(struct conf_files *files, const char *name);
+struct conf_file *conf_files_find(const struct conf_files *files, const char *name); /* or NULL */
+struct conf_file *conf_files_get(struct conf_files *files, const char *name); /* made if need be */
 
 /* Look at the whole folder; what differs is dirty. A folder that is not there says nothing. */
 void conf_files_scan(struct daemon *d, struct conf_files *files);

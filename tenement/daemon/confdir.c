@@ -63,14 +63,6 @@ static char **would_remove(struct daemon *d, const struct conf_reading *readings
 	return removed;
 }
 
-static bool named_in(char *const *list, const char *name)
-{
-	for (size_t i = 0; list && list[i]; i++)
-		if (strcmp(list[i], name) == 0)
-			return true;
-	return false;
-}
-
 static void removed_free(struct confdir *confdir, struct removed *removed)
 {
 	HASH_DEL(confdir->removed, removed);
@@ -111,45 +103,66 @@ static void note_comings_and_goings(struct daemon *d, const struct config_change
 	guard_note_returns(&d->guard, now, returns);
 }
 
-/* For who reads the journal: what is wrong with a file when it becomes so, and that it is mended.
- */
-static void log_verdict(
-	struct daemon *d, const struct config_change *change, const struct conf_reading *reading)
+/* For who reads the journal: what is wrong with a file when it becomes so. */
+static void log_problems(struct daemon *d)
 {
 	const struct config_problem *problems;
 	size_t count = config_set_problems(d->set, &problems);
-	const char *name = reading->file->name;
 
-	if (reading->file->rejected && named_in(change->accepted, name))
-		log_info("%s is right again", config_path_name(name));
-	if (!reading->was_dirty || !named_in(change->rejected, name))
-		return;
 	for (size_t i = 0; i < count; i++) {
-		if (strcmp(config_path_name(problems[i].file), config_path_name(name)) == 0)
+		const char *base = config_path_name(problems[i].file);
+		bool main = strcmp(base, config_path_name(d->place.main_path)) == 0;
+		const struct conf_file *file =
+			conf_files_find(&d->confdir->files, main ? CONFIG_MAIN : base);
+
+		if (file && file->rejected && file->was_dirty)
 			log_warn("%s:%d:%d: %s", problems[i].file, problems[i].line,
 				problems[i].column, problems[i].message);
 	}
 }
 
+static void note_verdicts(struct daemon *d, const struct config_change *change)
+{
+	struct conf_files *files = &d->confdir->files;
+
+	for (size_t i = 0; change->accepted && change->accepted[i]; i++) {
+		struct conf_file *file = conf_files_get(files, change->accepted[i]);
+
+		if (file->rejected)
+			log_info("%s is right again", config_path_name(file->name));
+		file->rejected = file->waiting = file->was_dirty = false;
+	}
+	for (size_t i = 0; change->rejected && change->rejected[i]; i++) {
+		struct conf_file *file = conf_files_get(files, change->rejected[i]);
+
+		file->rejected = true;
+		file->waiting = false;
+	}
+	if (change->rejected)
+		log_problems(d);
+	for (size_t i = 0; change->rejected && change->rejected[i]; i++)
+		conf_files_get(files, change->rejected[i])->was_dirty = false;
+}
+
+static bool main_was_accepted(const struct config_change *change)
+{
+	for (size_t i = 0; change->accepted && change->accepted[i]; i++)
+		if (strcmp(change->accepted[i], CONFIG_MAIN) == 0)
+			return true;
+	return false;
+}
+
 /* Put in force what is staged now, keep it for the next life, and mark what changed. */
-static void judge(struct daemon *d, const struct conf_batch *batch)
+static void judge(struct daemon *d)
 {
 	struct config_change change = { 0 };
 	const struct confdir *confdir = d->confdir;
 
 	config_set_judge(d->set, &change);
-	for (size_t i = 0; i < batch->count; i++) {
-		struct conf_file *file = batch->readings[i].file;
-
-		log_verdict(d, &change, &batch->readings[i]);
-		if (named_in(change.accepted, file->name))
-			file->rejected = file->waiting = false;
-		else if (named_in(change.rejected, file->name))
-			file->rejected = true, file->waiting = false;
-	}
+	note_verdicts(d, &change);
 	accepted_keep(d, &change, confdir->author ? confdir->author : "conf.d");
 	/* What is pinned does not differ in the set, but in the file. */
-	if (change.settings || named_in(change.accepted, CONFIG_MAIN))
+	if (change.settings || main_was_accepted(&change))
 		settings_changed(d);
 	reconcile_mark_change(d, &change);
 	note_comings_and_goings(d, &change);
@@ -209,7 +222,7 @@ static void judge_harmless(struct daemon *d, struct conf_batch *batch)
 	for (size_t i = 0; i < batch->count; i++)
 		if (!batch->readings[i].file->waiting)
 			stage(d, &batch->readings[i]);
-	judge(d, batch);
+	judge(d);
 }
 
 /* What was asked for by name is done, whatever the guard thinks of the rest. */
@@ -225,7 +238,7 @@ static void judge_meant(struct daemon *d, struct conf_batch *batch)
 		any = true;
 	}
 	if (any)
-		judge(d, batch);
+		judge(d);
 }
 
 static void load_batch(struct daemon *d, struct conf_batch *batch)
@@ -250,7 +263,7 @@ static void load_batch(struct daemon *d, struct conf_batch *batch)
 			guard_note_removals(&d->guard, now, count);
 		release(confdir);
 		stage_all(d, batch);
-		judge(d, batch);
+		judge(d);
 	} else {
 		judge_harmless(d, batch);
 		if (confdir->quiet_over || confdir->held) {

@@ -17,8 +17,6 @@
 
 #define PREFIX "/api/instances"
 
-static const char *const state_words[] = { "on-demand", "running", "stopped", "suspended" };
-
 static bool is_up(enum instance_state state)
 {
 	return state != INSTANCE_ASLEEP && state != INSTANCE_STOPPED &&
@@ -122,7 +120,7 @@ static void wait_for(
 
 static int set_state(struct control_call *call, struct instance *instance, const char *state)
 {
-	const char *declared = state_words[instance->spec->tenant.state];
+	const char *declared = tenant_state_names[instance->spec->tenant.state];
 	struct ten_error err = { 0 };
 	int rc;
 
@@ -149,8 +147,8 @@ static void start(struct control_call *call, struct instance *instance)
 				     instance->spec->tenant.state == TENANT_SUSPENDED;
 
 		if (set_state(call, instance,
-			    declared_down ? "running" : state_words[instance->spec->tenant.state]) <
-			0)
+			    declared_down ? "running"
+					  : tenant_state_names[instance->spec->tenant.state]) < 0)
 			return;
 	}
 	if (instance->state == INSTANCE_FAILED)
@@ -181,7 +179,7 @@ static void restart(struct control_call *call, struct instance *instance)
 	if (instance->wanted_state == TENANT_STOPPED ||
 		instance->wanted_state == TENANT_SUSPENDED) {
 		control_refuse(call, 422, "%s is %s: `ten start` or `ten resume` it", instance->key,
-			state_words[instance->wanted_state]);
+			tenant_state_names[instance->wanted_state]);
 		return;
 	}
 	rollout_resume(call->d, instance->spec->service_name);
@@ -236,7 +234,7 @@ static void resume(struct control_call *call, struct instance *instance)
 		return;
 	}
 	if (set_state(call, instance,
-		    declared ? "on-demand" : state_words[instance->spec->tenant.state]) < 0)
+		    declared ? "on-demand" : tenant_state_names[instance->spec->tenant.state]) < 0)
 		return;
 	settled = mem_alloc(sizeof(*settled));
 	settled->key = mem_strdup(instance->key);

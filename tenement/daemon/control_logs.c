@@ -48,7 +48,7 @@ static void follower_release(void *data)
 
 static void send_lines(struct follower *follower)
 {
-	struct text out __attribute__((cleanup(text_free))) = { 0 };
+	autotext struct text out = { 0 };
 	char *begin = follower->partial.data;
 	char *end = begin + follower->partial.len;
 	char *newline;
@@ -147,7 +147,7 @@ static void add_lines(struct text *out, json_t *lines)
 
 static void answer_lines(struct control_call *call, json_t *lines)
 {
-	struct text out __attribute__((cleanup(text_free))) = { 0 };
+	autotext struct text out = { 0 };
 	struct control_connection *connection;
 
 	add_lines(&out, lines);
@@ -159,7 +159,7 @@ static void answer_lines(struct control_call *call, json_t *lines)
 static void start_following(struct control_call *call, const char *key, json_t *lines)
 {
 	struct follower *follower = mem_alloc(sizeof(*follower));
-	struct text out __attribute__((cleanup(text_free))) = { 0 };
+	autotext struct text out = { 0 };
 	struct stat st;
 
 	follower->daemon = call->d;

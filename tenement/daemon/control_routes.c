@@ -72,23 +72,12 @@ static void answer_when_seen(struct control_call *call, const char *service, jso
 	control_wait(call, control_timeout(call), seen_look, seen, seen_release);
 }
 
-static char *declared_split(struct daemon *d, const char *service)
-{
-	const struct config_route *route = config_set_route(d->set, service);
-	size_t count = route ? route->count : 0;
-	autofree struct publish_split *split = mem_alloc((count + 1) * sizeof(*split));
-
-	for (size_t i = 0; i < count; i++)
-		split[i] = (struct publish_split){ route->split[i].id, route->split[i].weight };
-	return override_format_split(split, count);
-}
-
 /* Put SPLIT in force for SERVICE, by override or declared. False: refused already. */
 static bool put_split(struct control_call *call, const char *service,
 	const struct publish_split *split, size_t count)
 {
 	autofree char *value = override_format_split(split, count);
-	autofree char *declared = declared_split(call->d, service);
+	autofree char *declared = publish_declared_split(call->d, service);
 	struct ten_error err = { 0 };
 	int rc;
 

@@ -119,7 +119,7 @@ int declare_split(struct daemon *d, const char *service, const char *split, cons
 	struct ten_error *err)
 {
 	autofree char *name = mem_printf("%s.route.toml", service);
-	struct text text __attribute__((cleanup(text_free))) = { 0 };
+	autotext struct text text = { 0 };
 	struct publish_split *parts;
 	size_t count;
 

@@ -13,8 +13,6 @@
 #include "names.h"
 #include "suggest.h"
 
-static const char *const state_words[] = { "on-demand", "running", "stopped", "suspended" };
-
 json_t *describe_strv(char *const *list)
 {
 	json_t *array = json_array();
@@ -111,8 +109,9 @@ json_t *describe_instance(struct daemon *d, struct instance *instance)
 		return json;
 	json_object_set_new(json, "service", json_string(spec->service_name));
 	json_object_set_new(json, "tenant", json_string(spec->id));
-	json_object_set_new(json, "declared", json_string(state_words[spec->tenant.state]));
-	json_object_set_new(json, "effective", json_string(state_words[instance->wanted_state]));
+	json_object_set_new(json, "declared", json_string(tenant_state_names[spec->tenant.state]));
+	json_object_set_new(
+		json, "effective", json_string(tenant_state_names[instance->wanted_state]));
 	json_object_set_new(json, "degraded", describe_strv(spec->degraded));
 	json_object_set_new(json, "dir", json_string(spec->dir));
 	put_url(d, json, spec);

@@ -89,13 +89,22 @@ void lifecycle_observe(struct daemon *d, const struct instance *instance, struct
 		have->restart_hash = instance->failed_hash;
 }
 
+/* Whether it is ready or not, INSTANCE is no longer one of those that start. */
+static void leave_starting(struct daemon *d)
+{
+	if (d->starting)
+		d->starting--;
+	reconcile_mark_starters(d);
+}
+
 /* The process is gone or never was: everything of it goes. */
 static void drop_run(struct daemon *d, struct instance *instance)
 {
 	/* Also one that only waited for its turn, or could not be started, makes room. */
-	if (instance->run && instance->state == INSTANCE_STARTING && d->starting)
-		d->starting--;
-	reconcile_mark_starters(d);
+	if (instance->run && instance->state == INSTANCE_STARTING)
+		leave_starting(d);
+	else
+		reconcile_mark_starters(d);
 	if (!instance->run)
 		return;
 	run_free(d, instance->run);
@@ -179,7 +188,6 @@ static void take_out(struct daemon *d, struct instance *instance)
 static char *failure_reason(const struct instance *instance)
 {
 	const struct run *run = instance->run;
-
 	char *problem = run ? spawn_problem(run) : NULL;
 
 	if (problem)
@@ -273,9 +281,7 @@ static void serve(struct daemon *d, struct instance *instance)
 {
 	struct ten_error err;
 
-	if (d->starting)
-		d->starting--;
-	reconcile_mark_starters(d);
+	leave_starting(d);
 	instance->run->ready_since = daemon_now();
 	instance->wanted_awake = false;
 	instance->unhealthy = false;
@@ -301,7 +307,6 @@ static void drain(struct daemon *d, struct instance *instance, const struct plan
 	if (step->rolling)
 		rollout_began(d, instance);
 	instance_set_state(d, instance, INSTANCE_DRAINING, step->why);
-	instance->draining_idle = step->idle;
 	instance->drain_deadline = daemon_now() + (double)spec->values.drain_timeout;
 	instance_arm(d, instance, 0.);
 }
@@ -321,9 +326,7 @@ static void stop(struct daemon *d, struct instance *instance, const struct plan_
 	const struct ten_spec *spec = instance->spec ? instance->spec : run->spec;
 
 	if (instance->state == INSTANCE_STARTING) {
-		if (d->starting)
-			d->starting--;
-		reconcile_mark_starters(d);
+		leave_starting(d);
 		instance->failed_start = instance->time_is_up && !step->again;
 		if (instance->failed_start)
 			instance_set_reason(instance,

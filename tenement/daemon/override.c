@@ -144,7 +144,7 @@ static void mark(struct daemon *d, const struct override *override)
 
 static int write_one(struct daemon *d, const struct override *override, struct ten_error *err)
 {
-	struct text text __attribute__((cleanup(text_free))) = { 0 };
+	autotext struct text text = { 0 };
 	autofree char *path = mem_printf("overrides/%s.toml", override->name);
 
 	text_printf(&text,

@@ -54,7 +54,7 @@ static void load(struct daemon *d)
 
 static int save(struct daemon *d, struct ten_error *err)
 {
-	struct text text __attribute__((cleanup(text_free))) = { 0 };
+	autotext struct text text = { 0 };
 	struct owned *owned, *next;
 
 	text_puts(&text, "");

@@ -203,6 +203,17 @@ size_t publish_split_of(
 	return gathered.count;
 }
 
+char *publish_declared_split(struct daemon *d, const char *service)
+{
+	const struct config_route *route = config_set_route(d->set, service);
+	size_t count = route ? route->count : 0;
+	autofree struct publish_split *split = mem_alloc((count + 1) * sizeof(*split));
+
+	for (size_t i = 0; i < count; i++)
+		split[i] = (struct publish_split){ route->split[i].id, route->split[i].weight };
+	return override_format_split(split, count);
+}
+
 void publish_split_free(struct publish_split *split, size_t count)
 {
 	for (size_t i = 0; i < count; i++)

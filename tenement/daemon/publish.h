@@ -30,6 +30,8 @@ struct publish_split {
 };
 size_t publish_split_of(
 	struct daemon *d, const char *service, struct publish_split **split, const char **source);
+/* The split of SERVICE's [route] as text, "" without one; the caller frees. */
+char *publish_declared_split(struct daemon *d, const char *service);
 void publish_split_free(struct publish_split *split, size_t count);
 
 #endif

@@ -193,24 +193,17 @@ void reconcile_mark_settings(struct daemon *d)
 
 static void check_overrides(struct daemon *d, const struct ten_spec *spec)
 {
-	static const char *const states[] = { "on-demand", "running", "stopped", "suspended" };
 	char weight[24];
 
 	snprintf(weight, sizeof(weight), "%" PRId64, spec->values.weight);
 	override_check(d, spec->key, OVERRIDE_WEIGHT, weight);
-	override_check(d, spec->key, OVERRIDE_STATE, states[spec->tenant.state]);
+	override_check(d, spec->key, OVERRIDE_STATE, tenant_state_names[spec->tenant.state]);
 }
 
 static void check_split(struct daemon *d, const char *service)
 {
-	const struct config_route *route = config_set_route(d->set, service);
-	struct publish_split *split = mem_alloc((route ? route->count + 1 : 1) * sizeof(*split));
-	autofree char *declared = NULL;
+	autofree char *declared = publish_declared_split(d, service);
 
-	for (size_t i = 0; route && i < route->count; i++)
-		split[i] = (struct publish_split){ route->split[i].id, route->split[i].weight };
-	declared = override_format_split(split, route ? route->count : 0);
-	free(split);
 	override_check(d, service, OVERRIDE_SPLIT, declared);
 }
 
@@ -243,12 +236,9 @@ enum tenant_state reconcile_effective_state(struct daemon *d, const struct ten_s
 
 	if (!override)
 		return (enum tenant_state)spec->tenant.state;
-	if (strcmp(override->value, "running") == 0)
-		return TENANT_RUNNING;
-	if (strcmp(override->value, "stopped") == 0)
-		return TENANT_STOPPED;
-	if (strcmp(override->value, "suspended") == 0)
-		return TENANT_SUSPENDED;
+	for (int state = 0; state <= TENANT_SUSPENDED; state++)
+		if (strcmp(override->value, tenant_state_names[state]) == 0)
+			return (enum tenant_state)state;
 	return TENANT_ON_DEMAND;
 }
 

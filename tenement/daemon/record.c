@@ -32,7 +32,7 @@ static char *record_path(const char *key)
 int record_write(struct daemon *d, const struct instance *instance, struct ten_error *err)
 {
 	const struct run *run = instance->run;
-	struct text text __attribute__((cleanup(text_free))) = { 0 };
+	autotext struct text text = { 0 };
 	autofree char *path = record_path(instance->key);
 
 	text_printf(&text,

@@ -141,7 +141,7 @@ int settings_boot(struct daemon *d, struct ten_error *err)
 static int write_confirmed(
 	struct daemon *d, const char *domain, const char *uid_range, struct ten_error *err)
 {
-	struct text text __attribute__((cleanup(text_free))) = { 0 };
+	autotext struct text text = { 0 };
 
 	text_printf(&text, "%s\n%s\n", domain, uid_range);
 	return files_write(d->own_fd, CONFIRMED_FILE, text.data, text.len, 0600, err);

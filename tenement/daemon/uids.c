@@ -67,7 +67,7 @@ int uids_load(struct daemon *d, struct ten_error *err)
 
 static int save(struct daemon *d, struct ten_error *err)
 {
-	struct text text __attribute__((cleanup(text_free))) = { 0 };
+	autotext struct text text = { 0 };
 	struct given *given, *next;
 
 	HASH_ITER (hh, by_key, given, next)
@@ -147,9 +147,4 @@ const char *uids_key(uint32_t uid)
 
 	HASH_FIND(by_uid, by_uid, &uid, sizeof(uid), given);
 	return given ? given->key : NULL;
-}
-
-int uids_get_own(struct daemon *d, const char *purpose, uint32_t *uid, struct ten_error *err)
-{
-	return uids_get(d, purpose, uid, err);
 }

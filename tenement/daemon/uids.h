@@ -10,14 +10,11 @@
 /* Read what was given out before. */
 int uids_load(struct daemon *d, struct ten_error *err);
 
-/* The uid of KEY, given out now if need be. A uid whose tenant is gone is used again only when its
- * folder is gone too. */
+/* The uid of KEY ("service:id", or "proxy" and "logger" for our own programs), given out now if
+ * need be. A uid whose tenant is gone is used again only when its folder is gone too. */
 int uids_get(struct daemon *d, const char *key, uint32_t *uid, struct ten_error *err);
 
 /* Whose UID is, NULL: nobody's. */
 const char *uids_key(uint32_t uid);
-
-/* Uids for our own programs: PURPOSE is "proxy" or "logger". */
-int uids_get_own(struct daemon *d, const char *purpose, uint32_t *uid, struct ten_error *err);
 
 #endif

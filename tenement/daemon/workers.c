@@ -113,12 +113,12 @@ static int find_users(struct daemon *d, struct ten_error *err)
 	if (entry) {
 		d->proxy_uid = entry->pw_uid;
 		d->proxy_gid = entry->pw_gid;
-	} else if (uids_get_own(d, "proxy", &d->proxy_uid, err) < 0) {
+	} else if (uids_get(d, "proxy", &d->proxy_uid, err) < 0) {
 		return -1;
 	} else {
 		d->proxy_gid = d->proxy_uid;
 	}
-	if (uids_get_own(d, "logger", &d->logger_uid, err) < 0)
+	if (uids_get(d, "logger", &d->logger_uid, err) < 0)
 		return -1;
 	d->logger_gid = d->logger_uid;
 	return 0;
@@ -188,7 +188,8 @@ static int listen_on_path(const char *path, struct ten_error *err)
 	return fd_steal(&fd);
 }
 
-static int listen_on_port(const char *address, struct ten_error *err)
+/* A socket bound to ADDRESS, with the socket option OPTION set on it as well (0: none). */
+static int bind_port(const char *address, int option, struct ten_error *err)
 {
 	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
 		.ai_socktype = SOCK_STREAM };
@@ -210,37 +211,9 @@ static int listen_on_port(const char *address, struct ten_error *err)
 		if (info->ai_family == AF_INET6)
 			setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
+		if (option)
+			setsockopt(fd, SOL_SOCKET, option, &one, sizeof(one));
 	}
-	rc = fd < 0 ? -1 : bind(fd, info->ai_addr, info->ai_addrlen);
-	if (rc == 0)
-		rc = listen(fd, BACKLOG);
-	freeaddrinfo(info);
-	if (rc < 0)
-		return ten_error_set(err, errno, "listen on %s", address);
-	return fd_steal(&fd);
-}
-
-/* With SO_REUSEPORT a second tenement would share our port unnoticed: ask first without it. */
-static int check_free(const char *address, struct ten_error *err)
-{
-	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
-		.ai_socktype = SOCK_STREAM };
-	const char *colon = strrchr(address, ':');
-	autofree char *host = *address == '['
-				      ? mem_strndup(address + 1, (size_t)(colon - address) - 2)
-				      : mem_strndup(address, (size_t)(colon - address));
-	autoclose int fd = -1;
-	struct addrinfo *info;
-	int one = 1, rc;
-
-	if (getaddrinfo(*host ? host : NULL, colon + 1, &hints, &info) != 0)
-		return 0;
-	fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && info->ai_family == AF_INET6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
-	if (fd >= 0)
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	rc = fd < 0 ? -1 : bind(fd, info->ai_addr, info->ai_addrlen);
 	freeaddrinfo(info);
 	if (rc < 0)
@@ -249,7 +222,26 @@ static int check_free(const char *address, struct ten_error *err)
 				? " (another program has it: `ten serve --port N` takes "
 				  "another one)"
 				: "");
-	return 0;
+	return fd_steal(&fd);
+}
+
+static int listen_on_port(const char *address, struct ten_error *err)
+{
+	autoclose int fd = bind_port(address, SO_REUSEPORT, err);
+
+	if (fd < 0)
+		return -1;
+	if (listen(fd, BACKLOG) < 0)
+		return ten_error_set(err, errno, "listen on %s", address);
+	return fd_steal(&fd);
+}
+
+/* With SO_REUSEPORT a second tenement would share our port unnoticed: ask first without it. */
+static int check_free(const char *address, struct ten_error *err)
+{
+	autoclose int fd = bind_port(address, 0, err);
+
+	return fd < 0 ? -1 : 0;
 }
 
 /* Each worker has a socket of its own on the address (SO_REUSEPORT), or all have the one of a path.

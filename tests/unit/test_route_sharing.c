@@ -11,29 +11,7 @@
 #include "mem.h"
 #include "route_layout.h"
 #include "route_rig.h"
-
-static struct route_table *table;  /* the writer's */
-static struct route_table *reader; /* the same memory, as a worker maps it */
-static int fd, reader_fd;
-static struct ten_error err;
-
-#define ok(call) ck_assert_msg((call) == 0, "%s", err.text)
-
-static void setup(void)
-{
-	ok(route_table_create(&table, &fd, &err));
-	reader_fd = route_table_reader_fd(fd, &err);
-	ck_assert_int_ge(reader_fd, 0);
-	ok(route_table_open(&reader, reader_fd, &err));
-}
-
-static void teardown(void)
-{
-	route_table_close(reader);
-	route_table_close(table);
-	close(reader_fd);
-	close(fd);
-}
+#include "route_pair.h"
 
 static void refused(const struct layout_header *header, off_t size, const char *text)
 {
