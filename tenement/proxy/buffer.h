@@ -10,7 +10,7 @@
 
 #include "http_body.h"
 
-#define BUFFER_BYTES    32768
+#define BUFFER_BYTES    (65536 + 32)
 #define BUFFER_FREE_MAX 64 /* 2 MiB */
 
 struct buffer_pool {

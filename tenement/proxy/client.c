@@ -95,9 +95,15 @@ void client_linger(struct client *client)
 	deadline_set(&worker->wheel, &client->deadline, worker->now_ms + LINGER_MS);
 }
 
+/* A connection that has become busy leaves its deadline where it is: the next time it is idle that
+ * is put off by writing one number. */
 static void expired(struct deadline *deadline)
 {
-	client_close((struct client *)((char *)deadline - offsetof(struct client, deadline)));
+	struct client *client =
+		(struct client *)((char *)deadline - offsetof(struct client, deadline));
+
+	if (client->state != CLIENT_BUSY)
+		client_close(client);
 }
 
 static void become_idle(struct client *client)

@@ -32,10 +32,9 @@ static void begin(struct exchange *exchange, struct client *client)
 	exchange->worker = worker;
 	exchange->client = client;
 	exchange->deadline.expired = expired;
+	exchange->began_ms = worker->now_ms;
 	http_head_init(
 		&exchange->head, HTTP_REQUEST, settings->max_header_bytes, settings->max_headers);
-	deadline_set(&worker->wheel, &exchange->deadline,
-		worker->now_ms + settings->client_header_timeout_ms);
 }
 
 uint32_t exchange_head_room(const struct exchange *exchange)
@@ -48,7 +47,6 @@ struct exchange *exchange_open(struct client *client)
 	struct worker *worker = client->worker;
 	struct exchange *exchange = worker->free_exchanges;
 
-	deadline_stop(&client->deadline);
 	if (exchange) {
 		LL_DELETE(worker->free_exchanges, exchange);
 		worker->free_exchange_count--;

@@ -42,6 +42,7 @@ struct exchange {
 	struct exchange *prev;
 	enum exchange_state state;
 	struct deadline deadline;
+	uint64_t began_ms;
 
 	struct http_window up;   /* what the client sent */
 	struct http_window top;  /* the head that goes out: request's, response's, our own */

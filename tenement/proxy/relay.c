@@ -410,9 +410,10 @@ static bool interim_push(struct exchange *exchange)
 static enum moved answer_push(struct exchange *exchange)
 {
 	size_t bytes;
-	enum moved moved =
-		transport_write(exchange->client->io.fd, &exchange->top, &exchange->down, &bytes);
+	enum moved moved;
 
+	transport_join(&exchange->top, &exchange->down);
+	moved = transport_write(exchange->client->io.fd, &exchange->top, &exchange->down, &bytes);
 	transport_count_out(exchange, bytes);
 	exchange->client_blocked = moved == MOVED_BLOCKED;
 	return moved;

@@ -95,6 +95,16 @@ static void head_refuse(struct exchange *exchange)
 		large ? BOARD_REFUSED_TOO_LARGE : BOARD_REFUSED_BAD_REQUEST, head->refused_reason);
 }
 
+/* Most heads come whole: only the others need a deadline. */
+static void head_await(struct exchange *exchange)
+{
+	struct worker *worker = exchange->worker;
+
+	deadline_set(&worker->wheel, &exchange->deadline,
+		exchange->began_ms + worker->settings.client_header_timeout_ms);
+	relay_watch(exchange);
+}
+
 void request_parse(struct exchange *exchange)
 {
 	struct http_window *up = &exchange->up;
@@ -112,7 +122,7 @@ void request_parse(struct exchange *exchange)
 	else if (bytes < 0)
 		head_refuse(exchange);
 	else
-		relay_watch(exchange);
+		head_await(exchange);
 }
 
 void request_read(struct exchange *exchange)

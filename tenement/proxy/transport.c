@@ -1,11 +1,14 @@
 #include "transport.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
 #include "proxy/exchange.h"
 #include "proxy/worker.h"
+
+#define JOIN_MAX 1024 /* bytes that are sooner copied than gathered */
 
 static size_t add_pending(struct iovec *parts, size_t count, const struct http_window *window)
 {
@@ -40,7 +43,11 @@ enum moved transport_write(
 	message.msg_iovlen = add_pending(parts, message.msg_iovlen, second);
 	if (!message.msg_iovlen)
 		return MOVED_ALL;
-	sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+	/* A vector costs the kernel more than a plain buffer. */
+	if (message.msg_iovlen == 1)
+		sent = send(fd, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL);
+	else
+		sent = sendmsg(fd, &message, MSG_NOSIGNAL);
 	if (sent < 0)
 		return errno == EAGAIN || errno == EINTR ? MOVED_BLOCKED : MOVED_ERROR;
 	*bytes = left = (size_t)sent;
@@ -50,6 +57,17 @@ enum moved transport_write(
 	if ((first && transport_pending(first)) || transport_pending(second))
 		return MOVED_BLOCKED;
 	return MOVED_ALL;
+}
+
+void transport_join(struct http_window *first, struct http_window *second)
+{
+	uint32_t len = transport_pending(second);
+
+	if (!len || len > JOIN_MAX || !transport_pending(first) || len > first->room - first->end)
+		return;
+	memcpy(first->data + first->end, second->data + second->at, len);
+	first->end = first->ready += len;
+	second->at += len;
 }
 
 enum moved transport_read(struct exchange *exchange, int fd, struct http_window *window)

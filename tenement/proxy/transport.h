@@ -23,6 +23,9 @@ static inline uint32_t transport_pending(const struct http_window *window)
 enum moved transport_write(
 	int fd, struct http_window *first, struct http_window *second, size_t *bytes);
 
+/* Have a little that is ready of SECOND ride behind what is ready of FIRST, all of which is. */
+void transport_join(struct http_window *first, struct http_window *second);
+
 /* Fill an empty window, which borrows its memory for that if it has none. */
 enum moved transport_read(struct exchange *exchange, int fd, struct http_window *window);
 

@@ -46,7 +46,6 @@ static void pool_remove(struct upstream *upstream)
 	DL_DELETE(pool->idle, upstream);
 	pool->count--;
 	worker->pooled--;
-	deadline_stop(&upstream->deadline);
 }
 
 static void pool_empty(struct upstream_pool *pool)
@@ -65,14 +64,20 @@ void upstream_close(struct upstream *upstream)
 		pool_remove(upstream);
 	upstream->state = UPSTREAM_CLOSED;
 	upstream->exchange = NULL;
+	deadline_stop(&upstream->deadline);
 	ev_io_stop(worker->loop, &upstream->io);
 	close(upstream->io.fd);
 	LL_PREPEND(worker->dead_upstreams, upstream);
 }
 
+/* One that is in use again has left its deadline where it was. */
 static void idle_expired(struct deadline *deadline)
 {
-	upstream_close((struct upstream *)((char *)deadline - offsetof(struct upstream, deadline)));
+	struct upstream *upstream =
+		(struct upstream *)((char *)deadline - offsetof(struct upstream, deadline));
+
+	if (upstream->state == UPSTREAM_IDLE)
+		upstream_close(upstream);
 }
 
 /* FNV-1a over the address; two that are alike are the same for what it is used for. */
