@@ -96,6 +96,15 @@ int http_transfer_take(struct http_transfer *transfer, struct http_window *windo
 	return 0;
 }
 
+void http_transfer_pass(struct http_transfer *transfer, uint64_t bytes)
+{
+	assert(transfer->from == HTTP_BODY_LENGTH && transfer->to == HTTP_CODING_PLAIN &&
+		bytes <= transfer->left);
+	transfer->left -= bytes;
+	transfer->bytes += bytes;
+	transfer->done = !transfer->left;
+}
+
 int http_transfer_eof(struct http_transfer *transfer, struct http_window *window)
 {
 	if (transfer->done)

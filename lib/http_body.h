@@ -59,6 +59,9 @@ void http_transfer_init(
  * -1: malformed chunks. */
 int http_transfer_take(struct http_transfer *transfer, struct http_window *window);
 
+/* BYTES of a body of known length, passed on as it is, went another way than through a window. */
+void http_transfer_pass(struct http_transfer *transfer, uint64_t bytes);
+
 /* The source has closed. -1: in the middle of the body. */
 int http_transfer_eof(struct http_transfer *transfer, struct http_window *window);
 

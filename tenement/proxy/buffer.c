@@ -9,6 +9,8 @@ bool buffer_take(struct buffer_pool *pool, struct http_window *window, uint32_t 
 	assert(!window->data);
 	if (room <= BUFFER_BYTES)
 		room = BUFFER_BYTES;
+	if (room == BUFFER_LARGE_BYTES)
+		room++; /* it is not one of those that are counted */
 	if (room == BUFFER_BYTES && pool->free_count)
 		window->data = pool->free[--pool->free_count];
 	else
@@ -18,9 +20,27 @@ bool buffer_take(struct buffer_pool *pool, struct http_window *window, uint32_t 
 	return window->data != NULL;
 }
 
+bool buffer_take_large(struct buffer_pool *pool, struct http_window *window)
+{
+	assert(!window->data);
+	if (pool->large_free) {
+		window->data = pool->large[--pool->large_free];
+	} else if (pool->large_count < BUFFER_LARGE_MAX) {
+		window->data = malloc(BUFFER_LARGE_BYTES);
+		pool->large_count += window->data != NULL;
+	}
+	if (!window->data)
+		return false;
+	window->room = BUFFER_LARGE_BYTES;
+	http_window_reset(window);
+	return true;
+}
+
 void buffer_give(struct buffer_pool *pool, struct http_window *window)
 {
-	if (window->room == BUFFER_BYTES && pool->free_count < BUFFER_FREE_MAX)
+	if (window->room == BUFFER_LARGE_BYTES)
+		pool->large[pool->large_free++] = window->data;
+	else if (window->room == BUFFER_BYTES && pool->free_count < BUFFER_FREE_MAX)
 		pool->free[pool->free_count++] = window->data;
 	else
 		free(window->data);

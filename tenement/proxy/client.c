@@ -9,6 +9,7 @@
 #include <utlist.h>
 
 #include "proxy/exchange.h"
+#include "proxy/relay.h"
 #include "proxy/request.h"
 #include "proxy/worker.h"
 
@@ -25,8 +26,10 @@ void client_watch(struct client *client, int events)
 		return;
 	ev_io_stop(loop, io);
 	ev_io_modify(io, events);
-	if (events)
-		ev_io_start(loop, io);
+	if (!events)
+		return;
+	client->unseen = false;
+	ev_io_start(loop, io);
 }
 
 static void leave_list(struct client *client)
@@ -102,8 +105,12 @@ static void expired(struct deadline *deadline)
 	struct client *client =
 		(struct client *)((char *)deadline - offsetof(struct client, deadline));
 
-	if (client->state != CLIENT_BUSY)
+	if (client->state != CLIENT_BUSY) {
 		client_close(client);
+	} else if (client->unseen) {
+		client->unseen = false;
+		relay_watch(client->exchange);
+	}
 }
 
 static void become_idle(struct client *client)
@@ -223,6 +230,7 @@ void client_open(struct worker *worker, int fd, const struct sockaddr_storage *p
 	}
 	memset(client, 0, sizeof(*client));
 	client->worker = worker;
+	client->unseen = true;
 	client->deadline.expired = expired;
 	client->state = CLIENT_IDLE;
 	ev_io_init(&client->io, readable_event, fd, EV_READ);

@@ -33,6 +33,7 @@ struct client {
 	struct exchange *exchange;
 	uint64_t idle_since_ms;
 	bool in_idle_list;
+	bool unseen;               /* the loop has not been given its descriptor yet */
 	bool served;               /* at least one request */
 	bool parsing;              /* client_next() is on the stack */
 	bool more;                 /* and shall go round again */

@@ -10,6 +10,7 @@
 #include "proxy/ask.h"
 #include "proxy/client.h"
 #include "proxy/dispatch.h"
+#include "proxy/pipe.h"
 #include "proxy/relay.h"
 #include "proxy/request.h"
 #include "proxy/tunnel.h"
@@ -88,6 +89,8 @@ void exchange_drop_upstream(struct exchange *exchange)
 static void let_go(struct exchange *exchange)
 {
 	deadline_stop(&exchange->deadline);
+	pipe_give(exchange->worker, exchange->pipe);
+	exchange->pipe = NULL;
 	wait_leave(exchange);
 	ask_leave(exchange);
 	exchange_drop_upstream(exchange);

@@ -23,6 +23,7 @@ struct worker;
 struct client;
 struct upstream;
 struct ask;
+struct pipe;
 
 enum exchange_state {
 	EXCHANGE_HEAD,    /* reads the request's head */
@@ -47,6 +48,7 @@ struct exchange {
 	struct http_window up;   /* what the client sent */
 	struct http_window top;  /* the head that goes out: request's, response's, our own */
 	struct http_window down; /* what the tenant sent */
+	struct pipe *pipe;       /* goes after what is in .up; NULL: none is used */
 	struct http_transfer request_body;
 	struct http_transfer response_body;
 
@@ -86,6 +88,7 @@ struct exchange {
 	bool request_ended; /* no more of it is sent: it is through, or nobody wants it */
 	bool request_cut;   /* so, because the tenant took no more of it */
 	bool upstream_reusable;
+	bool bulk;           /* much comes at once: read into larger windows */
 	bool client_blocked; /* its socket took no more */
 	bool upstream_blocked;
 	bool client_eof; /* in a tunnel */

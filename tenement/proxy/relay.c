@@ -7,6 +7,7 @@
 #include "proxy/client.h"
 #include "proxy/dispatch.h"
 #include "proxy/exchange.h"
+#include "proxy/pipe.h"
 #include "proxy/rewrite.h"
 #include "proxy/transport.h"
 #include "proxy/tunnel.h"
@@ -14,6 +15,8 @@
 #include "proxy/worker.h"
 
 #define RESPONSE_HEAD_MAX (64 * 1024)
+#define PIPE_LEAST        (128 * 1024) /* a shorter rest of a body is copied */
+#define DEPARTURE_MS      16
 
 /* ---- what to wait for ---- */
 
@@ -21,7 +24,7 @@ static bool wants_more_request(const struct exchange *exchange)
 {
 	return !exchange->request_ended && exchange->upstream &&
 	       exchange->upstream->state == UPSTREAM_BUSY && !transport_pending(&exchange->up) &&
-	       !exchange->request_body.done;
+	       !(exchange->pipe && exchange->pipe->bytes) && !exchange->request_body.done;
 }
 
 static int client_events(const struct exchange *exchange)
@@ -102,6 +105,27 @@ static void give_back_if_empty(struct exchange *exchange, struct http_window *wi
 		buffer_give(&exchange->worker->buffers, window);
 }
 
+/* Of a client whose descriptor the loop has not seen yet only its going away is of interest while
+ * the tenant works. Most answers are there sooner than that matters, and many a connection is
+ * closed then. */
+static bool departure_can_wait(const struct exchange *exchange, int events)
+{
+	return exchange->client->unseen && events == EV_READ && exchange->request_ended &&
+	       exchange->state == EXCHANGE_SEND;
+}
+
+static void watch_client(struct exchange *exchange)
+{
+	struct worker *worker = exchange->worker;
+	struct client *client = exchange->client;
+	int events = client_events(exchange);
+
+	if (departure_can_wait(exchange, events))
+		deadline_set(&worker->wheel, &client->deadline, worker->now_ms + DEPARTURE_MS);
+	else
+		client_watch(client, events);
+}
+
 void relay_watch(struct exchange *exchange)
 {
 	uint64_t due;
@@ -110,7 +134,7 @@ void relay_watch(struct exchange *exchange)
 		give_back_if_empty(exchange, &exchange->up);
 		give_back_if_empty(exchange, &exchange->down);
 	}
-	client_watch(exchange->client, client_events(exchange));
+	watch_client(exchange);
 	if (exchange->upstream)
 		upstream_watch(exchange->upstream, upstream_events(exchange));
 	/* Those two have theirs set already, and bytes do not put it off. */
@@ -151,6 +175,38 @@ static enum moved request_push(struct exchange *exchange)
 	if (transport_pending(&exchange->up) < body)
 		exchange->body_sent = true;
 	transport_count_in(exchange, bytes);
+	if (moved != MOVED_ALL || !exchange->pipe)
+		return moved;
+	moved = pipe_drain(exchange->pipe, exchange->upstream->io.fd, &bytes);
+	if (bytes)
+		exchange->body_sent = exchange->sent_any = true;
+	transport_count_in(exchange, bytes);
+	return moved;
+}
+
+/* A long body of known length needs to pass through no window. */
+static bool takes_pipe(struct exchange *exchange)
+{
+	const struct http_transfer *body = &exchange->request_body;
+
+	if (body->from != HTTP_BODY_LENGTH || body->to != HTTP_CODING_PLAIN)
+		return false;
+	if (!exchange->pipe && body->left >= PIPE_LEAST)
+		exchange->pipe = pipe_take(exchange->worker);
+	return exchange->pipe != NULL;
+}
+
+static enum moved request_read_on(struct exchange *exchange)
+{
+	struct http_transfer *body = &exchange->request_body;
+	int client = exchange->client->io.fd;
+	enum moved moved;
+
+	if (!takes_pipe(exchange))
+		return transport_read(exchange, client, &exchange->up);
+	moved = pipe_fill(exchange->pipe, client, body->left);
+	if (moved == MOVED_ALL)
+		http_transfer_pass(body, exchange->pipe->bytes);
 	return moved;
 }
 
@@ -159,7 +215,7 @@ static bool request_pull(struct exchange *exchange)
 {
 	const struct http_transfer *body = &exchange->request_body;
 
-	switch (transport_read(exchange, exchange->client->io.fd, &exchange->up)) {
+	switch (request_read_on(exchange)) {
 	case MOVED_ALL:
 		break;
 	case MOVED_BLOCKED:
@@ -168,7 +224,7 @@ static bool request_pull(struct exchange *exchange)
 		client_close(exchange->client); /* it went away in the middle of its request */
 		return false;
 	}
-	if (http_transfer_take(&exchange->request_body, &exchange->up) < 0) {
+	if (!exchange->pipe && http_transfer_take(&exchange->request_body, &exchange->up) < 0) {
 		exchange->keep_alive = false;
 		exchange_refuse(exchange, 400, BOARD_REFUSED_BAD_REQUEST, "malformed chunk");
 		return false;

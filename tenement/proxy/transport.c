@@ -73,13 +73,18 @@ void transport_join(struct http_window *first, struct http_window *second)
 enum moved transport_read(struct exchange *exchange, int fd, struct http_window *window)
 {
 	struct buffer_pool *pool = &exchange->worker->buffers;
+	size_t space;
 	ssize_t got;
 
-	if (!window->data && !buffer_take(pool, window, BUFFER_BYTES))
+	if (!window->data && !(exchange->bulk && buffer_take_large(pool, window)) &&
+		!buffer_take(pool, window, BUFFER_BYTES))
 		return MOVED_ERROR;
 	http_window_reset(window);
-	got = recv(fd, window->data + window->end, http_window_space(window), 0);
+	space = http_window_space(window);
+	got = recv(fd, window->data + window->end, space, 0);
 	if (got > 0) {
+		if ((size_t)got == space)
+			exchange->bulk = true;
 		window->end += (uint32_t)got;
 		return MOVED_ALL;
 	}

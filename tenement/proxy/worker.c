@@ -15,6 +15,7 @@
 #include "proxy/ask.h"
 #include "proxy/client.h"
 #include "proxy/exchange.h"
+#include "proxy/pipe.h"
 #include "proxy/upstream.h"
 #include "proxy/wait.h"
 
@@ -37,7 +38,8 @@ bool worker_shed(struct worker *worker)
 {
 	if (errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS)
 		return false;
-	return upstream_flush_all(worker) + client_shed(worker, SHED_COUNT) > 0;
+	return pipes_close(worker) + upstream_flush_all(worker) + client_shed(worker, SHED_COUNT) >
+	       0;
 }
 
 static void listeners_start(struct worker *worker)

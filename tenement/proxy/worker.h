@@ -26,6 +26,7 @@ struct client;
 struct exchange;
 struct upstream;
 struct upstream_pool;
+struct pipe;
 struct waiting_slot;
 struct ask;
 
@@ -67,6 +68,8 @@ struct worker {
 	struct upstream_pool *pools;  /* by slot */
 	uint32_t pooled;              /* idle upstream connections in all pools */
 	struct waiting_slot *waiting; /* by slot */
+	struct pipe *free_pipes;
+	uint32_t pipe_count; /* of all */
 	struct ask *asks;
 
 	/* Put aside until the end of the turn, and free for use. */
