@@ -14,8 +14,9 @@
 #include "proxy/worker.h"
 
 #define LINGER_MS 2000
-#define FREE_MAX  256
+#define FREE_MAX  1024
 #define FRESH_MS  1000
+#define SHED_MOST 64
 
 void client_watch(struct client *client, int events)
 {
@@ -32,27 +33,6 @@ void client_watch(struct client *client, int events)
 	ev_io_start(loop, io);
 }
 
-static void leave_list(struct client *client)
-{
-	struct worker *worker = client->worker;
-
-	if (client->in_idle_list)
-		DL_DELETE(worker->idle_clients, client);
-	else
-		DL_DELETE(worker->clients, client);
-}
-
-static void enter_list(struct client *client, bool idle)
-{
-	struct worker *worker = client->worker;
-
-	client->in_idle_list = idle;
-	if (idle)
-		DL_APPEND(worker->idle_clients, client);
-	else
-		DL_APPEND(worker->clients, client);
-}
-
 void client_close(struct client *client)
 {
 	struct worker *worker = client->worker;
@@ -66,7 +46,7 @@ void client_close(struct client *client)
 	deadline_stop(&client->deadline);
 	ev_io_stop(worker->loop, &client->io);
 	close(client->io.fd);
-	leave_list(client);
+	DL_DELETE(worker->clients, client);
 	LL_PREPEND(worker->dead_clients, client);
 	atomic_fetch_sub_explicit(&worker->page->clients, 1, memory_order_relaxed);
 }
@@ -126,8 +106,6 @@ static void become_idle(struct client *client)
 	}
 	client->state = CLIENT_IDLE;
 	client->idle_since_ms = worker->now_ms;
-	leave_list(client);
-	enter_list(client, true);
 	client_watch(client, EV_READ);
 	deadline_set(&worker->wheel, &client->deadline, worker->now_ms + timeout_ms);
 }
@@ -170,8 +148,6 @@ static void readable_event(struct ev_loop *loop, ev_io *io, int events)
 			return;
 		}
 		client->state = CLIENT_BUSY;
-		leave_list(client);
-		enter_list(client, false);
 		exchange_client_event(client->exchange, events);
 		break;
 	case CLIENT_BUSY:
@@ -237,26 +213,53 @@ void client_open(struct worker *worker, int fd, const struct sockaddr_storage *p
 	client->io.data = client;
 	peer_read(client, peer);
 	atomic_fetch_add_explicit(&worker->page->clients, 1, memory_order_relaxed);
-	enter_list(client, false);
+	DL_APPEND(worker->clients, client);
 	/* The first request is there more often than not. */
 	readable_event(worker->loop, &client->io, EV_READ);
 }
 
+static bool can_be_shed(const struct client *client)
+{
+	const struct worker *worker = client->worker;
+
+	return client->state == CLIENT_IDLE &&
+	       (client->served || worker->now_ms - client->idle_since_ms >= FRESH_MS);
+}
+
+/* Put CLIENT where it belongs among the COUNT that have been idle for longest. */
+static void among_oldest(
+	struct client **oldest, uint32_t *known, uint32_t count, struct client *client)
+{
+	uint32_t at = *known;
+
+	if (at == count && client->idle_since_ms >= oldest[at - 1]->idle_since_ms)
+		return;
+	if (at < count)
+		(*known)++;
+	else
+		at--;
+	for (; at && client->idle_since_ms < oldest[at - 1]->idle_since_ms; at--)
+		oldest[at] = oldest[at - 1];
+	oldest[at] = client;
+}
+
+/* Seldom needed: so all are looked at then, and nothing is kept in order with every request. */
 uint32_t client_shed(struct worker *worker, uint32_t count)
 {
+	struct client *oldest[SHED_MOST];
 	struct client *client;
-	struct client *next;
-	uint32_t closed = 0;
+	uint32_t known = 0;
 
-	DL_FOREACH_SAFE (worker->idle_clients, client, next) {
-		if (closed == count)
-			break;
-		if (!client->served && worker->now_ms - client->idle_since_ms < FRESH_MS)
-			continue;
-		client_close(client);
-		closed++;
-	}
-	return closed;
+	if (count > SHED_MOST)
+		count = SHED_MOST;
+	if (!count)
+		return 0;
+	DL_FOREACH (worker->clients, client)
+		if (can_be_shed(client))
+			among_oldest(oldest, &known, count, client);
+	for (uint32_t i = 0; i < known; i++)
+		client_close(oldest[i]);
+	return known;
 }
 
 /* A request that is there already is answered still: its sender could not know that we end. */
@@ -270,12 +273,19 @@ static bool has_request(const struct client *client)
 void client_close_idle(struct worker *worker)
 {
 	struct client *client;
+	struct client *next;
 
-	while ((client = worker->idle_clients)) {
+	for (client = worker->clients; client; client = next) {
+		next = client->next;
+		if (client->state != CLIENT_IDLE)
+			continue;
 		if (has_request(client))
 			readable_event(worker->loop, &client->io, EV_READ);
 		else
 			client_close(client);
+		/* To serve one may have cost another its descriptor. */
+		if (next && next->state == CLIENT_CLOSED)
+			next = worker->clients;
 	}
 }
 

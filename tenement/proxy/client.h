@@ -25,14 +25,13 @@ enum client_state {
 
 struct client {
 	struct worker *worker;
-	struct client *next; /* in one of the worker's lists */
+	struct client *next; /* in the worker's list */
 	struct client *prev;
 	ev_io io;
 	enum client_state state;
 	struct deadline deadline; /* idle and lingering */
 	struct exchange *exchange;
 	uint64_t idle_since_ms;
-	bool in_idle_list;
 	bool unseen;               /* the loop has not been given its descriptor yet */
 	bool served;               /* at least one request */
 	bool parsing;              /* client_next() is on the stack */

@@ -18,7 +18,7 @@
 #include "proxy/wait.h"
 #include "proxy/worker.h"
 
-#define FREE_MAX 128
+#define FREE_MAX 1024
 
 /* ---- coming and going ---- */
 
@@ -26,21 +26,49 @@ static void expired(struct deadline *deadline);
 
 static void begin(struct exchange *exchange, struct client *client)
 {
-	struct worker *worker = client->worker;
-	const struct settings *settings = &worker->settings;
-
-	memset(exchange, 0, offsetof(struct exchange, head));
-	exchange->worker = worker;
+	memset(exchange, 0, sizeof(*exchange));
+	exchange->worker = client->worker;
 	exchange->client = client;
 	exchange->deadline.expired = expired;
-	exchange->began_ms = worker->now_ms;
-	http_head_init(
-		&exchange->head, HTTP_REQUEST, settings->max_header_bytes, settings->max_headers);
+	exchange->began_ms = client->worker->now_ms;
+}
+
+bool exchange_head_begin(struct exchange *exchange, enum http_kind kind)
+{
+	struct worker *worker = exchange->worker;
+	const struct settings *settings = &worker->settings;
+
+	if (!exchange->head && worker->free_head_count)
+		exchange->head = worker->free_heads[--worker->free_head_count];
+	else if (!exchange->head)
+		exchange->head = malloc(sizeof(*exchange->head));
+	if (!exchange->head)
+		return false;
+	if (kind == HTTP_REQUEST)
+		http_head_init(
+			exchange->head, kind, settings->max_header_bytes, settings->max_headers);
+	else
+		http_head_init(exchange->head, kind, RESPONSE_HEAD_MAX, HTTP_FIELDS_MAX);
+	return true;
+}
+
+void exchange_head_end(struct exchange *exchange)
+{
+	struct worker *worker = exchange->worker;
+
+	if (exchange->head && worker->free_head_count < WORKER_FREE_HEADS)
+		worker->free_heads[worker->free_head_count++] = exchange->head;
+	else
+		free(exchange->head);
+	exchange->head = NULL;
 }
 
 uint32_t exchange_head_room(const struct exchange *exchange)
 {
-	return exchange->head.max_bytes + HTTP_WINDOW_BEFORE + HTTP_WINDOW_AFTER;
+	uint32_t bytes = exchange->head ? exchange->head->max_bytes
+					: exchange->worker->settings.max_header_bytes;
+
+	return bytes + HTTP_WINDOW_BEFORE + HTTP_WINDOW_AFTER;
 }
 
 struct exchange *exchange_open(struct client *client)
@@ -89,6 +117,7 @@ void exchange_drop_upstream(struct exchange *exchange)
 static void let_go(struct exchange *exchange)
 {
 	deadline_stop(&exchange->deadline);
+	exchange_head_end(exchange);
 	pipe_give(exchange->worker, exchange->pipe);
 	exchange->pipe = NULL;
 	wait_leave(exchange);

@@ -25,6 +25,8 @@ struct upstream;
 struct ask;
 struct pipe;
 
+#define RESPONSE_HEAD_MAX (64 * 1024)
+
 enum exchange_state {
 	EXCHANGE_HEAD,    /* reads the request's head */
 	EXCHANGE_WAIT,    /* for the instance, or for an answer to its ask */
@@ -98,7 +100,9 @@ struct exchange {
 	bool answer_seen;      /* any byte of an answer has gone to the client: no second try */
 	uint64_t answer_by_ms; /* when the answer's head is due; 0: the request is not through */
 
-	struct http_head head; /* of the request; then of the response. Last: it is not zeroed */
+	/* Of the request, then of the response: lent from where one begins until it is taken. Many
+	 * requests that wait for their tenants keep none, and so all use what the cache holds. */
+	struct http_head *head;
 };
 
 /* Begin with what CLIENT sends now. NULL: out of memory. */
@@ -136,6 +140,10 @@ uint32_t exchange_head_room(const struct exchange *exchange);
 
 /* Note on the board that bytes have moved. */
 void exchange_touch(struct exchange *exchange);
+
+/* Begin a head, lent if need be. False: out of memory. */
+bool exchange_head_begin(struct exchange *exchange, enum http_kind kind);
+void exchange_head_end(struct exchange *exchange);
 
 void exchange_reap(struct worker *worker);
 

@@ -14,9 +14,8 @@
 #include "proxy/upstream.h"
 #include "proxy/worker.h"
 
-#define RESPONSE_HEAD_MAX (64 * 1024)
-#define PIPE_LEAST        (128 * 1024) /* a shorter rest of a body is copied */
-#define DEPARTURE_MS      16
+#define PIPE_LEAST   (128 * 1024) /* a shorter rest of a body is copied */
+#define DEPARTURE_MS 16
 
 /* ---- what to wait for ---- */
 
@@ -281,7 +280,7 @@ void relay_begin(struct exchange *exchange)
 {
 	exchange->state = EXCHANGE_SEND;
 	exchange->sent_any = exchange->request_cut = false;
-	http_head_init(&exchange->head, HTTP_RESPONSE, RESPONSE_HEAD_MAX, HTTP_FIELDS_MAX);
+	exchange_head_end(exchange);
 	if (exchange->upstream->state == UPSTREAM_CONNECTING)
 		relay_watch(exchange);
 	else
@@ -309,7 +308,7 @@ static bool body_is_unusual(const struct exchange *exchange)
 
 static void final_begin(struct exchange *exchange)
 {
-	const struct http_head *head = &exchange->head;
+	const struct http_head *head = exchange->head;
 	struct worker *worker = exchange->worker;
 	enum http_body body = http_response_body(head, exchange->method);
 	bool framed = body == HTTP_BODY_NONE || body == HTTP_BODY_LENGTH;
@@ -330,7 +329,7 @@ static void final_begin(struct exchange *exchange)
 /* A whole head of HEAD_BYTES lies in .down. */
 static void head_take(struct exchange *exchange, uint32_t head_bytes)
 {
-	const struct http_head *head = &exchange->head;
+	const struct http_head *head = exchange->head;
 	enum rewrite_connection connection;
 	bool upgrade = head->status == 101;
 	bool interim = head->status < 200 && !upgrade;
@@ -344,7 +343,7 @@ static void head_take(struct exchange *exchange, uint32_t head_bytes)
 	if (interim && exchange->minor == 0) {
 		exchange->answer_seen = true;
 		exchange->down.at = exchange->down.ready = exchange->down.at + head_bytes;
-		http_head_init(&exchange->head, HTTP_RESPONSE, RESPONSE_HEAD_MAX, HTTP_FIELDS_MAX);
+		exchange_head_end(exchange);
 		return;
 	}
 	if (interim)
@@ -372,6 +371,7 @@ static void head_take(struct exchange *exchange, uint32_t head_bytes)
 		else
 			exchange->state = EXCHANGE_RESPOND;
 	}
+	exchange_head_end(exchange);
 }
 
 /* Move what has not been passed on to the front. */
@@ -389,8 +389,13 @@ static void window_rewind(struct http_window *window)
 static bool head_parse(struct exchange *exchange)
 {
 	struct http_window *down = &exchange->down;
-	int bytes = http_head_parse(&exchange->head, down->data + down->at, down->end - down->at);
+	int bytes;
 
+	if (!exchange->head && !exchange_head_begin(exchange, HTTP_RESPONSE)) {
+		exchange_abort(exchange);
+		return false;
+	}
+	bytes = http_head_parse(exchange->head, down->data + down->at, down->end - down->at);
 	if (bytes < 0) {
 		answer_broken(exchange);
 		return false;
@@ -404,11 +409,11 @@ static bool head_parse(struct exchange *exchange)
 	/* A tenant may go on sending 1xx: what they took is used again before more is asked for. */
 	if (down->at > HTTP_WINDOW_BEFORE) {
 		window_rewind(down);
-		http_head_init(&exchange->head, HTTP_RESPONSE, RESPONSE_HEAD_MAX, HTTP_FIELDS_MAX);
+		exchange_head_end(exchange);
 		return false;
 	}
 	/* The views of the part that was parsed are into the old place: begin anew. */
-	http_head_init(&exchange->head, HTTP_RESPONSE, RESPONSE_HEAD_MAX, HTTP_FIELDS_MAX);
+	exchange_head_end(exchange);
 	if (!buffer_grow(&exchange->worker->buffers, down, down->at + RESPONSE_HEAD_MAX + 64))
 		client_close(exchange->client);
 	return false;
@@ -457,7 +462,7 @@ static bool interim_push(struct exchange *exchange)
 	if (exchange->client_blocked)
 		return false;
 	exchange->interim = false;
-	http_head_init(&exchange->head, HTTP_RESPONSE, RESPONSE_HEAD_MAX, HTTP_FIELDS_MAX);
+	exchange_head_end(exchange);
 	return true;
 }
 
@@ -533,7 +538,8 @@ void relay_down(struct exchange *exchange)
 		if (exchange->interim)
 			more = interim_push(exchange);
 		else if (exchange->down.data && exchange->down.end > exchange->down.at &&
-			 exchange->head.scanned < exchange->down.end - exchange->down.at)
+			 (!exchange->head ||
+				 exchange->head->scanned < exchange->down.end - exchange->down.at))
 			more = head_parse(exchange);
 		else if (was_read)
 			break; /* others have their turn: 1xx may never end */

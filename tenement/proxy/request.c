@@ -50,7 +50,7 @@ static bool wants_upgrade(const struct http_head *head)
 
 static void request_begin(struct exchange *exchange, uint32_t head_bytes)
 {
-	const struct http_head *head = &exchange->head;
+	const struct http_head *head = exchange->head;
 	struct worker *worker = exchange->worker;
 	struct http_window *up = &exchange->up;
 	enum route_result result;
@@ -74,6 +74,7 @@ static void request_begin(struct exchange *exchange, uint32_t head_bytes)
 	up->at = up->ready = up->ready + head_bytes;
 	http_transfer_init(&exchange->request_body, head->body, head->content_length,
 		head->chunked ? HTTP_CODING_CHUNKED : HTTP_CODING_PLAIN);
+	exchange_head_end(exchange);
 	if (http_transfer_take(&exchange->request_body, up) < 0) {
 		exchange->keep_alive = false;
 		exchange_refuse(exchange, 400, BOARD_REFUSED_BAD_REQUEST, "malformed chunk");
@@ -84,7 +85,7 @@ static void request_begin(struct exchange *exchange, uint32_t head_bytes)
 
 static void head_refuse(struct exchange *exchange)
 {
-	const struct http_head *head = &exchange->head;
+	const struct http_head *head = exchange->head;
 	bool large = head->refused_status == 431 || head->refused_status == 414;
 
 	exchange->keep_alive = false;
@@ -112,11 +113,12 @@ void request_parse(struct exchange *exchange)
 
 	/* The buffer may be of a time when less was allowed. Only a head that has just begun finds
 	 * it too small, so there are no views into it yet. */
-	if (!buffer_grow(&exchange->worker->buffers, up, exchange_head_room(exchange))) {
+	if ((!exchange->head && !exchange_head_begin(exchange, HTTP_REQUEST)) ||
+		!buffer_grow(&exchange->worker->buffers, up, exchange_head_room(exchange))) {
 		exchange_abort(exchange);
 		return;
 	}
-	bytes = http_head_parse(&exchange->head, up->data + up->ready, up->end - up->ready);
+	bytes = http_head_parse(exchange->head, up->data + up->ready, up->end - up->ready);
 	if (bytes > 0)
 		request_begin(exchange, (uint32_t)bytes);
 	else if (bytes < 0)

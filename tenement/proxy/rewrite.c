@@ -8,7 +8,10 @@
 #include "proxy/exchange.h"
 #include "proxy/worker.h"
 
-#define ADDED_MAX 2048 /* what we add, less what it copies of the head */
+/* What we add, less what it copies of the head and of the host name. */
+#define REQUEST_ADDED_MAX  512
+#define RESPONSE_ADDED_MAX 256
+#define HOST_COPIES        4
 
 /* ---- writing ---- */
 
@@ -45,13 +48,12 @@ static bool finish(struct http_window *out)
 	return true;
 }
 
-/* Twice the head: a list that we append to may be copied beside the lines that stay. */
-static bool begin(struct exchange *exchange, const struct http_head *head)
+static bool begin(struct exchange *exchange, uint32_t room)
 {
 	struct worker *worker = exchange->worker;
 
 	buffer_give(&worker->buffers, &exchange->top);
-	return buffer_take(&worker->buffers, &exchange->top, 2 * head->bytes + ADDED_MAX);
+	return buffer_take(&worker->buffers, &exchange->top, room + BUFFER_FRAMING);
 }
 
 /* ---- which fields stay ---- */
@@ -312,12 +314,17 @@ bool rewrite_request(struct exchange *exchange, const struct http_head *head)
 	struct http_window *out = &exchange->top;
 	struct worker *worker = exchange->worker;
 	struct http_text host = head->authority;
+	uint32_t room = head->bytes + REQUEST_ADDED_MAX;
 
-	if (!begin(exchange, head))
-		return false;
 	if (!host.len) /* HTTP/1.0 may leave it away; the tenant gets one all the same */
 		host = (struct http_text){ worker->settings.domain,
 			strlen(worker->settings.domain) };
+	room += HOST_COPIES * (uint32_t)host.len;
+	/* A list that is believed and appended to is copied, and so may be its last element. */
+	if (exchange->client->trusted)
+		room += 2 * head->bytes;
+	if (!begin(exchange, room))
+		return false;
 	put_text(out, &head->method_text);
 	put_string(out, " ");
 	put_text(out, &head->path);
@@ -346,7 +353,7 @@ bool rewrite_response(
 	char status[4] = { (char)('0' + head->status / 100), (char)('0' + head->status / 10 % 10),
 		(char)('0' + head->status % 10), ' ' };
 
-	if (!begin(exchange, head))
+	if (!begin(exchange, head->bytes + RESPONSE_ADDED_MAX))
 		return false;
 	put_string(out, "HTTP/1.1 ");
 	put(out, status, sizeof(status));

@@ -13,7 +13,7 @@
 #include "proxy/exchange.h"
 #include "proxy/worker.h"
 
-#define FREE_MAX 256
+#define FREE_MAX 1024
 
 void upstream_watch(struct upstream *upstream, int events)
 {

@@ -13,7 +13,7 @@
 #include "proxy/deadline.h"
 
 #define UPSTREAM_IDLE_MS    30000
-#define UPSTREAM_POOL_MAX   128  /* idle ones per instance */
+#define UPSTREAM_POOL_MAX   1024 /* idle ones per instance */
 #define UPSTREAM_POOLED_MAX 2048 /* idle ones in all */
 
 struct worker;

@@ -23,6 +23,7 @@
 #define ACCEPT_PAUSE_MS      100
 #define ACCEPT_LOG_PERIOD_MS 60000
 #define SHED_COUNT           16
+#define TRIM_PERIOD_MS       1000
 
 static uint64_t clock_ms(void)
 {
@@ -155,6 +156,13 @@ static void acknowledge(struct worker *worker)
 	ring_out(worker);
 }
 
+static void trim_buffers(struct deadline *deadline)
+{
+	struct worker *worker = (struct worker *)((char *)deadline - offsetof(struct worker, trim));
+
+	buffer_trim(&worker->buffers);
+}
+
 /* The end of a turn: nobody up the stack, so what was put aside can go, and no view of the table
  * is held, so its present generation can be acknowledged. */
 static void prepare_event(struct ev_loop *loop, ev_prepare *prepare, int events)
@@ -171,7 +179,9 @@ static void prepare_event(struct ev_loop *loop, ev_prepare *prepare, int events)
 	exchange_reap(worker);
 	upstream_reap(worker);
 	acknowledge(worker);
-	if (worker->draining && !worker->clients && !worker->idle_clients)
+	if (!deadline_is_set(&worker->trim) && buffer_can_trim(&worker->buffers))
+		deadline_set(&worker->wheel, &worker->trim, worker->now_ms + TRIM_PERIOD_MS);
+	if (worker->draining && !worker->clients)
 		ev_break(worker->loop, EVBREAK_ALL);
 }
 
@@ -271,6 +281,7 @@ static void watchers_init(struct worker *worker)
 	worker->interrupt.data = worker;
 	worker->accept_pause.expired = accept_pause_over;
 	worker->drain.expired = drain_over;
+	worker->trim.expired = trim_buffers;
 }
 
 int worker_init(struct worker *worker, uint32_t index, uint32_t count,

@@ -20,9 +20,11 @@
 #include "proxy/settings.h"
 
 #define WORKER_LISTENERS_MAX 64
+#define WORKER_FREE_HEADS    8
 #define WORKER_DRAIN_MS      10000 /* SIGTERM: what is in flight gets this long */
 
 struct client;
+struct http_head;
 struct exchange;
 struct upstream;
 struct upstream_pool;
@@ -62,9 +64,11 @@ struct worker {
 
 	struct deadline_wheel wheel;
 	struct buffer_pool buffers;
+	struct deadline trim;
+	struct http_head *free_heads[WORKER_FREE_HEADS];
+	uint32_t free_head_count;
 
-	struct client *clients;       /* all that are open and not idle */
-	struct client *idle_clients;  /* kept alive, the one idle for longest first */
+	struct client *clients;       /* all that are open */
 	struct upstream_pool *pools;  /* by slot */
 	uint32_t pooled;              /* idle upstream connections in all pools */
 	struct waiting_slot *waiting; /* by slot */
