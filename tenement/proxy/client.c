@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "proxy_protocol.h"
 #include "proxy/exchange.h"
 #include "proxy/relay.h"
 #include "proxy/request.h"
@@ -161,22 +162,55 @@ static void readable_event(struct ev_loop *loop, ev_io *io, int events)
 	}
 }
 
-static void peer_read(struct client *client, const struct sockaddr_storage *peer)
+static void address_clear(struct client *client)
 {
-	bool v4 = peer->ss_family == AF_INET;
-
+	client->has_address = false;
+	memset(client->address, 0, sizeof(client->address));
 	snprintf(client->peer, sizeof(client->peer), "unknown");
-	client->address[10] = client->address[11] = 0xff;
-	if (v4)
-		memcpy(client->address + 12, &((const struct sockaddr_in *)peer)->sin_addr, 4);
-	else if (peer->ss_family == AF_INET6)
-		memcpy(client->address, &((const struct sockaddr_in6 *)peer)->sin6_addr, 16);
-	else
-		return;
+}
+
+/* IPv4 as ::ffff:a.b.c.d */
+static void address_set(struct client *client, const uint8_t address[16])
+{
+	bool v4;
+
+	memcpy(client->address, address, sizeof(client->address));
 	client->has_address = true;
-	v4 = v4 || IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)client->address);
+	v4 = IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)client->address);
 	inet_ntop(v4 ? AF_INET : AF_INET6, client->address + (v4 ? 12 : 0), client->peer,
 		sizeof(client->peer));
+}
+
+static void peer_read(struct client *client, const struct sockaddr_storage *peer)
+{
+	uint8_t address[16] = { [10] = 0xff, [11] = 0xff };
+
+	if (peer->ss_family == AF_INET)
+		memcpy(address + 12, &((const struct sockaddr_in *)peer)->sin_addr, 4);
+	else if (peer->ss_family == AF_INET6)
+		memcpy(address, &((const struct sockaddr_in6 *)peer)->sin6_addr, 16);
+	else {
+		address_clear(client);
+		return;
+	}
+	address_set(client, address);
+}
+
+/* Who the client is is known from here on, once for each: whether it comes directly or by a proxy
+ * that introduced it. False: it is not let in, and closed. */
+static bool client_address_known(struct client *client)
+{
+	client->introduction = CLIENT_INTRODUCED;
+	return client->state != CLIENT_CLOSED;
+}
+
+bool client_introduce(struct client *client, const struct proxy_protocol *header)
+{
+	if (header->source == PROXY_PROTOCOL_ADDRESS)
+		address_set(client, header->address);
+	else if (header->source == PROXY_PROTOCOL_PATH)
+		address_clear(client);
+	return client_address_known(client);
 }
 
 void client_trust(struct client *client)
@@ -190,7 +224,8 @@ void client_trust(struct client *client)
 		client->has_address && settings_trusts(&worker->settings, client->address);
 }
 
-void client_open(struct worker *worker, int fd, const struct sockaddr_storage *peer)
+void client_open(struct worker *worker, int fd, const struct sockaddr_storage *peer,
+	enum client_introduction introduction)
 {
 	struct client *client = worker->free_clients;
 
@@ -209,11 +244,14 @@ void client_open(struct worker *worker, int fd, const struct sockaddr_storage *p
 	client->unseen = true;
 	client->deadline.expired = expired;
 	client->state = CLIENT_IDLE;
+	client->introduction = introduction;
 	ev_io_init(&client->io, readable_event, fd, EV_READ);
 	client->io.data = client;
 	peer_read(client, peer);
 	atomic_fetch_add_explicit(&worker->page->clients, 1, memory_order_relaxed);
 	DL_APPEND(worker->clients, client);
+	if (introduction == CLIENT_INTRODUCED && !client_address_known(client))
+		return;
 	/* The first request is there more often than not. */
 	readable_event(worker->loop, &client->io, EV_READ);
 }

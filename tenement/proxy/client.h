@@ -14,6 +14,12 @@
 
 struct worker;
 struct exchange;
+struct proxy_protocol;
+
+enum client_introduction {
+	CLIENT_INTRODUCED,       /* who it is is known: whom its socket says */
+	CLIENT_TO_BE_INTRODUCED, /* by a PROXY header, before its first request */
+};
 
 enum client_state {
 	CLIENT_IDLE,   /* waits for the first byte of a request */
@@ -29,6 +35,7 @@ struct client {
 	struct client *prev;
 	ev_io io;
 	enum client_state state;
+	enum client_introduction introduction;
 	struct deadline deadline; /* idle and lingering */
 	struct exchange *exchange;
 	uint64_t idle_since_ms;
@@ -44,7 +51,11 @@ struct client {
 };
 
 /* Takes FD over. */
-void client_open(struct worker *worker, int fd, const struct sockaddr_storage *peer);
+void client_open(struct worker *worker, int fd, const struct sockaddr_storage *peer,
+	enum client_introduction introduction);
+
+/* Its PROXY header is there. False: it is not let in, and closed. */
+bool client_introduce(struct client *client, const struct proxy_protocol *header);
 
 /* A request begins: decide by the present settings whether its peer is trusted. */
 void client_trust(struct client *client);

@@ -11,6 +11,7 @@
 #include "proxy/client.h"
 #include "proxy/dispatch.h"
 #include "proxy/pipe.h"
+#include "proxy/preface.h"
 #include "proxy/relay.h"
 #include "proxy/request.h"
 #include "proxy/tunnel.h"
@@ -71,6 +72,14 @@ uint32_t exchange_head_room(const struct exchange *exchange)
 	return bytes + HTTP_WINDOW_BEFORE + HTTP_WINDOW_AFTER;
 }
 
+/* Silence before its first byte has been part of its time. */
+static void begin_preface(struct exchange *exchange)
+{
+	exchange->state = EXCHANGE_PREFACE;
+	if (exchange->client->idle_since_ms)
+		exchange->began_ms = exchange->client->idle_since_ms;
+}
+
 struct exchange *exchange_open(struct client *client)
 {
 	struct worker *worker = client->worker;
@@ -85,6 +94,8 @@ struct exchange *exchange_open(struct client *client)
 			return NULL;
 	}
 	begin(exchange, client);
+	if (client->introduction == CLIENT_TO_BE_INTRODUCED)
+		begin_preface(exchange);
 	if (!buffer_take(&worker->buffers, &exchange->up, exchange_head_room(exchange))) {
 		exchange_release(exchange);
 		return NULL;
@@ -337,6 +348,9 @@ void exchange_client_event(struct exchange *exchange, int events)
 	switch (exchange->state) {
 	case EXCHANGE_HEAD:
 		request_read(exchange);
+		break;
+	case EXCHANGE_PREFACE:
+		preface_read(exchange);
 		break;
 	case EXCHANGE_WAIT:
 		client_peek(exchange);

@@ -2,6 +2,7 @@
  * One request and its answer, from the first byte of the head to the last byte of the answer. It
  * owns the windows that the bytes pass through and knows what must be undone on the board.
  *
+ *	(PREFACE ──▶)
  *	HEAD ──▶ WAIT ──▶ SEND ──▶ RESPOND ──▶ (done)
  *	  │       ▲ │      │ │       └──▶ TUNNEL
  *	  │       └─┼──────┘ │
@@ -29,6 +30,7 @@ struct pipe;
 
 enum exchange_state {
 	EXCHANGE_HEAD,    /* reads the request's head */
+	EXCHANGE_PREFACE, /* before the first one: reads who the client is */
 	EXCHANGE_WAIT,    /* for the instance, or for an answer to its ask */
 	EXCHANGE_SEND,    /* has a connection; the request goes out, no answer yet */
 	EXCHANGE_RESPOND, /* the answer's head has been taken */
@@ -53,6 +55,8 @@ struct exchange {
 	struct pipe *pipe;       /* goes after what is in .up; NULL: none is used */
 	struct http_transfer request_body;
 	struct http_transfer response_body;
+
+	uint32_t preface_left; /* bytes of the PROXY header that are still to be passed over */
 
 	/* Of the request. */
 	enum http_method method;

@@ -86,6 +86,14 @@ static int need_fd(const char *name, int *fd, struct ten_error *err)
 	return *fd < 0 ? ten_error_set(err, 0, "no descriptor \"%s\" in TENEMENT_FDS", name) : 0;
 }
 
+/* "listen.0.3", or "listen.0.3.proxy" where each connection begins with a PROXY header. */
+static enum client_introduction introduction_of(const char *name)
+{
+	const char *end = strrchr(name, '.');
+
+	return end && !strcmp(end, ".proxy") ? CLIENT_TO_BE_INTRODUCED : CLIENT_INTRODUCED;
+}
+
 static int inherited_find(
 	struct worker_inherited *inherited, uint32_t worker, struct ten_error *err)
 {
@@ -106,6 +114,7 @@ static int inherited_find(
 		if (inherited->listener_count == WORKER_LISTENERS_MAX)
 			return ten_error_set(
 				err, 0, "more than %d listening sockets", WORKER_LISTENERS_MAX);
+		inherited->introductions[inherited->listener_count] = introduction_of(other);
 		inherited->listeners[inherited->listener_count++] = FDS_FIRST + (int)i;
 	}
 	return 0;

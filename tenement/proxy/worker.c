@@ -78,6 +78,7 @@ static void accept_pause(struct worker *worker, int error)
 static void accept_event(struct ev_loop *loop, ev_io *io, int events)
 {
 	struct worker *worker = io->data;
+	enum client_introduction introduction = worker->introductions[io - worker->listeners];
 
 	(void)loop;
 	(void)events;
@@ -89,7 +90,7 @@ static void accept_event(struct ev_loop *loop, ev_io *io, int events)
 			io->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
-			client_open(worker, fd, &peer);
+			client_open(worker, fd, &peer, introduction);
 			continue;
 		}
 		if (errno == EAGAIN || errno == EINTR)
@@ -245,6 +246,7 @@ static int listeners_init(
 		setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
 		ev_io_init(&worker->listeners[i], accept_event, fd, EV_READ);
 		worker->listeners[i].data = worker;
+		worker->introductions[i] = inherited->introductions[i];
 	}
 	worker->listener_count = inherited->listener_count;
 	return 0;

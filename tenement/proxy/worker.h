@@ -16,6 +16,7 @@
 #include "error.h"
 #include "route_table.h"
 #include "proxy/buffer.h"
+#include "proxy/client.h"
 #include "proxy/deadline.h"
 #include "proxy/settings.h"
 
@@ -23,7 +24,6 @@
 #define WORKER_FREE_HEADS    8
 #define WORKER_DRAIN_MS      10000 /* SIGTERM: what is in flight gets this long */
 
-struct client;
 struct http_head;
 struct exchange;
 struct upstream;
@@ -57,10 +57,12 @@ struct worker {
 	bool draining;
 
 	ev_io listeners[WORKER_LISTENERS_MAX];
+	enum client_introduction introductions[WORKER_LISTENERS_MAX];
 	uint32_t listener_count;
 	struct deadline accept_pause;
 	uint64_t accept_logged_ms;
 	uint64_t peer_logged_ms;
+	uint64_t preface_logged_ms;
 
 	struct deadline_wheel wheel;
 	struct buffer_pool buffers;
@@ -93,6 +95,7 @@ struct worker_inherited {
 	int daemon_bell;
 	int own_bell;
 	int listeners[WORKER_LISTENERS_MAX];
+	enum client_introduction introductions[WORKER_LISTENERS_MAX];
 	uint32_t listener_count;
 };
 

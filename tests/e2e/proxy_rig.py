@@ -35,7 +35,9 @@ class Rig:
         self.stderr = []
         self.reader = threading.Thread(target=self._read_stderr, daemon=True)
         self.reader.start()
-        self.port = json.loads(self._line())["port"]
+        ports = json.loads(self._line())
+        self.port = ports["port"]
+        self.introduced_port = ports["introduced"]  # wants a PROXY header on each connection
 
     def _read_stderr(self):
         for line in self.process.stderr:
@@ -271,8 +273,8 @@ class Response:
 
 
 class Client(Stream):
-    def __init__(self, rig, host="t.localhost"):
-        super().__init__(socket.create_connection(("127.0.0.1", rig.port)))
+    def __init__(self, rig, host="t.localhost", port=None):
+        super().__init__(socket.create_connection(("127.0.0.1", port or rig.port)))
         self.host = host
 
     def __enter__(self):
