@@ -34,8 +34,22 @@ static int parse_unix(const char *path, struct config_address *address, struct t
 		return ten_error_set(err, 0,
 			"the path of a unix socket is at most %d bytes long, this one %zu",
 			CONFIG_SOCKET_PATH_MAX, len);
+	if (path[len - 1] == '/')
+		return ten_error_set(err, 0, "the path of a unix socket does not end with \"/\"");
 	memcpy(address->path, path, len + 1);
 	return 0;
+}
+
+/* IPv6 sockets of ours take IPv6 alone, and none can be bound to such an address. */
+static int check_ipv6(const char *text, const struct config_address *address, struct ten_error *err)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	const uint8_t *v4 = address->bytes + 12;
+
+	if (memcmp(address->bytes, mapped, sizeof(mapped)) != 0)
+		return 0;
+	return ten_error_set(err, 0, "\"%.80s\" is an IPv4 address: write it as \"%u.%u.%u.%u:%u\"",
+		text, v4[0], v4[1], v4[2], v4[3], address->port);
 }
 
 int config_address_parse(const char *text, struct config_address *address, struct ten_error *err)
@@ -69,7 +83,7 @@ int config_address_parse(const char *text, struct config_address *address, struc
 		host[len - 1] = '\0';
 		address->family = CONFIG_IPV6;
 		if (inet_pton(AF_INET6, host + 1, address->bytes) == 1)
-			return 0;
+			return check_ipv6(text, address, err);
 	} else {
 		address->family = CONFIG_IPV4;
 		if (inet_pton(AF_INET, host, address->bytes) == 1)

@@ -10,6 +10,7 @@
 #include "error.h"
 
 #define CONFIG_SOCKET_PATH_MAX 107 /* bytes of a unix socket's path, without its NUL */
+#define CONFIG_LISTENERS_MAX   64  /* addresses that are listened on */
 
 enum config_family { CONFIG_IPV4, CONFIG_IPV6, CONFIG_UNIX };
 

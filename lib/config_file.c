@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "config_check.h"
+#include "config_listener.h"
 #include "config_route.h"
 #include "mem.h"
 #include "names.h"
@@ -280,9 +281,7 @@ static void read_settings(struct config_file *file, const struct toml_entry *ent
 			config_layer_read(&file->settings, OPTION_SETTING, key, file->folder,
 				&file->problems);
 	}
-	if (file->listener_count && config_layer_find(&file->settings, "listen"))
-		config_problems_add(&file->problems, file->listener_at,
-			"either listen or [[settings.listener]]: not both");
+	config_listeners_check(file);
 }
 
 static void read_routes(struct config_file *file, const struct toml_entry *entry)

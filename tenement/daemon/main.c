@@ -253,6 +253,8 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	if (prepare(d, &err) < 0 || take_over(d, &err) < 0 || workers_run(d, &err) < 0) {
 		log_error("%s", err.text);
+		if (d->keeper_is_new)
+			workers_remove_sockets();
 		return EXIT_FAILURE;
 	}
 	wake_start(d);
@@ -266,7 +268,9 @@ int main(int argc, char **argv)
 	ev_timer_start(d->loop, &first);
 	ev_run(d->loop, 0);
 	control_stop(d);
-	if (d->shutting_down)
+	if (d->shutting_down) {
+		workers_remove_sockets();
 		remove_runtime(d);
+	}
 	return 0;
 }

@@ -166,25 +166,57 @@ static void note_address(int fd, const char *address)
 	mem_strv_append(&addresses, text);
 }
 
+static int unix_socket(struct ten_error *err)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	return fd < 0 ? ten_error_set(err, errno, "socket") : fd;
+}
+
+/* Remove the socket that a program which is gone left at ADDRESS. What is no socket, or still
+ * listened on (its queue may be full), is not ours to remove. */
+static int remove_stale(const struct sockaddr_un *address, struct ten_error *err)
+{
+	const char *path = address->sun_path;
+	autoclose int fd = -1;
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : ten_error_set(err, errno, "listen on unix:%s", path);
+	if (!S_ISSOCK(st.st_mode))
+		return ten_error_set(
+			err, 0, "listen on unix:%s: there is something that is no socket", path);
+	fd = unix_socket(err);
+	if (fd < 0)
+		return -1;
+	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
+		errno != ECONNREFUSED)
+		return ten_error_set(
+			err, 0, "listen on unix:%s: another program listens there", path);
+	if (unlink(path) < 0)
+		return ten_error_set(err, errno, "remove the old unix:%s", path);
+	return 0;
+}
+
 static int listen_on_path(const char *path, struct ten_error *err)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct stat st;
+	autoclose int fd = -1;
+	mode_t mask;
+	int rc;
 
-	if (fd < 0)
-		return ten_error_set(err, errno, "%s", path);
 	if (strlen(path) >= sizeof(address.sun_path))
-		return ten_error_set(err, ENAMETOOLONG, "%s", path);
+		return ten_error_set(err, ENAMETOOLONG, "listen on unix:%s", path);
 	memcpy(address.sun_path, path, strlen(path) + 1);
-	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode)) {
-		if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
-			return ten_error_set(err, EADDRINUSE, "%s", path);
-		unlink(path);
-	}
-	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || chmod(path, 0666) < 0 ||
-		listen(fd, BACKLOG) < 0)
-		return ten_error_set(err, errno, "%s", path);
+	fd = remove_stale(&address, err) < 0 ? -1 : unix_socket(err);
+	if (fd < 0)
+		return -1;
+	/* For everyone, as a port is; made so, and not by a chmod() that could be led astray. */
+	mask = umask(0111);
+	rc = bind(fd, (struct sockaddr *)&address, sizeof(address));
+	umask(mask);
+	if (rc < 0 || listen(fd, BACKLOG) < 0)
+		return ten_error_set(err, errno, "listen on unix:%s", path);
 	return fd_steal(&fd);
 }
 
@@ -245,21 +277,23 @@ static int check_free(const char *address, struct ten_error *err)
 }
 
 /* Each worker has a socket of its own on the address (SO_REUSEPORT), or all have the one of a path.
+ * Its name says whether connections begin with a PROXY header: a worker knows nothing else of it.
  */
-static int listen_on(struct daemon *d, size_t place, const char *address, struct ten_error *err)
+static int listen_on(struct daemon *d, size_t place, struct ten_error *err)
 {
+	const char *address = d->boot.listeners[place].address;
+	const char *suffix = d->boot.listeners[place].proxy_protocol ? ".proxy" : "";
 	bool by_path = strncmp(address, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0;
 	autofree char *bound = mem_strdup(address);
 	int shared = -1;
 
 	for (uint32_t w = 0; w < d->workers; w++) {
-		autofree char *name = mem_printf("listen.%u.%zu", w, place);
+		autofree char *name = mem_printf("listen.%u.%zu%s", w, place, suffix);
 		int fd = fds_find(name);
 
 		if (fd < 0 && by_path) {
 			fd = shared >= 0 ? shared
 					 : listen_on_path(address + strlen(UNIX_PREFIX), err);
-			shared = fd;
 		} else if (fd < 0) {
 			if (w == 0 && check_free(address, err) < 0)
 				return -1;
@@ -269,6 +303,8 @@ static int listen_on(struct daemon *d, size_t place, const char *address, struct
 			return -1;
 		if (fds_find(name) < 0)
 			keeper_link_store(d, name, fd);
+		if (by_path)
+			shared = fd;
 		if (w == 0) {
 			note_address(fd, address);
 			/* Port 0: the others take the port that the first was given. */
@@ -282,9 +318,21 @@ static int listen_on(struct daemon *d, size_t place, const char *address, struct
 int workers_listen(struct daemon *d, struct ten_error *err)
 {
 	for (size_t i = 0; i < d->boot.listener_count; i++)
-		if (listen_on(d, i, d->boot.listeners[i].address, err) < 0)
+		if (listen_on(d, i, err) < 0)
 			return -1;
 	return 0;
+}
+
+void workers_remove_sockets(void)
+{
+	for (size_t i = 0; addresses && addresses[i]; i++) {
+		const char *path = addresses[i] + strlen(UNIX_PREFIX);
+		struct stat st;
+
+		if (strncmp(addresses[i], UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0 &&
+			lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
+			unlink(path);
+	}
 }
 
 /* ---- running ---- */

@@ -12,6 +12,9 @@ int workers_share(struct daemon *d, struct ten_error *err);
 int workers_listen(struct daemon *d, struct ten_error *err);
 int workers_run(struct daemon *d, struct ten_error *err);
 
+/* An end leaves no unix socket that was listened on. */
+void workers_remove_sockets(void);
+
 /* Settings of theirs that do not come by the routing table. */
 void workers_update(struct daemon *d);
 

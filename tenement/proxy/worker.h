@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "board.h"
+#include "config_address.h"
 #include "error.h"
 #include "route_table.h"
 #include "proxy/buffer.h"
@@ -20,7 +21,7 @@
 #include "proxy/deadline.h"
 #include "proxy/settings.h"
 
-#define WORKER_LISTENERS_MAX 64
+#define WORKER_LISTENERS_MAX CONFIG_LISTENERS_MAX
 #define WORKER_FREE_HEADS    8
 #define WORKER_DRAIN_MS      10000 /* SIGTERM: what is in flight gets this long */
 

@@ -209,6 +209,8 @@ class Tenement:
 
     def write_main(self):
         settings = {"listen": [f"127.0.0.1:{self.port}"], **self.settings}
+        if "[[settings.listener]]" in self.main:
+            del settings["listen"]  # its first one is to be 127.0.0.1:{self.port}
         (self.root / "tenement.toml").write_text(toml_table("settings", settings) + self.main)
 
     # Running
