@@ -109,7 +109,7 @@ static int parse_text(struct proxy_protocol *header, const char *data, size_t le
 	size_t end = 0;
 
 	if (memcmp(data, text_begin, len < begin ? len : begin) != 0)
-		return refuse(header, "no PROXY header");
+		return refuse(header, "there is none");
 	while (end < room && (unsigned char)data[end] >= ' ' && data[end] != 0x7f)
 		end++;
 	if (end < room && data[end] != '\r')
@@ -121,7 +121,7 @@ static int parse_text(struct proxy_protocol *header, const char *data, size_t le
 	if (end + 1 >= room)
 		return 0;
 	if (end < begin || read_line(header, (struct words){ data + begin, data + end }) < 0)
-		return refuse(header, header->refused ? header->refused : "no PROXY header");
+		return refuse(header, header->refused ? header->refused : "there is none");
 	return (int)end + 2;
 }
 
@@ -158,7 +158,7 @@ static int parse_binary(struct proxy_protocol *header, const char *text, size_t 
 	int size, addresses;
 
 	if (memcmp(data, signature, known) != 0)
-		return refuse(header, "no PROXY header");
+		return refuse(header, "there is none");
 	if (len > 12 && data[12] >> 4 != 2)
 		return refuse(header, "another version than 1 and 2");
 	if (len > 12 && (data[12] & 15) > COMMAND_PROXY)

@@ -21,7 +21,7 @@ static void refuse(struct exchange *exchange, const char *why)
 	if (!worker->preface_logged_ms ||
 		worker->now_ms - worker->preface_logged_ms > LOG_PERIOD_MS) {
 		worker->preface_logged_ms = worker->now_ms;
-		log_warn("closed a connection from %s that did not begin with a PROXY header: %s",
+		log_warn("closed a connection from %s, which has to begin with a PROXY header: %s",
 			exchange->client->peer, why);
 	}
 	client_close(exchange->client);

@@ -208,7 +208,7 @@ def test_what_is_no_header_is_closed_unanswered(rig, tenant_of, name):
         assert client.at_end()
     assert tenant.requests == [] and sum(rig.worker()["refusals"]) == before + 1
     wait_until(lambda: rig.worker()["clients"] == 0)
-    wait_until(lambda: [text for text in rig.stderr if "did not begin with a PROXY header" in text])
+    wait_until(lambda: [text for text in rig.stderr if "has to begin with a PROXY header" in text])
 
 
 def test_it_is_said_once_a_minute_and_not_per_connection():
@@ -222,7 +222,7 @@ def test_it_is_said_once_a_minute_and_not_per_connection():
         assert client.at_end()
     assert sum(rig.worker()["refusals"]) == 20
     rig.close()  # all that it said has been read
-    assert len([text for text in rig.stderr if "did not begin with" in text]) == 1
+    assert len([text for text in rig.stderr if "has to begin with" in text]) == 1
 
 
 @pytest.mark.parametrize("part", [b"", b"P", line(V4)[:-1], b"\r", binary_of(V4)[:20],

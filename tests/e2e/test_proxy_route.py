@@ -16,7 +16,8 @@ def test_unknown_hosts(rig, tenant_of):
     assert rig.wanted(50) == [] and rig.worker()["refusals"][1] >= 3
 
 
-@pytest.mark.parametrize("host", ["t.localhost", "T.LocalHost", "t.localhost.", "t.localhost:8080", "T.localhost.:80"])
+@pytest.mark.parametrize("host", ["t.localhost", "T.LocalHost", "t.localhost.", "t.localhost:8080", "T.localhost.:80",
+                                  "t.localhost:"])  # (an empty port is none: RFC 3986, 3.2.3)
 def test_forms_of_a_host(rig, tenant_of, host):
     tenant = tenant_of()
     rig.tenant(tenant)
@@ -86,6 +87,45 @@ def test_health(rig, tenant_of):
     assert fetch(rig, "GET /health HTTP/1.1").body == b"ok" and len(tenant.requests) == 1
 
 
+@pytest.mark.parametrize("host", ["[::1]", "[::1]:8080", "[0:0::1]:80", "127.0.0.1", "127.0.0.1:80", "LOCALHOST.:80"])
+def test_an_address_as_host_is_the_root_domain(rig, tenant_of, host):
+    tenant = tenant_of()
+    rig.tenant(tenant)
+    rig.do("root", "localhost", default="t.localhost")
+    assert fetch(rig, "GET /x HTTP/1.1", host=host).status == 200
+    assert fetch(rig, f"GET http://{host}/y HTTP/1.1", host=host).status == 200
+    assert [request.line for request in tenant.requests] == ["GET /x HTTP/1.1", "GET /y HTTP/1.1"]
+    assert {request.get("host") for request in tenant.requests} == {host}
+    assert {request.get("forwarded") for request in tenant.requests} == {f'for=127.0.0.1;host="{host}";proto=http'}
+
+
+@pytest.mark.parametrize("head", [
+    "GET / HTTP/1.1\r\nHost: t.localhost\r\nHost: t.localhost",
+    "GET / HTTP/1.1\r\nHost: t.localhost\r\nhost: other.localhost",
+    "GET http://t.localhost/ HTTP/1.1\r\nHost: t.localhost\r\nHost: t.localhost",
+    "GET / HTTP/1.0\r\nHost: t.localhost\r\nHost: t.localhost",
+    "GET http://t.localhost/ HTTP/1.1\r\nHost: other.localhost",
+    "GET http://t.localhost:80/ HTTP/1.1\r\nHost: t.localhost:81",
+    "GET http://u@t.localhost/ HTTP/1.1\r\nHost: t.localhost",
+    "GET * HTTP/1.1\r\nHost: t.localhost",
+    "POST * HTTP/1.1\r\nHost: t.localhost\r\nContent-Length: 0",
+    "GET / HTTP/1.1\r\nHost: t.localhost..",
+    "GET / HTTP/1.1\r\nHost: .t.localhost",
+    "GET / HTTP/1.1\r\nHost: t.localhost:x",
+    "GET / HTTP/1.1\r\nHost: [::1",
+    "GET / HTTP/1.1\r\nHost: [::1%eth0]",
+    "GET / HTTP/1.1\r\nHost: t.localhost, other.localhost",
+])
+def test_hosts_that_two_could_read_differently(rig, tenant_of, head):
+    tenant = tenant_of()
+    rig.tenant(tenant)
+    with Client(rig) as client:
+        client.send(head + "\r\n\r\n")
+        response = client.response()
+        assert response.status == 400 and client.at_end()
+    assert tenant.requests == []
+
+
 # ---- the head ----
 
 
@@ -100,6 +140,34 @@ def test_end_to_end_fields_are_untouched(rig, tenant_of):
     request = tenant.requests[0]
     assert [f"{name}: {value}" for name, value in request.fields][:len(fields) + 1] == ["Host: t.localhost"] + fields
     assert request.get("x-request-id") == "mine"
+
+
+@pytest.mark.parametrize("parent", [
+    "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    "cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-later-versions",
+    "malformed", "00-00000000000000000000000000000000-0000000000000000-00", ""])
+def test_traces_pass_as_they_are(rig, tenant_of, parent):
+    tenant = tenant_of()
+    rig.tenant(tenant)
+    state = ["congo=t61rcWkgMzE,rojo=00f067aa0ba902b7", "other=1", ",=malformed"]
+    fetch(rig, "GET / HTTP/1.1", f"traceparent: {parent}", *(f"TraceState: {value}" for value in state))
+    request = tenant.requests[0]
+    assert [value for name, value in request.fields if name == "traceparent"] == [parent]
+    assert [value for name, value in request.fields if name == "TraceState"] == state
+    # It is the client's to begin a trace: none is made.
+    fetch(rig)
+    assert not [name for name, _ in tenant.requests[1].fields if name.lower().startswith("trace")]
+
+
+def test_a_request_id_is_made_or_kept(rig, tenant_of):
+    tenant = tenant_of()
+    rig.tenant(tenant)
+    for mine in ("mine", "x" * 500, "\"quoted, with\tspaces\""):
+        response = fetch(rig, "GET / HTTP/1.1", f"X-REQUEST-ID: {mine}")
+        assert tenant.requests.pop().get("x-request-id") == mine
+        assert response.get("x-request-id") is None  # the tenant's to tell
+    fetch(rig)
+    assert re.fullmatch("[0-9a-f]{32}", tenant.requests[0].get("x-request-id"))
 
 
 def test_hop_by_hop_fields_are_dropped(rig, tenant_of):
