@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import resource
 import signal
 import socket
 import struct
@@ -338,6 +339,26 @@ def test_many_at_once_are_not_taken_for_each_other(tenant_of):
         thread.join()
     assert wrong == []
     rig.close()
+
+
+def test_who_never_introduces_himself_keeps_nobody_out(rig, tenant_of):
+    tenant = tenant_of()
+    rig.tenant(tenant)
+    with introduced(rig, line(V4) + REQUEST) as client:
+        assert client.response().status == 200
+    pid = rig.worker()["pid"]
+    limit = len(os.listdir(f"/proc/{pid}/fd")) + 20
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, limit))
+    silent = [introduced(rig) for _ in range(limit)]
+
+    def served():  # as soon as they have had the time to say something
+        with introduced(rig, line(V4) + REQUEST) as client:
+            return client.response().status == 200
+    wait_until(served)
+    assert silent[0].at_end()
+    for client in silent:
+        client.sock.close()
+    assert {origin(request)[0] for request in tenant.requests} == {V4}
 
 
 def test_sigterm_serves_an_introduced_request_that_is_there(rig, tenant_of):
