@@ -3,13 +3,34 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "board_peers.h"
+#include "limit.h"
 #include "mem.h"
 
 #define BOARD_MAGIC 0x31647261626e6574ull
+
+const char *const board_refusal_names[BOARD_REFUSALS] = {
+	[BOARD_REFUSED_BAD_REQUEST] = "bad_request",
+	[BOARD_REFUSED_UNKNOWN_HOST] = "unknown_host",
+	[BOARD_REFUSED_QUEUE_FULL] = "wake_queue",
+	[BOARD_REFUSED_WAKE_TIMEOUT] = "wake_timeout",
+	[BOARD_REFUSED_DOWN] = "down",
+	[BOARD_REFUSED_UPSTREAM] = "upstream",
+	[BOARD_REFUSED_UPSTREAM_SLOW] = "request_timeout",
+	[BOARD_REFUSED_PEER] = "wrong_peer",
+	[BOARD_REFUSED_TOO_LARGE] = "too_large",
+	[BOARD_REFUSED_OVERLOAD] = "overload",
+	[BOARD_REFUSED_RATE] = "rate_limit",
+	[BOARD_REFUSED_CONCURRENT] = "max_concurrent",
+	[BOARD_REFUSED_CONNECTIONS] = "max_connections",
+	[BOARD_REFUSED_CONNECTIONS_PER_IP] = "max_connections_per_ip",
+};
 
 int board_open(struct board **board, int fd, struct ten_error *err)
 {
@@ -44,10 +65,14 @@ int board_create(struct board **board, int *fd, struct ten_error *err)
 	struct {
 		uint64_t magic;
 		uint32_t version;
-	} head = { BOARD_MAGIC, BOARD_VERSION };
+		uint32_t reserved;
+		uint64_t peer_key[2];
+	} head = { .magic = BOARD_MAGIC, .version = BOARD_VERSION };
 
 	if (memory < 0)
 		return ten_error_set(err, errno, "board: memfd_create");
+	if (getrandom(head.peer_key, sizeof(head.peer_key), 0) != (ssize_t)sizeof(head.peer_key))
+		return ten_error_set(err, errno, "board: getrandom");
 	/* Workers write it by the descriptor they are given; nobody else opens it, or seals it
 	 * more. */
 	if (fchmod(memory, 0600) < 0 || ftruncate(memory, sizeof(struct board)) < 0 ||
@@ -66,41 +91,146 @@ void board_close(struct board *board)
 		munmap(board, sizeof(*board));
 }
 
+/* ---- what a dead worker left ---- */
+
+static void carry(_Atomic uint64_t *to, _Atomic uint64_t *from)
+{
+	uint64_t had = atomic_exchange(from, 0);
+
+	if (had)
+		atomic_fetch_add(to, had);
+}
+
+static void cell_take_back(struct board_slot *slot, struct board_cell *cell)
+{
+	uint32_t failures = atomic_exchange(&cell->failures, 0);
+
+	limit_count_subtract(&slot->admitted, atomic_exchange(&cell->admitted, 0));
+	limit_count_subtract(&slot->queued, atomic_exchange(&cell->queued, 0));
+	limit_count_subtract(&slot->connections, atomic_exchange(&cell->connections, 0));
+	if (failures)
+		atomic_fetch_add(&slot->carried_failures, failures);
+	carry(&slot->carried_requests, &cell->requests);
+	carry(&slot->carried_bytes_in, &cell->bytes_in);
+	carry(&slot->carried_bytes_out, &cell->bytes_out);
+}
+
+static void cells_take_back(struct board *board, uint32_t worker, uint64_t first, uint64_t end)
+{
+	for (uint64_t slot = first; slot < end; slot++) {
+		static const struct board_cell untouched;
+		struct board_cell *cell = &board->cells[worker][slot];
+
+		if (memcmp(cell, &untouched, sizeof(untouched)) != 0)
+			cell_take_back(&board->slots[slot], cell);
+	}
+}
+
+static void peers_take_back(struct board *board, uint32_t worker, uint64_t first, uint64_t end)
+{
+	for (uint64_t place = first; place < end; place++)
+		board_peers_subtract(board, (uint32_t)place,
+			atomic_exchange(&board->peer_ledgers[worker][place], 0));
+}
+
+/* Have TAKE_BACK look at those of the COUNT members of SIZE bytes at offset AT that were ever
+ * written, and make a hole of them. Looking at holes would fill them. */
+static int region_clear(struct board *board, int fd, uint32_t worker, off_t at, size_t size,
+	size_t count,
+	void (*take_back)(struct board *board, uint32_t worker, uint64_t first, uint64_t end))
+{
+	off_t end = at + (off_t)(size * count);
+	off_t data = at, hole;
+
+	while ((data = lseek(fd, data, SEEK_DATA)) >= 0 && data < end) {
+		hole = lseek(fd, data, SEEK_HOLE);
+		if (hole < 0 || hole > end)
+			hole = end;
+		take_back(
+			board, worker, (uint64_t)(data - at) / size, (uint64_t)(hole - at) / size);
+		data = hole;
+	}
+	if (data < 0 && errno != ENXIO)
+		return -1;
+	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, end - at);
+}
+
 /* Holes are punched rather than zeros written, so that clearing costs and keeps no memory. What
  * is not whole pages of the worker's record is written over. */
 int board_worker_clear(struct board *board, int fd, uint32_t worker, struct ten_error *err)
 {
-	off_t at = (off_t)offsetof(struct board, cells) +
-		   (off_t)worker * (off_t)sizeof(board->cells[0]);
+	off_t cells = (off_t)offsetof(struct board, cells) +
+		      (off_t)worker * (off_t)sizeof(board->cells[0]);
+	off_t ledger = (off_t)offsetof(struct board, peer_ledgers) +
+		       (off_t)worker * (off_t)sizeof(board->peer_ledgers[0]);
 	struct board_worker *page;
 
 	if (worker >= BOARD_WORKERS_MAX)
 		return ten_error_set(err, EINVAL, "board: worker %u", worker);
 	page = &board->workers[worker];
-	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, sizeof(board->cells[0])) <
-		0)
+	atomic_fetch_or(&page->clearings, 1);
+	if (region_clear(board, fd, worker, cells, sizeof(struct board_cell), ROUTE_SLOTS_MAX,
+		    cells_take_back) < 0 ||
+		region_clear(board, fd, worker, ledger, sizeof(uint32_t), BOARD_PEERS,
+			peers_take_back) < 0)
 		return ten_error_set(err, errno, "board: clearing worker %u", worker);
 	atomic_store(&page->acknowledged, 0);
 	atomic_store(&page->pid, 0);
 	atomic_store(&page->clients, 0);
-	atomic_store(&page->requests, 0);
+	carry(&board->carried_requests, &page->requests);
 	for (unsigned i = 0; i < BOARD_REFUSALS; i++)
-		atomic_store(&page->refusals[i], 0);
-	atomic_store(&page->bell_armed, 0);
+		carry(&board->carried_refusals[i], &page->refusals[i]);
 	for (unsigned i = 0; i < ROUTE_SLOTS_MAX / 64; i++) {
 		if (atomic_load_explicit(&page->wanted[i], memory_order_relaxed))
 			atomic_store(&page->wanted[i], 0);
 	}
 	for (unsigned i = 0; i < BOARD_ASKS_MAX; i++)
 		atomic_store(&page->asks[i].state, BOARD_ASK_FREE);
+	atomic_fetch_add(&page->clearings, 1);
 	return 0;
 }
 
+/* What is held now is not touched: those who hold it will give it back. */
+void board_slot_clear(struct board *board, uint32_t number)
+{
+	struct board_slot *slot = &board->slots[number];
+
+	atomic_store(&slot->rate_at_ns, 0);
+	atomic_store(&slot->carried_failures, 0);
+	atomic_store(&slot->carried_requests, 0);
+	atomic_store(&slot->carried_bytes_in, 0);
+	atomic_store(&slot->carried_bytes_out, 0);
+	for (unsigned i = 0; i < BOARD_REFUSALS; i++)
+		atomic_store(&slot->refusals[i], 0);
+	for (uint32_t i = 0; i < BOARD_WORKERS_MAX; i++) {
+		struct board_cell *cell = &board->cells[i][number];
+
+		if (!atomic_load(&board->workers[i].pid) &&
+			!atomic_load(&board->workers[i].requests))
+			continue;
+		atomic_store(&cell->failures, 0);
+		atomic_store(&cell->requests, 0);
+		atomic_store(&cell->bytes_in, 0);
+		atomic_store(&cell->bytes_out, 0);
+	}
+}
+
+/* ---- sums ---- */
+
 void board_use(const struct board *board, uint32_t workers, uint32_t slot, struct board_use *use)
 {
+	const struct board_slot *shared;
+
 	*use = (struct board_use){ 0 };
 	if (slot >= ROUTE_SLOTS_MAX)
 		return;
+	shared = &board->slots[slot];
+	use->failures = atomic_load_explicit(&shared->carried_failures, memory_order_relaxed);
+	use->requests = atomic_load_explicit(&shared->carried_requests, memory_order_relaxed);
+	use->bytes_in = atomic_load_explicit(&shared->carried_bytes_in, memory_order_relaxed);
+	use->bytes_out = atomic_load_explicit(&shared->carried_bytes_out, memory_order_relaxed);
+	use->queued = atomic_load_explicit(&shared->queued, memory_order_relaxed);
+	use->connections = atomic_load_explicit(&shared->connections, memory_order_relaxed);
 	for (uint32_t i = 0; i < workers && i < BOARD_WORKERS_MAX; i++) {
 		const struct board_cell *cell = &board->cells[i][slot];
 		uint64_t last = atomic_load_explicit(&cell->last_used_ms, memory_order_relaxed);
@@ -115,4 +245,33 @@ void board_use(const struct board *board, uint32_t workers, uint32_t slot, struc
 		if (last > use->last_used_ms)
 			use->last_used_ms = last;
 	}
+}
+
+void board_work(const struct board *board, uint32_t workers, struct board_work *work)
+{
+	*work = (struct board_work){ .requests = atomic_load(&board->carried_requests) };
+	for (unsigned why = 0; why < BOARD_REFUSALS; why++)
+		work->refusals[why] = atomic_load(&board->carried_refusals[why]);
+	for (uint32_t i = 0; i < workers && i < BOARD_WORKERS_MAX; i++) {
+		const struct board_worker *page = &board->workers[i];
+
+		work->requests += atomic_load(&page->requests);
+		work->clients += atomic_load(&page->clients);
+		for (unsigned why = 0; why < BOARD_REFUSALS; why++)
+			work->refusals[why] += atomic_load(&page->refusals[why]);
+	}
+}
+
+uint64_t board_settled(const struct board *board, uint32_t workers)
+{
+	uint64_t sum = 2;
+
+	for (uint32_t i = 0; i < workers && i < BOARD_WORKERS_MAX; i++) {
+		uint32_t clearings = atomic_load(&board->workers[i].clearings);
+
+		if (clearings % 2)
+			return 0;
+		sum += clearings;
+	}
+	return sum;
 }

@@ -16,6 +16,10 @@
  * bell (an eventfd, which cannot overflow: a bell says only "look at the bits"). The daemon rings
  *the worker's own bell when states or routes have changed. Both survive either side's death, for
  *the keeper holds them.
+ *
+ * Limits are kept in what all workers share (struct board_slot, .peers; see limit.h and
+ * board_peers.h), and each worker has a ledger of its part in it, which is taken back when it has
+ * died. What a dead worker had counted is carried over likewise, so that sums do not go backwards.
  */
 #ifndef TEN_BOARD_H
 #define TEN_BOARD_H
@@ -27,10 +31,11 @@
 #include "error.h"
 #include "route_table.h"
 
-#define BOARD_VERSION     1
+#define BOARD_VERSION     2
 #define BOARD_WORKERS_MAX 64
 #define BOARD_PICKS_MAX   65536
 #define BOARD_ASKS_MAX    64
+#define BOARD_PEERS       65536 /* places for client addresses; a power of two */
 
 /* What one worker knows of one slot. One cache line; written by that worker alone. */
 struct board_cell {
@@ -44,7 +49,11 @@ struct board_cell {
 	_Atomic uint64_t requests;
 	_Atomic uint64_t bytes_in; /* towards the tenant */
 	_Atomic uint64_t bytes_out;
-	uint64_t reserved[2];
+	/* Its part of the slot's shared numbers. */
+	_Atomic uint32_t admitted;
+	_Atomic uint32_t queued;
+	_Atomic uint32_t connections;
+	uint32_t reserved;
 };
 _Static_assert(sizeof(struct board_cell) == 64, "one cache line");
 
@@ -69,7 +78,28 @@ enum board_refusal { /* why the proxy itself answered */
 	BOARD_REFUSED_PEER,          /* the socket was not the tenant's own */
 	BOARD_REFUSED_TOO_LARGE,
 	BOARD_REFUSED_OVERLOAD,
+	BOARD_REFUSED_RATE,               /* 429 */
+	BOARD_REFUSED_CONCURRENT,         /* the queue for its place is full, or took too long */
+	BOARD_REFUSED_CONNECTIONS,        /* of one tenant */
+	BOARD_REFUSED_CONNECTIONS_PER_IP, /* 429, before anything is read */
 	BOARD_REFUSALS
+};
+#define BOARD_REFUSALS_MAX 16
+_Static_assert(BOARD_REFUSALS <= BOARD_REFUSALS_MAX, "room in a slot");
+extern const char *const board_refusal_names[BOARD_REFUSALS];
+
+/* What all workers share of one slot. Touched on the way of a request only where a limit is set. */
+struct board_slot {
+	_Alignas(64) _Atomic uint64_t rate_at_ns;
+	_Atomic uint32_t admitted;    /* requests that count for max_concurrent */
+	_Atomic uint32_t queued;      /* requests that wait for a place among those */
+	_Atomic uint32_t connections; /* of clients whose latest request was for it */
+	/* What workers that are no more had counted. */
+	_Atomic uint32_t carried_failures;
+	_Atomic uint64_t carried_requests;
+	_Atomic uint64_t carried_bytes_in;
+	_Atomic uint64_t carried_bytes_out;
+	_Alignas(64) _Atomic uint64_t refusals[BOARD_REFUSALS_MAX];
 };
 
 struct board_worker {
@@ -78,7 +108,7 @@ struct board_worker {
 	_Atomic uint32_t clients;      /* open client connections */
 	_Atomic uint64_t requests;
 	_Atomic uint64_t refusals[BOARD_REFUSALS];
-	_Atomic uint32_t bell_armed; /* of the worker: 1 when it may be asleep and wants the bell */
+	_Atomic uint32_t clearings; /* odd while what it left is being carried over */
 	_Atomic uint64_t
 		wanted[ROUTE_SLOTS_MAX / 64]; /* slots to be woken; taken by exchange with 0 */
 	struct board_ask asks[BOARD_ASKS_MAX];
@@ -88,9 +118,15 @@ struct board {
 	uint64_t magic;
 	uint32_t version;
 	uint32_t reserved;
+	uint64_t peer_key[2]; /* of the hash by which addresses find their places; random */
+	_Atomic uint64_t carried_requests; /* of workers that are no more */
+	_Atomic uint64_t carried_refusals[BOARD_REFUSALS_MAX];
 	_Atomic uint64_t
 		picks[BOARD_PICKS_MAX]; /* one ticket counter per weighted route, all workers */
 	struct board_worker workers[BOARD_WORKERS_MAX];
+	struct board_slot slots[ROUTE_SLOTS_MAX];
+	_Atomic uint64_t peers[BOARD_PEERS]; /* see board_peers.h */
+	_Alignas(4096) _Atomic uint32_t peer_ledgers[BOARD_WORKERS_MAX][BOARD_PEERS];
 	_Alignas(4096) struct board_cell cells[BOARD_WORKERS_MAX][ROUTE_SLOTS_MAX];
 };
 
@@ -99,8 +135,12 @@ int board_create(struct board **board, int *fd, struct ten_error *err);
 int board_open(struct board **board, int fd, struct ten_error *err);
 void board_close(struct board *board);
 
-/* Forget all that worker WORKER wrote (it died, or is about to begin). FD is the board's. */
+/* Forget all that worker WORKER wrote (it died, or is about to begin): what it held of shared
+ * numbers is given back, what it had counted is carried over. FD is the board's. */
 int board_worker_clear(struct board *board, int fd, uint32_t worker, struct ten_error *err);
+
+/* SLOT is given to a tenant: what was counted of the one before is not its. */
+void board_slot_clear(struct board *board, uint32_t slot);
 
 static inline void board_enter(struct board_cell *cell)
 {
@@ -120,7 +160,7 @@ static inline void board_want(struct board_worker *worker, uint32_t slot)
 		&worker->wanted[slot / 64], 1ull << (slot % 64), memory_order_seq_cst);
 }
 
-/* Sums over the first WORKERS workers, for one slot. */
+/* Sums over the first WORKERS workers, for one slot, with what was carried over. */
 struct board_use {
 	uint64_t in_flight;
 	uint64_t upgraded;
@@ -130,7 +170,21 @@ struct board_use {
 	uint64_t failures;
 	uint64_t bytes_in;
 	uint64_t bytes_out;
+	uint64_t queued;      /* for a place of max_concurrent */
+	uint64_t connections; /* counted for max_connections */
 };
 void board_use(const struct board *board, uint32_t workers, uint32_t slot, struct board_use *use);
+
+/* What the workers did in all: requests, open connections and their own refusals by reason. */
+struct board_work {
+	uint64_t requests;
+	uint64_t clients;
+	uint64_t refusals[BOARD_REFUSALS];
+};
+void board_work(const struct board *board, uint32_t workers, struct board_work *work);
+
+/* A number that is the same before and after sums were made if nothing was carried over meanwhile;
+ * 0 while something is. */
+uint64_t board_settled(const struct board *board, uint32_t workers);
 
 #endif

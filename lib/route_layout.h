@@ -71,6 +71,9 @@ struct record_instance {
 	uint32_t wake_queue, wait_ms;
 	uint32_t request_timeout_ms, stream_idle_timeout_ms, upgraded_idle_timeout_ms;
 	uint32_t suspended_status, suspended_page;
+	uint32_t rate_interval_ns, rate_burst;
+	uint32_t max_concurrent, queue_size, queue_timeout_ms;
+	uint32_t max_connections;
 	uint32_t reserved;
 	uint64_t max_body_bytes;
 };
@@ -82,6 +85,7 @@ struct record_settings {
 	uint32_t trusted_proxies, trusted_proxy_count;
 	uint32_t error_pages, error_page_count; /* of struct record_page */
 	uint32_t ready;
+	uint32_t max_connections_per_ip;
 };
 
 struct record_page {

@@ -24,7 +24,7 @@
 
 #include "error.h"
 
-#define ROUTE_TABLE_VERSION 1
+#define ROUTE_TABLE_VERSION 2
 #define ROUTE_SLOTS_MAX     131072
 #define ROUTE_HOST_MAX      253
 #define ROUTE_SOCKET_MAX    107            /* sun_path less its NUL, unix(7) */
@@ -105,6 +105,12 @@ struct route_instance {
 	uint32_t stream_idle_timeout_ms;   /* 0: none */
 	uint32_t upgraded_idle_timeout_ms; /* 0: none */
 	uint64_t max_body_bytes;           /* 0: no bound; else 413 */
+	uint32_t rate_interval_ns;         /* between two requests; 0: any number of them */
+	uint32_t rate_burst;               /* of them at once */
+	uint32_t max_concurrent;           /* requests in flight; 0: no bound */
+	uint32_t queue_size;               /* requests that may wait for a place among those */
+	uint32_t queue_timeout_ms;         /* how long one may */
+	uint32_t max_connections;          /* of clients; 0: no bound */
 	uint32_t suspended_status;         /* 503 or 402 */
 	const char *suspended_page;        /* HTML, NUL-terminated; NULL: our own */
 };
@@ -128,6 +134,7 @@ struct route_settings {
 	uint32_t client_header_timeout_ms;
 	uint32_t client_body_timeout_ms;
 	uint32_t keepalive_timeout_ms;
+	uint32_t max_connections_per_ip; /* 0: no bound */
 	const struct route_cidr *trusted_proxies;
 	uint32_t trusted_proxy_count;
 	uint32_t error_page_count;

@@ -262,6 +262,12 @@ int route_table_put_instance(
 		.suspended_status = instance->suspended_status,
 		.suspended_page = page,
 		.max_body_bytes = instance->max_body_bytes,
+		.rate_interval_ns = instance->rate_interval_ns,
+		.rate_burst = instance->rate_burst,
+		.max_concurrent = instance->max_concurrent,
+		.queue_size = instance->queue_size,
+		.queue_timeout_ms = instance->queue_timeout_ms,
+		.max_connections = instance->max_connections,
 	};
 	return single_publish(table, &table->slots[instance->self.slot].instance, &record, err);
 }
@@ -295,6 +301,7 @@ int route_table_put_settings(
 		.error_pages = page_array,
 		.error_page_count = put->error_page_count,
 		.ready = put->base.ready,
+		.max_connections_per_ip = put->base.max_connections_per_ip,
 	};
 	return single_publish(table, &table->header->settings, &record, err);
 }

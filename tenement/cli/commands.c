@@ -39,6 +39,11 @@ const struct command commands[] = {
 	  "tenant that failed or keeps failing, removals that are held, or a roll-out that was halted; for a "
 	  "tenant: that it failed, is unhealthy, or runs by the last good state of a wrong file.\n\n"
 	  "\tten status --check --quiet || echo look after it" },
+	{ "metrics", "", GROUP_SERVER, WORDS_NONE, 0, 0, 0, 0, cmd_metrics,
+	  "Print what the proxy and the tenants did, as Prometheus reads it.",
+	  "The text that GET /metrics on the control socket answers: requests, bytes and state of each tenant, "
+	  "and refusals by reason. Counters go on through the death of a worker or of the daemon.\n\n"
+	  "\tten metrics | grep refusals" },
 	{ "config", "[KEY]", GROUP_SERVER, WORDS_NONE, FLAG_BIT(FLAG_ALL), 0, 1, 0, cmd_config,
 	  "Show the settings in force, or one of them.",
 	  "Asks the daemon; where none answers, the files are read. With --all every option there is is "

@@ -56,6 +56,7 @@ int cmd_help(struct cli *cli);
 int cmd_history(struct cli *cli);
 int cmd_init(struct cli *cli);
 int cmd_logs(struct cli *cli);
+int cmd_metrics(struct cli *cli);
 int cmd_overrides(struct cli *cli);
 int cmd_pause(struct cli *cli);
 int cmd_ps(struct cli *cli);

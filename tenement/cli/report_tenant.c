@@ -73,6 +73,18 @@ static void print_declared(const struct cli *cli, const json_t *instance)
 	report_field(cli, "overridden", overridden);
 }
 
+static void print_refusals(const struct cli *cli, const json_t *instance)
+{
+	autotext struct text text = { 0 };
+	const char *reason;
+	json_t *number;
+
+	json_object_foreach (json_object_get(instance, "refusals"), reason, number)
+		text_printf(&text, "%s%" JSON_INTEGER_FORMAT " by %s", text.len ? ", " : "",
+			json_integer_value(number), reason);
+	report_field(cli, "refused", text.data ? text.data : "");
+}
+
 static void print_work(const struct cli *cli, const json_t *instance)
 {
 	number_field(cli, "requests", instance, "requests");
@@ -81,6 +93,11 @@ static void print_work(const struct cli *cli, const json_t *instance)
 		number_field(cli, "upgraded", instance, "upgraded");
 	if (answer_number(instance, "waiting") > 0)
 		number_field(cli, "waiting", instance, "waiting");
+	if (answer_number(instance, "queued") > 0)
+		number_field(cli, "queued", instance, "queued");
+	if (answer_number(instance, "connections") > 0)
+		number_field(cli, "connections", instance, "connections");
+	print_refusals(cli, instance);
 	age_field(cli, "idle", instance, "idle_secs");
 	number_field(cli, "weight", instance, "weight");
 	if (answer_number(instance, "restarts") > 0)

@@ -157,6 +157,17 @@ void control_answer(struct control_call *call, int status, json_t *json)
 	write_answer(call->connection, status, json);
 }
 
+void control_answer_text(struct control_call *call, const char *type, const struct text *body)
+{
+	struct control_connection *connection = call->connection;
+
+	text_printf(&connection->out,
+		"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s\r\n", type,
+		body->len, connection->closing ? "Connection: close\r\n" : "");
+	text_add(&connection->out, body->data, body->len);
+	flush(connection);
+}
+
 void control_refuse(struct control_call *call, int status, const char *format, ...)
 {
 	char text[TEN_ERROR_TEXT_MAX];
@@ -323,7 +334,7 @@ static void dispatch(struct control_call *call)
 	if (strcmp(call->path, "/health") == 0)
 		control_answer(call, 200, json_pack("{s:s}", "status", "ok"));
 	else if (!control_status(call) && !control_instances(call) && !control_routes(call) &&
-		 !control_config(call) && !control_logs(call))
+		 !control_config(call) && !control_logs(call) && !control_metrics(call))
 		control_refuse(call, 404, "this tenement knows no %s", call->path);
 }
 

@@ -10,6 +10,8 @@
 #include "daemon/daemon.h"
 #include "http_head.h"
 
+struct text;
+
 int control_start(struct daemon *d, struct ten_error *err);
 void control_stop(struct daemon *d);
 
@@ -31,6 +33,7 @@ struct control_call {
 
 /* Answer. Takes the reference to JSON. */
 void control_answer(struct control_call *call, int status, json_t *json);
+void control_answer_text(struct control_call *call, const char *type, const struct text *body);
 void control_refuse(struct control_call *call, int status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -54,6 +57,7 @@ bool control_query(const struct control_call *call, const char *name, char *out,
 
 /* The handlers: each answers, or returns false when the path is not its own. */
 struct instance;
+bool control_metrics(struct control_call *call);
 void control_weight(struct control_call *call, struct instance *instance);
 bool control_status(struct control_call *call);
 bool control_instances(struct control_call *call);

@@ -103,6 +103,8 @@ json_t *describe_instance(struct daemon *d, struct instance *instance)
 	json_object_set_new(json, "in_flight", json_integer((json_int_t)use.in_flight));
 	json_object_set_new(json, "upgraded", json_integer((json_int_t)use.upgraded));
 	json_object_set_new(json, "waiting", json_integer((json_int_t)use.waiting));
+	json_object_set_new(json, "queued", json_integer((json_int_t)use.queued));
+	json_object_set_new(json, "connections", json_integer((json_int_t)use.connections));
 	json_object_set_new(json, "reason", json_string(instance->reason ? instance->reason : ""));
 	json_object_set_new(json, "overridden", overridden(d, instance->key));
 	if (!spec)
@@ -115,6 +117,22 @@ json_t *describe_instance(struct daemon *d, struct instance *instance)
 	json_object_set_new(json, "degraded", describe_strv(spec->degraded));
 	json_object_set_new(json, "dir", json_string(spec->dir));
 	put_url(d, json, spec);
+	return json;
+}
+
+/* What the proxy refused of its requests, by reason; reasons that there were. */
+static json_t *refusals(struct daemon *d, const struct instance *instance)
+{
+	json_t *json = json_object();
+
+	for (int why = 0; instance->known && why < BOARD_REFUSALS; why++) {
+		const struct board_slot *slot = &d->board->slots[instance->target.slot];
+		uint64_t number = atomic_load(&slot->refusals[why]);
+
+		if (number)
+			json_object_set_new(
+				json, board_refusal_names[why], json_integer((json_int_t)number));
+	}
 	return json;
 }
 
@@ -134,6 +152,7 @@ json_t *describe_instance_whole(struct daemon *d, struct instance *instance, boo
 	const struct ten_spec *newest = config_set_instance(d->set, instance->key);
 	json_t *json = describe_instance(d, instance);
 
+	json_object_set_new(json, "refusals", refusals(d, instance));
 	/* A file that was renamed says the same from another place. */
 	if (newest)
 		spec = newest;

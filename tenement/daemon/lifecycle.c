@@ -163,6 +163,7 @@ static void declare(struct daemon *d, struct instance *instance)
 		log_error("%s: %s", instance->key, err.text);
 		return;
 	}
+	board_slot_clear(d->board, instance->target.slot);
 	d->by_slot[instance->target.slot] = instance;
 	instance->known = true;
 	instance->state = INSTANCE_ASLEEP;

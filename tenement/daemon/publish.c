@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "config_path.h"
 #include "daemon/override.h"
+#include "limit.h"
 #include "mem.h"
 #include "names.h"
 #include "option_value.h"
@@ -58,6 +59,13 @@ int publish_instance(struct daemon *d, struct instance *instance, struct ten_err
 		.stream_idle_timeout_ms = ms(values->stream_idle_timeout),
 		.upgraded_idle_timeout_ms = ms(values->upgraded_idle_timeout),
 		.max_body_bytes = (uint64_t)values->max_body_mb << 20,
+		.rate_interval_ns = limit_interval_ns((uint32_t)values->rate_limit),
+		.rate_burst =
+			(uint32_t)(values->rate_burst ? values->rate_burst : values->rate_limit),
+		.max_concurrent = (uint32_t)values->max_concurrent,
+		.queue_size = (uint32_t)values->queue_size,
+		.queue_timeout_ms = ms(values->queue_timeout),
+		.max_connections = (uint32_t)values->max_connections,
 		.suspended_status = (uint32_t)values->suspended_status,
 		.suspended_page = page,
 	};
@@ -395,6 +403,7 @@ int publish_settings(struct daemon *d, struct ten_error *err)
 			.client_header_timeout_ms = ms(settings->client_header_timeout),
 			.client_body_timeout_ms = ms(settings->client_body_timeout),
 			.keepalive_timeout_ms = ms(settings->keepalive_timeout),
+			.max_connections_per_ip = (uint32_t)settings->max_connections_per_ip,
 			.trusted_proxies = cidrs,
 			.ready = d->first_reconcile_done },
 		.error_pages = pages,

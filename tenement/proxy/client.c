@@ -9,6 +9,7 @@
 #include <utlist.h>
 
 #include "proxy_protocol.h"
+#include "proxy/admit.h"
 #include "proxy/exchange.h"
 #include "proxy/relay.h"
 #include "proxy/request.h"
@@ -18,6 +19,9 @@
 #define FREE_MAX  1024
 #define FRESH_MS  1000
 #define SHED_MOST 64
+
+#define TURNED_AWAY_MAX 64 /* clients that linger after they were turned away */
+#define TURNED_AWAY_MS  500
 
 void client_watch(struct client *client, int events)
 {
@@ -48,6 +52,9 @@ void client_close(struct client *client)
 	ev_io_stop(worker->loop, &client->io);
 	close(client->io.fd);
 	DL_DELETE(worker->clients, client);
+	admit_forget(client);
+	if (client->turned_away)
+		worker->turned_away--;
 	LL_PREPEND(worker->dead_clients, client);
 	atomic_fetch_sub_explicit(&worker->page->clients, 1, memory_order_relaxed);
 }
@@ -196,12 +203,43 @@ static void peer_read(struct client *client, const struct sockaddr_storage *peer
 	address_set(client, address);
 }
 
+/* The answer to who has too many connections goes out without a look at what it asks. Then what it
+ * sends is read for a moment, lest a reset overtakes the answer; of a flood only a few are lingered
+ * for. */
+static void turn_away(struct client *client)
+{
+	static const char body[] =
+		"{\"error\":\"too many connections from your address\",\"status\":429}\n";
+	struct worker *worker = client->worker;
+	char answer[512];
+	int len = snprintf(answer, sizeof(answer),
+		"HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\n"
+		"Content-Length: %zu\r\nCache-Control: no-store\r\nRetry-After: 1\r\n"
+		"Connection: close\r\n\r\n%s",
+		sizeof(body) - 1, body);
+
+	worker_refusal(worker, BOARD_REFUSED_CONNECTIONS_PER_IP);
+	if (send(client->io.fd, answer, (size_t)len, MSG_NOSIGNAL) != len ||
+		worker->turned_away >= TURNED_AWAY_MAX) {
+		client_close(client);
+		return;
+	}
+	worker->turned_away++;
+	client->turned_away = true;
+	client_linger(client);
+	if (client->state == CLIENT_LINGER)
+		deadline_set(&worker->wheel, &client->deadline, worker->now_ms + TURNED_AWAY_MS);
+}
+
 /* Who the client is is known from here on, once for each: whether it comes directly or by a proxy
- * that introduced it. False: it is not let in, and closed. */
+ * that introduced it. False: it is not let in, and has been answered. */
 static bool client_address_known(struct client *client)
 {
 	client->introduction = CLIENT_INTRODUCED;
-	return client->state != CLIENT_CLOSED;
+	if (admit_address(client))
+		return true;
+	turn_away(client);
+	return false;
 }
 
 bool client_introduce(struct client *client, const struct proxy_protocol *header)
@@ -210,7 +248,11 @@ bool client_introduce(struct client *client, const struct proxy_protocol *header
 		address_set(client, header->address);
 	else if (header->source == PROXY_PROTOCOL_PATH)
 		address_clear(client);
-	return client_address_known(client);
+	if (header->source != PROXY_PROTOCOL_PEER)
+		return client_address_known(client);
+	/* The proxy itself, or somebody whom it does not name: its address stands for many. */
+	client->introduction = CLIENT_INTRODUCED;
+	return true;
 }
 
 void client_trust(struct client *client)

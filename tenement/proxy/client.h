@@ -45,6 +45,11 @@ struct client {
 	bool more;                 /* and shall go round again */
 	uint64_t trust_generation; /* of the settings by which .trusted was decided */
 	bool trusted;              /* its X-Forwarded-* are believed */
+	bool counted;              /* for the max_connections of counted_slot's instance */
+	bool peer_counted;         /* for max_connections_per_ip, at peer_place */
+	bool turned_away;          /* by that */
+	uint32_t counted_slot;     /* of the board */
+	uint32_t peer_place;
 	bool has_address;
 	uint8_t address[16];         /* IPv4 as ::ffff:a.b.c.d */
 	char peer[INET6_ADDRSTRLEN]; /* "unknown" where the peer has no address */
@@ -54,8 +59,13 @@ struct client {
 void client_open(struct worker *worker, int fd, const struct sockaddr_storage *peer,
 	enum client_introduction introduction);
 
-/* Its PROXY header is there. False: it is not let in, and closed. */
+/* Its PROXY header is there. False: it is not let in, and has been answered; it is closed or about to
+ * be. */
 bool client_introduce(struct client *client, const struct proxy_protocol *header);
+
+/* Its address is known for good: may it connect? False: it has been answered, and is closed or
+ * about to be. */
+bool client_admit(struct client *client);
 
 /* A request begins: decide by the present settings whether its peer is trusted. */
 void client_trust(struct client *client);

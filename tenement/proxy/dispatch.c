@@ -1,7 +1,9 @@
 #include "dispatch.h"
 
 #include "common/log.h"
+#include "proxy/admit.h"
 #include "proxy/exchange.h"
+#include "proxy/queue.h"
 #include "proxy/relay.h"
 #include "proxy/upstream.h"
 #include "proxy/wait.h"
@@ -117,6 +119,8 @@ static void try_ready(struct exchange *exchange, const struct route_instance *in
 	struct worker *worker = exchange->worker;
 	enum instance_state state;
 
+	if (!admit_place(exchange, instance))
+		return;
 	instance_take(exchange, instance);
 	board_enter(&worker->cells[exchange->target.slot]);
 	exchange->in_flight = true;
@@ -164,7 +168,8 @@ void dispatch_try(struct exchange *exchange)
 	}
 	switch (state) {
 	case INSTANCE_READY:
-		try_ready(exchange, &instance);
+		if (admit_request(exchange, &instance))
+			try_ready(exchange, &instance);
 		break;
 	case INSTANCE_SUSPENDED:
 		exchange_answer_suspended(exchange, &instance);
@@ -175,7 +180,8 @@ void dispatch_try(struct exchange *exchange)
 		break;
 	default:
 		exchange->was_refused = false;
-		go_wait(exchange, &instance, 0);
+		if (admit_request(exchange, &instance))
+			go_wait(exchange, &instance, 0);
 		break;
 	}
 }
@@ -251,6 +257,10 @@ void dispatch_wait_expired(struct exchange *exchange)
 	if (exchange->ask) {
 		exchange_refuse(
 			exchange, 504, BOARD_REFUSED_WAKE_TIMEOUT, "the application did not start");
+		return;
+	}
+	if (exchange->queued) {
+		queue_expired(exchange);
 		return;
 	}
 	wait_leave(exchange);

@@ -1,17 +1,21 @@
 #include "exchange.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <utlist.h>
 
+#include "proxy/admit.h"
 #include "proxy/answer.h"
 #include "proxy/ask.h"
 #include "proxy/client.h"
 #include "proxy/dispatch.h"
 #include "proxy/pipe.h"
 #include "proxy/preface.h"
+#include "proxy/queue.h"
 #include "proxy/relay.h"
 #include "proxy/request.h"
 #include "proxy/tunnel.h"
@@ -115,6 +119,7 @@ void exchange_leave_board(struct exchange *exchange)
 	if (exchange->in_flight)
 		board_leave(cell, worker->now_ms);
 	exchange->upgraded = exchange->in_flight = false;
+	admit_leave_place(exchange);
 }
 
 void exchange_drop_upstream(struct exchange *exchange)
@@ -132,6 +137,7 @@ static void let_go(struct exchange *exchange)
 	pipe_give(exchange->worker, exchange->pipe);
 	exchange->pipe = NULL;
 	wait_leave(exchange);
+	queue_leave(exchange);
 	ask_leave(exchange);
 	exchange_drop_upstream(exchange);
 	exchange_leave_board(exchange);
@@ -265,23 +271,46 @@ static void answer_prepare(struct exchange *exchange)
 		exchange->keep_alive = false;
 }
 
+static void count_refusal(const struct exchange *exchange, enum board_refusal why)
+{
+	struct board *board = exchange->worker->board;
+	uint32_t slot = exchange->target.slot;
+
+	worker_refusal(exchange->worker, why);
+	if (exchange->resolved_generation && slot < ROUTE_SLOTS_MAX &&
+		why != BOARD_REFUSED_UNKNOWN_HOST)
+		atomic_fetch_add_explicit(
+			&board->slots[slot].refusals[why], 1, memory_order_relaxed);
+}
+
 void exchange_refuse(
 	struct exchange *exchange, uint16_t status, enum board_refusal why, const char *text)
 {
-	bool passes = why == BOARD_REFUSED_QUEUE_FULL || why == BOARD_REFUSED_OVERLOAD;
+	bool passes = why == BOARD_REFUSED_QUEUE_FULL || why == BOARD_REFUSED_OVERLOAD ||
+		      why == BOARD_REFUSED_CONCURRENT || why == BOARD_REFUSED_CONNECTIONS;
 
-	worker_refusal(exchange->worker, why);
+	exchange_refuse_until(exchange, status, why, text, passes ? 1 : 0);
+}
+
+void exchange_refuse_until(struct exchange *exchange, uint16_t status, enum board_refusal why,
+	const char *text, uint32_t retry_after_secs)
+{
+	char retry_after[12];
+
+	count_refusal(exchange, why);
+	snprintf(retry_after, sizeof(retry_after), "%" PRIu32, retry_after_secs);
 	if (exchange->state >= EXCHANGE_RESPOND || exchange->interim) {
 		exchange_abort(exchange);
 		return;
 	}
 	answer_prepare(exchange);
-	answer_begin(exchange, answer_error(exchange, status, text, passes ? "1" : NULL));
+	answer_begin(exchange,
+		answer_error(exchange, status, text, retry_after_secs ? retry_after : NULL));
 }
 
 void exchange_answer_suspended(struct exchange *exchange, const struct route_instance *instance)
 {
-	worker_refusal(exchange->worker, BOARD_REFUSED_DOWN);
+	count_refusal(exchange, BOARD_REFUSED_DOWN);
 	answer_prepare(exchange);
 	answer_begin(exchange, answer_suspended(exchange, instance));
 }

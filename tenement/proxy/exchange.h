@@ -74,10 +74,15 @@ struct exchange {
 	uint32_t upgraded_idle_timeout_ms;
 	uint64_t max_body_bytes;
 	bool in_flight; /* counted so on the board */
+	bool admitted;  /* has one of the places of max_concurrent */
 	bool upgraded;
 	bool waiting;
 
 	/* Of waiting. */
+	bool rate_counted;       /* by its instance's rate_limit */
+	bool queued;             /* for a place */
+	bool from_queue;         /* it is its turn */
+	uint64_t queue_until_ms; /* 0: has not been in the queue yet */
 	struct ask *ask;
 	bool asked; /* no second time */
 	uint64_t resolved_generation;
@@ -119,6 +124,11 @@ void exchange_upstream_event(struct exchange *exchange, int events);
 /* Answer ourselves, with that status. See answer.h for the content. */
 void exchange_refuse(
 	struct exchange *exchange, uint16_t status, enum board_refusal why, const char *text);
+
+/* The same, with a word on in how many seconds to come again (0: none) that is not the usual one.
+ */
+void exchange_refuse_until(struct exchange *exchange, uint16_t status, enum board_refusal why,
+	const char *text, uint32_t retry_after_secs);
 
 /* The page of a suspended tenant; what /health of the root domain says. */
 void exchange_answer_suspended(struct exchange *exchange, const struct route_instance *instance);

@@ -37,6 +37,7 @@ void settings_load(struct settings *settings, const struct route_table *table)
 	settings->client_header_timeout_ms = timeout_or_never(view.client_header_timeout_ms);
 	settings->client_body_timeout_ms = timeout_or_never(view.client_body_timeout_ms);
 	settings->keepalive_timeout_ms = view.keepalive_timeout_ms;
+	settings->max_connections_per_ip = view.max_connections_per_ip;
 	settings->trusted_count = view.trusted_proxy_count < ROUTE_CIDRS_MAX
 					  ? view.trusted_proxy_count
 					  : ROUTE_CIDRS_MAX;

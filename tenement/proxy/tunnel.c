@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include "proxy/admit.h"
 #include "proxy/client.h"
 #include "proxy/exchange.h"
 #include "proxy/relay.h"
@@ -96,6 +97,7 @@ void tunnel_begin(struct exchange *exchange)
 	atomic_fetch_add_explicit(&cell->upgraded, 1, memory_order_seq_cst);
 	board_leave(cell, exchange->worker->now_ms);
 	exchange->in_flight = false;
+	admit_leave_place(exchange);
 	exchange->upgraded = true;
 	exchange->state = EXCHANGE_TUNNEL;
 	/* Whatever has been read on either side belongs to the new protocol. */

@@ -16,6 +16,7 @@
 #include "proxy/client.h"
 #include "proxy/exchange.h"
 #include "proxy/pipe.h"
+#include "proxy/queue.h"
 #include "proxy/upstream.h"
 #include "proxy/wait.h"
 
@@ -174,6 +175,8 @@ static void prepare_event(struct ev_loop *loop, ev_prepare *prepare, int events)
 	(void)events;
 	if (route_table_generation(worker->table) != worker->generation)
 		changes_examine(worker);
+	if (worker->queues_to_look)
+		queue_run(worker);
 	if (worker->ring)
 		ring_out(worker);
 	client_reap(worker);
@@ -258,8 +261,6 @@ static int page_init(struct worker *worker, int board_fd, struct ten_error *err)
 		return -1;
 	worker->page = &worker->board->workers[worker->index];
 	worker->cells = worker->board->cells[worker->index];
-	/* Always: changes are rare, and a bell that comes needlessly costs one read. */
-	atomic_store(&worker->page->bell_armed, 1);
 	settings_refresh(worker, route_table_generation(worker->table));
 	atomic_store(&worker->page->acknowledged, worker->generation);
 	atomic_store(&worker->page->pid, (uint32_t)getpid());
@@ -284,6 +285,7 @@ static void watchers_init(struct worker *worker)
 	worker->accept_pause.expired = accept_pause_over;
 	worker->drain.expired = drain_over;
 	worker->trim.expired = trim_buffers;
+	queue_init(worker);
 }
 
 int worker_init(struct worker *worker, uint32_t index, uint32_t count,

@@ -31,6 +31,7 @@ struct upstream;
 struct upstream_pool;
 struct pipe;
 struct waiting_slot;
+struct queue;
 struct ask;
 
 struct worker {
@@ -72,11 +73,15 @@ struct worker {
 	uint32_t free_head_count;
 
 	struct client *clients;       /* all that are open */
+	uint32_t turned_away;         /* of those: who lingers for too many connections */
 	struct upstream_pool *pools;  /* by slot */
 	uint32_t pooled;              /* idle upstream connections in all pools */
 	struct waiting_slot *waiting; /* by slot */
 	struct pipe *free_pipes;
 	uint32_t pipe_count; /* of all */
+	struct queue *queues;         /* likewise */
+	struct queue *queues_to_look;
+	ev_timer queue_timer;
 	struct ask *asks;
 
 	/* Put aside until the end of the turn, and free for use. */

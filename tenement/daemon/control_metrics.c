@@ -1,0 +1,173 @@
+/* GET /metrics: what the proxy and the tenants did, as Prometheus reads it (text format 0.0.4). */
+#include <inttypes.h>
+#include <string.h>
+
+#include "daemon/control.h"
+#include "daemon/instance.h"
+#include "mem.h"
+#include "text.h"
+
+#define TRIES_MAX 3
+
+/* A tenant and what the board says of it, read once for all of its lines. */
+struct row {
+	const char *service, *id;
+	enum instance_state state;
+	const _Atomic uint64_t *refusals;
+	struct board_use use;
+};
+
+static struct row *gather(struct daemon *d, size_t *count)
+{
+	struct row *rows = mem_alloc((HASH_COUNT(d->instances) + 1) * sizeof(*rows));
+	struct instance *instance, *next;
+
+	*count = 0;
+	HASH_ITER (hh, d->instances, instance, next) {
+		const struct ten_spec *spec = instance->spec ? instance->spec : instance->published;
+		struct row *row = &rows[*count];
+
+		if (!instance->known || !spec)
+			continue;
+		row->service = spec->service_name;
+		row->id = spec->id;
+		row->state = instance->state;
+		row->refusals = d->board->slots[instance->target.slot].refusals;
+		instance_use(d, instance, &row->use);
+		++*count;
+	}
+	return rows;
+}
+
+static void begin(struct text *text, const char *name, const char *type, const char *help)
+{
+	text_printf(text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void put_proxy(struct daemon *d, struct text *text)
+{
+	struct board_work work;
+
+	board_work(d->board, d->workers, &work);
+	begin(text, "tenement_proxy_requests_total", "counter", "Requests that were read.");
+	text_printf(text, "tenement_proxy_requests_total %" PRIu64 "\n", work.requests);
+	begin(text, "tenement_proxy_clients", "gauge", "Open client connections.");
+	text_printf(text, "tenement_proxy_clients %" PRIu64 "\n", work.clients);
+	begin(text, "tenement_proxy_refusals_total", "counter",
+		"Requests and connections that the proxy itself refused, by reason.");
+	for (int why = 0; why < BOARD_REFUSALS; why++)
+		text_printf(text, "tenement_proxy_refusals_total{reason=\"%s\"} %" PRIu64 "\n",
+			board_refusal_names[why], work.refusals[why]);
+}
+
+static void put_states(struct text *text, const struct row *rows, size_t count)
+{
+	begin(text, "tenement_instance_state", "gauge", "1 for the state that the tenant is in.");
+	for (size_t i = 0; i < count; i++)
+		text_printf(text,
+			"tenement_instance_state{service=\"%s\",id=\"%s\",state=\"%s\"} 1\n",
+			rows[i].service, rows[i].id, instance_state_names[rows[i].state]);
+}
+
+static void put_number(
+	struct text *text, const struct row *rows, size_t count, const char *name, size_t offset)
+{
+	for (size_t i = 0; i < count; i++) {
+		uint64_t number;
+
+		memcpy(&number, (const char *)&rows[i].use + offset, sizeof(number));
+		text_printf(text, "%s{service=\"%s\",id=\"%s\"} %" PRIu64 "\n", name,
+			rows[i].service, rows[i].id, number);
+	}
+}
+
+static void put_numbers(struct text *text, const struct row *rows, size_t count)
+{
+	static const struct {
+		const char *name, *type, *help;
+		size_t offset;
+	} numbers[] = {
+		{ "tenement_instance_requests_total", "counter", "Requests that were answered.",
+			offsetof(struct board_use, requests) },
+		{ "tenement_instance_in_flight", "gauge", "Requests in the tenant's hands.",
+			offsetof(struct board_use, in_flight) },
+		{ "tenement_instance_queued", "gauge",
+			"Requests that wait because of max_concurrent.",
+			offsetof(struct board_use, queued) },
+		{ "tenement_instance_waiting", "gauge",
+			"Requests that wait until the tenant is ready.",
+			offsetof(struct board_use, waiting) },
+		{ "tenement_instance_upgraded", "gauge",
+			"WebSockets and other upgraded connections.",
+			offsetof(struct board_use, upgraded) },
+	};
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		begin(text, numbers[i].name, numbers[i].type, numbers[i].help);
+		put_number(text, rows, count, numbers[i].name, numbers[i].offset);
+	}
+}
+
+static void put_bytes(struct text *text, const struct row *rows, size_t count)
+{
+	begin(text, "tenement_instance_bytes_total", "counter",
+		"Bytes to the tenant (in) and from it (out).");
+	for (size_t i = 0; i < count; i++)
+		text_printf(text,
+			"tenement_instance_bytes_total{service=\"%s\",id=\"%s\",direction=\"in\"} "
+			"%" PRIu64 "\n"
+			"tenement_instance_bytes_total{service=\"%s\",id=\"%s\",direction=\"out\"} "
+			"%" PRIu64 "\n",
+			rows[i].service, rows[i].id, rows[i].use.bytes_in, rows[i].service,
+			rows[i].id, rows[i].use.bytes_out);
+}
+
+/* Only what has happened: tenants times reasons are many lines. */
+static void put_refusals(struct text *text, const struct row *rows, size_t count)
+{
+	begin(text, "tenement_instance_refusals_total", "counter",
+		"Requests for the tenant that the proxy refused, by reason; absent: none.");
+	for (size_t i = 0; i < count; i++)
+		for (int why = 0; why < BOARD_REFUSALS; why++) {
+			uint64_t number = atomic_load(&rows[i].refusals[why]);
+
+			if (number)
+				text_printf(text,
+					"tenement_instance_refusals_total{service=\"%s\",id=\"%s\","
+					"reason=\"%s\"} %" PRIu64 "\n",
+					rows[i].service, rows[i].id, board_refusal_names[why],
+					number);
+		}
+}
+
+static void put_all(struct daemon *d, struct text *text)
+{
+	size_t count;
+	autofree struct row *rows = gather(d, &count);
+
+	put_proxy(d, text);
+	put_states(text, rows, count);
+	put_numbers(text, rows, count);
+	put_bytes(text, rows, count);
+	put_refusals(text, rows, count);
+}
+
+bool control_metrics(struct control_call *call)
+{
+	struct daemon *d = call->d;
+	autotext struct text text = { 0 };
+	uint64_t settled;
+
+	if (strcmp(call->path, "/metrics") != 0 || call->method != HTTP_METHOD_GET)
+		return false;
+	/* While a dead worker's numbers are carried over, some are in neither place. */
+	for (int i = 0; i < TRIES_MAX; i++) {
+		text_free(&text);
+		settled = board_settled(d->board, d->workers);
+		put_all(d, &text);
+		if (settled && settled == board_settled(d->board, d->workers))
+			break;
+	}
+	control_answer_text(call, "text/plain; version=0.0.4; charset=utf-8", &text);
+	return true;
+}

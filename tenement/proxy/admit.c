@@ -1,0 +1,143 @@
+#include "admit.h"
+
+#include <time.h>
+
+#include "board_peers.h"
+#include "limit.h"
+#include "proxy/client.h"
+#include "proxy/exchange.h"
+#include "proxy/queue.h"
+#include "proxy/worker.h"
+
+/* ---- connections ---- */
+
+static void connection_forget(struct client *client)
+{
+	struct worker *worker = client->worker;
+
+	limit_count_give(&worker->board->slots[client->counted_slot].connections,
+		&worker->cells[client->counted_slot].connections);
+	client->counted = false;
+}
+
+static bool connection_admit(struct client *client, const struct route_instance *instance)
+{
+	struct worker *worker = client->worker;
+	uint32_t slot = instance->self.slot;
+
+	if (client->counted && client->counted_slot == slot)
+		return true;
+	if (client->counted)
+		connection_forget(client);
+	if (!instance->max_connections)
+		return true;
+	client->counted = limit_count_take(&worker->board->slots[slot].connections,
+		&worker->cells[slot].connections, instance->max_connections);
+	client->counted_slot = slot;
+	return client->counted;
+}
+
+/* ---- rate ---- */
+
+/* The worker's own clock stands still for the length of a turn and is milliseconds coarse, by which
+ * a burst after a pause could be let in too large. This one is read without a system call. */
+static uint64_t clock_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void refuse_rate(struct exchange *exchange, uint64_t wait_ns)
+{
+	uint64_t seconds = (wait_ns + 999999999u) / 1000000000u;
+
+	exchange_refuse_until(exchange, 429, BOARD_REFUSED_RATE, "too many requests",
+		seconds > UINT32_MAX ? UINT32_MAX : (uint32_t)seconds);
+}
+
+bool admit_request(struct exchange *exchange, const struct route_instance *instance)
+{
+	struct client *client = exchange->client;
+	struct board_slot *slot = &exchange->worker->board->slots[instance->self.slot];
+	uint64_t wait_ns;
+
+	if (!instance->rate_interval_ns && !instance->max_connections && !client->counted)
+		return true;
+	if (!connection_admit(client, instance)) {
+		exchange->keep_alive = false;
+		exchange_refuse(exchange, 503, BOARD_REFUSED_CONNECTIONS, "too many connections");
+		return false;
+	}
+	if (!instance->rate_interval_ns || exchange->rate_counted)
+		return true;
+	exchange->rate_counted = true;
+	if (limit_rate_take(&slot->rate_at_ns, clock_ns(), instance->rate_interval_ns,
+		    instance->rate_burst, &wait_ns))
+		return true;
+	refuse_rate(exchange, wait_ns);
+	return false;
+}
+
+/* ---- places ---- */
+
+bool admit_place(struct exchange *exchange, const struct route_instance *instance)
+{
+	struct worker *worker = exchange->worker;
+	struct board_slot *slot = &worker->board->slots[exchange->target.slot];
+	struct board_cell *cell = &worker->cells[exchange->target.slot];
+	bool overtakes;
+
+	if (!instance->max_concurrent)
+		return true;
+	/* Who comes now does not go before those that wait, in whatever worker. */
+	overtakes =
+		!exchange->from_queue && atomic_load_explicit(&slot->queued, memory_order_relaxed);
+	exchange->admitted = !overtakes && limit_count_take(&slot->admitted, &cell->admitted,
+						   instance->max_concurrent);
+	if (!exchange->admitted && !queue_enter(exchange, instance))
+		exchange_refuse(
+			exchange, 503, BOARD_REFUSED_CONCURRENT, "too many requests at a time");
+	return exchange->admitted;
+}
+
+void admit_leave_place(struct exchange *exchange)
+{
+	struct worker *worker = exchange->worker;
+	uint32_t slot = exchange->target.slot;
+
+	if (!exchange->admitted)
+		return;
+	exchange->admitted = false;
+	limit_count_give(&worker->board->slots[slot].admitted, &worker->cells[slot].admitted);
+	queue_place_is_free(worker, slot);
+}
+
+/* ---- addresses ---- */
+
+bool admit_address(struct client *client)
+{
+	struct worker *worker = client->worker;
+	uint32_t most = worker->settings.max_connections_per_ip;
+	uint32_t place;
+
+	if (!most || !client->has_address || settings_trusts(&worker->settings, client->address))
+		return true;
+	if (!board_peers_take(worker->board, worker->index, client->address, most, &place))
+		return false;
+	client->peer_counted = place != BOARD_PEER_NONE;
+	client->peer_place = place;
+	return true;
+}
+
+void admit_forget(struct client *client)
+{
+	struct worker *worker = client->worker;
+
+	if (client->counted)
+		connection_forget(client);
+	if (client->peer_counted)
+		board_peers_give(worker->board, worker->index, client->peer_place);
+	client->peer_counted = false;
+}
