@@ -22,8 +22,9 @@
 #define CONNECTIONS_MAX 128
 #define HEAD_MAX        16384
 #define BODY_MAX        (8u << 20)
-#define OUTPUT_MAX      (1u << 20) /* of a stream whose reader is slow; it is cut off beyond */
-#define IDLE_SECONDS    60.0
+#define OUTPUT_MAX                                                                                 \
+	(1u << 20) /* for a slow reader: a stream is cut off beyond, the next request waits */
+#define IDLE_SECONDS 60.0
 
 struct control_connection {
 	struct daemon *daemon;
@@ -416,6 +417,9 @@ static bool take_request(struct control_connection *connection)
 	int bytes;
 
 	if (!connection->in.len || connection->closing || connection->look || connection->streaming)
+		return false;
+	/* Who asks on without reading answers is asked to read first. */
+	if (connection->out.len - connection->sent > OUTPUT_MAX)
 		return false;
 	http_head_init(head, HTTP_REQUEST, HEAD_MAX, 100);
 	bytes = http_head_parse(head, connection->in.data, connection->in.len);
