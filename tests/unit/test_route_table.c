@@ -64,6 +64,12 @@ START_TEST(instance_and_host)
 		.stream_idle_timeout_ms = 300000,
 		.upgraded_idle_timeout_ms = 7,
 		.max_body_bytes = 1ull << 40,
+		.rate_interval_ns = 1000,
+		.rate_burst = 1000000,
+		.max_concurrent = 11,
+		.queue_size = 12,
+		.queue_timeout_ms = 13,
+		.max_connections = 14,
 		.suspended_status = 402,
 		.suspended_page = "<h1>Away</h1>",
 	};
@@ -90,6 +96,12 @@ START_TEST(instance_and_host)
 	ck_assert_uint_eq(seen.stream_idle_timeout_ms, instance.stream_idle_timeout_ms);
 	ck_assert_uint_eq(seen.upgraded_idle_timeout_ms, instance.upgraded_idle_timeout_ms);
 	ck_assert_uint_eq(seen.max_body_bytes, instance.max_body_bytes);
+	ck_assert_uint_eq(seen.rate_interval_ns, instance.rate_interval_ns);
+	ck_assert_uint_eq(seen.rate_burst, instance.rate_burst);
+	ck_assert_uint_eq(seen.max_concurrent, instance.max_concurrent);
+	ck_assert_uint_eq(seen.queue_size, instance.queue_size);
+	ck_assert_uint_eq(seen.queue_timeout_ms, instance.queue_timeout_ms);
+	ck_assert_uint_eq(seen.max_connections, instance.max_connections);
 	ck_assert_uint_eq(seen.suspended_status, instance.suspended_status);
 	for (int i = 0; i < INSTANCE_STATES; i++) {
 		route_table_set_state(table, instance.self, (enum instance_state)i);
@@ -229,6 +241,7 @@ START_TEST(settings)
 			.client_header_timeout_ms = 1,
 			.client_body_timeout_ms = 2,
 			.keepalive_timeout_ms = 3,
+			.max_connections_per_ip = 4,
 			.trusted_proxies = cidrs,
 			.trusted_proxy_count = 2 },
 		.error_pages = pages,
@@ -245,6 +258,7 @@ START_TEST(settings)
 	ck_assert_uint_eq(seen.client_header_timeout_ms, 1);
 	ck_assert_uint_eq(seen.client_body_timeout_ms, 2);
 	ck_assert_uint_eq(seen.keepalive_timeout_ms, 3);
+	ck_assert_uint_eq(seen.max_connections_per_ip, 4);
 	ck_assert(!seen.ready);
 	ck_assert_uint_eq(seen.trusted_proxy_count, 2);
 	ck_assert_mem_eq(seen.trusted_proxies, cidrs, sizeof(cidrs));
