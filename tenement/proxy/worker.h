@@ -78,8 +78,8 @@ struct worker {
 	uint32_t pooled;              /* idle upstream connections in all pools */
 	struct waiting_slot *waiting; /* by slot */
 	struct pipe *free_pipes;
-	uint32_t pipe_count; /* of all */
-	struct queue *queues;         /* likewise */
+	uint32_t pipe_count;  /* of all */
+	struct queue *queues; /* likewise */
 	struct queue *queues_to_look;
 	ev_timer queue_timer;
 	struct ask *asks;
