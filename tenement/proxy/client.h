@@ -59,8 +59,8 @@ struct client {
 void client_open(struct worker *worker, int fd, const struct sockaddr_storage *peer,
 	enum client_introduction introduction);
 
-/* Its PROXY header is there. False: it is not let in, and has been answered; it is closed or about to
- * be. */
+/* Its PROXY header is there. False: it is not let in, and has been answered; it is closed or about
+ * to be. */
 bool client_introduce(struct client *client, const struct proxy_protocol *header);
 
 /* Its address is known for good: may it connect? False: it has been answered, and is closed or

@@ -595,6 +595,33 @@ def test_a_trusted_proxy_stands_for_many(rig, tenant_of):
     close_all(clients)
 
 
+def introduced(rig, header):
+    client = Client(rig, port=rig.introduced_port)
+    client.send(header)
+    return client
+
+
+def test_who_is_introduced_counts_by_its_own_address(rig, tenant_of):
+    """What a PROXY header says; whom it does not name stands for many. Of IPv6 the /64 counts."""
+    rig.tenant(tenant_of())
+    rig.do("settings", per_ip=2)
+    here = "2001:db8:0:1::"
+    sources = ["192.0.2.1"] * 2 + ["192.0.2.2"] * 2 + [here + "1", here + "ffff:2", "2001:db8:0:2::1"]
+    headers = [f"PROXY TCP{6 if ':' in source else 4} {source} {source} 1 2\r\n" for source in sources]
+    clients = [introduced(rig, header) for header in headers + ["PROXY UNKNOWN\r\n"] * 5]
+    ask_all(clients)
+    assert statuses(clients) == [200] * 12
+    for source in ("192.0.2.1", here + "3"):
+        with introduced(rig, f"PROXY TCP{6 if ':' in source else 4} {source} {source} 1 2\r\n") as client:
+            client.ask()
+            refused = client.response()
+            assert refused.status == 429 and refused.get("connection") == "close"
+            assert client.at_end()
+    assert rig.do("workers")["addresses"] == 7
+    close_all(clients)
+    wait_until(lambda: rig.do("workers")["addresses"] == 0)
+
+
 def test_a_changed_bound_holds_for_who_comes_after(rig, tenant_of):
     rig.tenant(tenant_of())
     clients = [from_address(rig, "127.0.0.2") for _ in range(3)]
