@@ -116,6 +116,9 @@ static uint64_t hash_route(const struct set_service *service)
 		service->routed->count ? service->routed->claimants[0].declaration : NULL;
 	uint64_t hash = option_hash_bytes(table ? "r" : "-", 1, 4);
 
+	if (table)
+		hash = option_hash_bytes(&table->route.sticky, sizeof(table->route.sticky), hash);
+
 	for (size_t i = 0; table && i < table->route.count; i++) {
 		hash = option_hash_string(table->route.split[i].id, hash);
 		hash = option_hash_bytes(
@@ -150,6 +153,7 @@ static uint64_t route_hash(const struct config_set *set, const struct set_servic
 		return option_hash_bytes("-", 1, hash);
 	make_values(set, service, &values);
 	hash = option_hash_bytes(values.balance ? "b" : "-", 1, hash);
+	hash = option_hash_bytes(&values.sticky, sizeof(values.sticky), hash);
 	hash = option_hash_bytes(values.spawn_undeclared ? "s" : "-", 1, hash);
 	hash = option_hash_bytes(
 		&values.spawn_undeclared_max, sizeof(values.spawn_undeclared_max), hash);

@@ -8,6 +8,7 @@
 #include "mem.h"
 #include "names.h"
 #include "option_value.h"
+#include "sticky.h"
 #include "suggest.h"
 
 static struct config_at at_key(const struct toml_entry *entry)
@@ -83,6 +84,22 @@ static void read_split(
 			"split sends traffic to nobody: at least one weight is above 0");
 }
 
+static void read_sticky(
+	struct config_file *file, struct config_route_table *table, const struct toml_entry *entry)
+{
+	const struct toml_node *node = &entry->value;
+
+	for (int i = 0; node->kind == TOML_STRING && i < STICKY_KINDS; i++)
+		if (strcmp(node->string.data, sticky_names[i]) == 0)
+			table->route.sticky = i;
+	if (table->route.sticky < 0)
+		config_problems_add(&file->problems, at_value(entry),
+			"sticky wants \"none\", \"cookie\" or \"ip\"%s%.40s%s",
+			node->kind == TOML_STRING ? ", not \"" : "",
+			node->kind == TOML_STRING ? node->string.data : "",
+			node->kind == TOML_STRING ? "\"" : "");
+}
+
 void config_route_read(struct config_file *file, const struct toml_entry *entry)
 {
 	struct config_route_table *table;
@@ -100,18 +117,23 @@ void config_route_read(struct config_file *file, const struct toml_entry *entry)
 	table->route.service = mem_strdup(entry->key);
 	table->route.file = mem_strdup(file->name);
 	table->route.line = entry->line;
+	table->route.sticky = -1;
 	for (size_t i = 0; i < node->table.count; i++) {
 		const struct toml_entry *key = &node->table.entries[i];
 		struct suggest suggest = suggest_begin(key->key);
 
 		suggest_offer(&suggest, "split");
+		suggest_offer(&suggest, "sticky");
 		if (strcmp(key->key, "split") == 0)
 			read_split(file, table, key);
+		else if (strcmp(key->key, "sticky") == 0)
+			read_sticky(file, table, key);
 		else
-			config_problems_add(&file->problems, at_key(key), "unknown key \"%s\"%s",
-				key->key,
-				suggest.best ? " (did you mean \"split\"?)"
-					     : " in a route: there is split");
+			config_problems_add(&file->problems, at_key(key),
+				"unknown key \"%s\"%s%s%s", key->key,
+				suggest.best ? " (did you mean \"" : " in a route: there are ",
+				suggest.best ? suggest.best : "split and sticky",
+				suggest.best ? "\"?)" : "");
 	}
 	if (!toml_find(node, "split"))
 		config_problems_add(&file->problems, table->at,

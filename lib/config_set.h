@@ -87,6 +87,7 @@ struct config_route {
 	char *service;
 	char *file;
 	int line;
+	int sticky; /* an enum sticky; -1: as the service says */
 	size_t count;
 	struct config_split {
 		char *id;

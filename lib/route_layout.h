@@ -58,6 +58,8 @@ struct record_host {
 	uint32_t name, name_len;
 	uint32_t service;      /* 0: none */
 	uint32_t default_host; /* 0: none */
+	uint32_t sticky;
+	uint32_t reserved;
 };
 
 struct record_path {

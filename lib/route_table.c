@@ -90,7 +90,7 @@ const char *layout_string(const void *record, uint32_t used, uint32_t offset)
 
 static bool record_array(uint32_t used, uint32_t offset, uint32_t count, size_t size)
 {
-	return offset % 4 == 0 && offset <= used && (uint64_t)count * size <= used - offset;
+	return offset % 8 == 0 && offset <= used && (uint64_t)count * size <= used - offset;
 }
 
 uint64_t layout_hash(const char *name, size_t len)
@@ -170,6 +170,8 @@ static void view_host(const struct record_host *record, struct route_host *host)
 			host->target_count = record->target_count;
 		}
 		host->service = layout_string(record, used, record->service);
+		if (host->service)
+			host->sticky = record->sticky;
 		break;
 	case ROUTE_SPAWN:
 		host->service = layout_string(record, used, record->service);

@@ -73,6 +73,7 @@ struct route_weighted_target {
 	struct route_target target;
 	uint32_t weight;     /* after division by the gcd; 0 is never stored */
 	uint32_t cumulative; /* sum of the weights up to and with this one */
+	uint64_t tag;        /* by which a visitor names it; see sticky.h */
 };
 
 struct route_path {
@@ -86,6 +87,7 @@ struct route_host {
 	const struct route_weighted_target *targets; /* ROUTE_WEIGHTED */
 	uint32_t target_count;
 	uint32_t counter;         /* ROUTE_WEIGHTED: index into board.picks */
+	uint32_t sticky;          /* ROUTE_WEIGHTED: an enum sticky */
 	const char *service;      /* ROUTE_SPAWN, ROUTE_WEIGHTED: its name */
 	uint32_t path_count;      /* ROUTE_ROOT */
 	const char *default_host; /* ROUTE_ROOT; NULL: none */
@@ -207,8 +209,10 @@ struct route_put { /* a host to publish; which fields count depends on .kind, as
 	struct route_target target;
 	const struct route_target *targets;
 	const uint32_t *weights; /* of .targets; 0 is allowed and takes no traffic */
+	const uint64_t *tags;    /* of .targets; NULL: all 0 */
 	uint32_t target_count;
 	uint32_t counter;
+	uint32_t sticky;                /* an enum sticky */
 	const struct route_path *paths; /* longest prefix first */
 	uint32_t path_count;
 	const char *default_host;

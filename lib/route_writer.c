@@ -147,6 +147,7 @@ static int add_targets(struct text *record, const struct route_put *put, struct 
 			continue;
 		target.target = put->targets[i];
 		target.weight = put->weights[i] / divisor;
+		target.tag = put->tags ? put->tags[i] : 0;
 		if (__builtin_add_overflow(target.cumulative, target.weight, &target.cumulative))
 			return ten_error_set(
 				err, ERANGE, "the weights of \"%s\" add up to too much", put->name);
@@ -197,6 +198,7 @@ int route_table_put_host(
 	host->hash = layout_hash(put->name, name_len);
 	host->kind = put->kind;
 	host->counter = put->counter;
+	host->sticky = put->sticky;
 	host->target = put->target;
 	host->name = name;
 	host->name_len = (uint32_t)name_len;

@@ -13,6 +13,7 @@ static const struct table_column columns[] = {
 	{ .title = "SERVICE" },
 	{ .title = "HOST", .shrink_to = 16 },
 	{ .title = "SOURCE", .drop = 1 },
+	{ .title = "STICKY", .drop = 2 },
 	{ .title = "SPLIT", .shrink_to = 12 },
 };
 
@@ -71,6 +72,7 @@ static int list_routes(struct cli *cli, const char *service)
 		table_cell(table, answer_text(route, "process"));
 		table_cell(table, answer_text(route, "host"));
 		table_cell(table, answer_text(route, "source"));
+		table_cell(table, answer_text(route, "sticky"));
 		table_cell(table, split);
 	}
 	if (!cli->quiet && table_rows(table))

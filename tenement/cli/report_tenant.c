@@ -100,6 +100,8 @@ static void print_work(const struct cli *cli, const json_t *instance)
 	print_refusals(cli, instance);
 	age_field(cli, "idle", instance, "idle_secs");
 	number_field(cli, "weight", instance, "weight");
+	if (strcmp(answer_text(instance, "sticky"), "none") != 0)
+		report_field(cli, "sticky", answer_text(instance, "sticky"));
 	if (answer_number(instance, "restarts") > 0)
 		number_field(cli, "restarts", instance, "restarts");
 }

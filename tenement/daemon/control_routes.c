@@ -227,8 +227,9 @@ static void list_one(void *data, const char *service)
 
 	if (source)
 		json_array_append_new(listing->routes,
-			json_pack("{s:s, s:s, s:o, s:s}", "process", service, "host", host, "split",
-				split_json(split, count), "source", source));
+			json_pack("{s:s, s:s, s:o, s:s, s:s}", "process", service, "host", host,
+				"split", split_json(split, count), "source", source, "sticky",
+				sticky_names[publish_sticky_of(listing->d, service)]));
 	publish_split_free(split, count);
 }
 

@@ -119,6 +119,7 @@ int declare_split(struct daemon *d, const char *service, const char *split, cons
 	struct ten_error *err)
 {
 	autofree char *name = mem_printf("%s.route.toml", service);
+	const struct config_route *route = config_set_route(d->set, service);
 	autotext struct text text = { 0 };
 	struct publish_split *parts;
 	size_t count;
@@ -129,6 +130,8 @@ int declare_split(struct daemon *d, const char *service, const char *split, cons
 	for (size_t i = 0; i < count; i++)
 		text_printf(&text, "%s %s = %u", i ? "," : "", parts[i].id, parts[i].weight);
 	text_puts(&text, " }\n");
+	if (route && route->sticky >= 0)
+		text_printf(&text, "sticky = \"%s\"\n", sticky_names[route->sticky]);
 	publish_split_free(parts, count);
 	return put_one(d, name, text.data, author, err);
 }

@@ -7,6 +7,7 @@
 #include "daemon/health.h"
 #include "daemon/log_tail.h"
 #include "daemon/override.h"
+#include "daemon/publish.h"
 #include "daemon/reconcile.h"
 #include "daemon/workers.h"
 #include "mem.h"
@@ -158,6 +159,8 @@ json_t *describe_instance_whole(struct daemon *d, struct instance *instance, boo
 		spec = newest;
 	if (!spec)
 		return json;
+	json_object_set_new(json, "sticky",
+		json_string(sticky_names[publish_sticky_of(d, spec->service_name)]));
 	json_object_set_new(json, "env", environment(spec, secrets));
 	json_object_set_new(json, "command", json_string(spec->values.command));
 	json_object_set_new(json, "file", json_string(spec->file));

@@ -211,6 +211,16 @@ size_t publish_split_of(
 	return gathered.count;
 }
 
+enum sticky publish_sticky_of(struct daemon *d, const char *service)
+{
+	const struct config_route *route = config_set_route(d->set, service);
+	const struct service_values *values = config_set_service(d->set, service);
+
+	if (route && route->sticky >= 0)
+		return (enum sticky)route->sticky;
+	return values ? (enum sticky)values->sticky : STICKY_NONE;
+}
+
 char *publish_declared_split(struct daemon *d, const char *service)
 {
 	const struct config_route *route = config_set_route(d->set, service);
@@ -257,12 +267,15 @@ static int put_weighted(struct daemon *d, const char *service, const char *host,
 {
 	autofree struct route_target *targets = mem_alloc((count + 1) * sizeof(*targets));
 	autofree uint32_t *weights = mem_alloc((count + 1) * sizeof(*weights));
+	autofree uint64_t *tags = mem_alloc((count + 1) * sizeof(*tags));
 	struct route_put put = { .kind = ROUTE_WEIGHTED,
 		.name = host,
 		.service = service,
 		.targets = targets,
 		.weights = weights,
-		.counter = counter_of(d, service) };
+		.tags = tags,
+		.counter = counter_of(d, service),
+		.sticky = publish_sticky_of(d, service) };
 
 	for (size_t i = 0; i < count; i++) {
 		autofree char *key = mem_printf("%s:%s", service, split[i].id);
@@ -271,6 +284,7 @@ static int put_weighted(struct daemon *d, const char *service, const char *host,
 		if (!instance || !instance->known)
 			continue;
 		targets[put.target_count] = instance->target;
+		tags[put.target_count] = sticky_tag(key);
 		weights[put.target_count++] = split[i].weight;
 	}
 	return route_table_put_host(d->table, &put, err);

@@ -5,6 +5,7 @@
 #define TEN_PUBLISH_H
 
 #include "daemon/instance.h"
+#include "sticky.h"
 
 /* Where INSTANCE is reached and its bounds. */
 int publish_instance(struct daemon *d, struct instance *instance, struct ten_error *err);
@@ -30,6 +31,8 @@ struct publish_split {
 };
 size_t publish_split_of(
 	struct daemon *d, const char *service, struct publish_split **split, const char **source);
+/* How its visitors are kept: by its [route], else by the service. */
+enum sticky publish_sticky_of(struct daemon *d, const char *service);
 /* The split of SERVICE's [route] as text, "" without one; the caller frees. */
 char *publish_declared_split(struct daemon *d, const char *service);
 void publish_split_free(struct publish_split *split, size_t count);

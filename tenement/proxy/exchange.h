@@ -78,6 +78,10 @@ struct exchange {
 	bool upgraded;
 	bool waiting;
 
+	/* Of keeping the visitor. */
+	uint64_t sticky_visitor; /* whom to draw for, by address; 0: nobody */
+	uint64_t sticky_tag;     /* what the answer is to set as a cookie; 0: nothing */
+
 	/* Of waiting. */
 	bool rate_counted;       /* by its instance's rate_limit */
 	bool queued;             /* for a place */

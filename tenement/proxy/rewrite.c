@@ -7,6 +7,7 @@
 #include "proxy/client.h"
 #include "proxy/exchange.h"
 #include "proxy/worker.h"
+#include "sticky.h"
 
 /* What we add, less what it copies of the head and of the host name. */
 #define REQUEST_ADDED_MAX  512
@@ -254,21 +255,28 @@ static void put_forwarded(struct http_window *out, const struct http_head *head,
 	put_string(out, ";proto=http\r\n");
 }
 
+struct http_text rewrite_real_address(const struct client *client, const struct http_head *head)
+{
+	struct http_text real = { 0 };
+
+	if (client->trusted) {
+		real = last_of(head, HTTP_FIELD_X_REAL_IP);
+		if (!real.len)
+			real = last_of(head, HTTP_FIELD_X_FORWARDED_FOR);
+	}
+	return real.len ? real : (struct http_text){ client->peer, strlen(client->peer) };
+}
+
 static void put_origin(struct http_window *out, const struct exchange *exchange,
 	const struct http_head *head, const struct http_text *host)
 {
 	const struct client *client = exchange->client;
-	struct http_text real = { client->peer, strlen(client->peer) };
+	struct http_text real = rewrite_real_address(client, head);
 	struct http_text proto = { "http", 4 };
 	struct http_text shown = *host;
 
 	if (client->trusted) {
-		struct http_text said = last_of(head, HTTP_FIELD_X_REAL_IP);
-		if (!said.len)
-			said = last_of(head, HTTP_FIELD_X_FORWARDED_FOR);
-		if (said.len)
-			real = said;
-		said = last_of(head, HTTP_FIELD_X_FORWARDED_PROTO);
+		struct http_text said = last_of(head, HTTP_FIELD_X_FORWARDED_PROTO);
 		if (said.len)
 			proto = said;
 		said = last_of(head, HTTP_FIELD_X_FORWARDED_HOST);
@@ -305,6 +313,43 @@ static void put_request_id(struct http_window *out, struct worker *worker)
 		text[2 * i + 1] = digits[bytes[i] & 15];
 	}
 	put_line(out, "X-Request-Id: ", &(struct http_text){ text, sizeof(text) });
+}
+
+/* ---- keeping a visitor ---- */
+
+/* A cache that many share would hand the cookie of one to all. */
+static bool is_shared(const struct http_head *head)
+{
+	for (uint32_t i = 0; i < head->field_count; i++) {
+		const struct http_field *field = &head->fields[i];
+		struct http_text item;
+		size_t at = 0;
+
+		if (!http_text_is(field->name, field->name_len, "cache-control"))
+			continue;
+		while (http_list_next(field->value, field->value_len, &at, &item))
+			if (http_text_is(item.data, item.len, "public") ||
+				(item.len > 9 && http_text_is(item.data, 9, "s-maxage=")))
+				return true;
+	}
+	return false;
+}
+
+static void put_sticky(
+	struct http_window *out, const struct exchange *exchange, const struct http_head *head)
+{
+	char cookie[STICKY_SET_COOKIE_SIZE];
+	struct route_host host;
+	struct http_text value = { cookie, 0 };
+
+	if (head->status == 304 || is_shared(head))
+		return;
+	route_table_host(exchange->worker->table, exchange->host, strlen(exchange->host), &host);
+	if (host.sticky == STICKY_COOKIE)
+		value.len = sticky_set_cookie(
+			cookie, sizeof(cookie), host.service, exchange->sticky_tag);
+	if (value.len)
+		put_line(out, "Set-Cookie: ", &value);
 }
 
 /* ---- the two heads ---- */
@@ -360,6 +405,8 @@ bool rewrite_response(
 	put_text(out, &head->reason);
 	put_string(out, "\r\n");
 	put_fields(out, exchange, head);
+	if (exchange->sticky_tag && connection != REWRITE_INTERIM)
+		put_sticky(out, exchange, head);
 	if (connection == REWRITE_CLOSE)
 		put_string(out, "Connection: close\r\n");
 	else if (connection == REWRITE_UPGRADE)

@@ -4,28 +4,134 @@
 #include <string.h>
 
 #include "proxy/ask.h"
+#include "proxy/client.h"
 #include "proxy/exchange.h"
+#include "proxy/rewrite.h"
 #include "proxy/worker.h"
+#include "sticky.h"
 
 static bool same_target(struct route_target a, struct route_target b)
 {
 	return a.slot == b.slot && a.incarnation == b.incarnation;
 }
 
-static enum route_result weighted(struct exchange *exchange, const struct route_host *host)
+/* ---- weighted routes ---- */
+
+/* It serves, or will when it is woken. */
+static bool is_usable(const void *data, struct route_target target)
+{
+	const struct worker *worker = data;
+	enum instance_state state;
+
+	return route_table_state(worker->table, target, &state) && state != INSTANCE_FAILED &&
+	       state != INSTANCE_STOPPED && state != INSTANCE_SUSPENDED;
+}
+
+/* The target that the request's cookie names, if there is one that takes traffic and can. */
+static const struct route_weighted_target *by_cookie(
+	const struct worker *worker, const struct route_host *host, const struct http_head *head)
+{
+	uint32_t looked_at = 0;
+
+	for (uint32_t i = 0; i < head->field_count; i++) {
+		const struct http_field *field = &head->fields[i];
+		uint64_t tag;
+		size_t at = 0;
+
+		if (!http_text_is(field->name, field->name_len, "cookie"))
+			continue;
+		while (looked_at++ < STICKY_COOKIES_MAX &&
+			(tag = sticky_cookie_next(
+				 field->value, field->value_len, host->service, &at))) {
+			uint32_t place = sticky_find(host->targets, host->target_count, tag);
+
+			if (place < host->target_count &&
+				is_usable(worker, host->targets[place].target))
+				return &host->targets[place];
+		}
+	}
+	return NULL;
+}
+
+static const struct route_weighted_target *by_target(
+	const struct route_host *host, struct route_target target)
+{
+	uint32_t i = 0;
+
+	while (i < host->target_count && !same_target(host->targets[i].target, target))
+		i++;
+	return i < host->target_count ? &host->targets[i] : NULL;
+}
+
+static struct route_target by_ticket(struct exchange *exchange, const struct route_host *host)
 {
 	struct board *board = exchange->worker->board;
-	uint64_t ticket;
 
+	return route_pick(host,
+		atomic_fetch_add_explicit(&board->picks[host->counter], 1, memory_order_relaxed));
+}
+
+/* A visitor without a cookie gets one of a target that can serve, as long as there is any. */
+static void pick_new(struct exchange *exchange, const struct route_host *host)
+{
+	const struct route_weighted_target *picked = by_target(host, by_ticket(exchange, host));
+	uint32_t first = (uint32_t)(picked - host->targets);
+
+	for (uint32_t i = 0; i < host->target_count && !is_usable(exchange->worker, picked->target);
+		i++)
+		picked = &host->targets[(first + 1 + i) % host->target_count];
+	exchange->target = picked->target;
+	exchange->sticky_tag = picked->tag;
+}
+
+/* HEAD is NULL when the route is looked up once more. */
+static void pick_by_cookie(
+	struct exchange *exchange, const struct route_host *host, const struct http_head *head)
+{
+	const struct route_weighted_target *kept =
+		head ? by_cookie(exchange->worker, host, head) : NULL;
+
+	if (kept)
+		exchange->target = kept->target;
+	else
+		pick_new(exchange, host);
+}
+
+static void pick_by_address(
+	struct exchange *exchange, const struct route_host *host, const struct http_head *head)
+{
+	if (head) {
+		struct http_text real = rewrite_real_address(exchange->client, head);
+		exchange->sticky_visitor = sticky_visitor(real.data, real.len);
+	}
+	if (exchange->sticky_visitor)
+		exchange->target =
+			host
+				->targets[sticky_pick(host->targets, host->target_count,
+					exchange->sticky_visitor, is_usable, exchange->worker)]
+				.target;
+	else /* it became sticky while the request waited */
+		exchange->target = by_ticket(exchange, host);
+}
+
+static enum route_result weighted(
+	struct exchange *exchange, const struct route_host *host, const struct http_head *head)
+{
 	if (!host->target_count || host->counter >= BOARD_PICKS_MAX)
 		return ROUTE_NO_WEIGHT;
-	for (uint32_t i = 0; i < host->target_count && exchange->resolved_generation; i++)
-		if (same_target(host->targets[i].target, exchange->target))
-			return ROUTE_FOUND;
-	ticket = atomic_fetch_add_explicit(&board->picks[host->counter], 1, memory_order_relaxed);
-	exchange->target = route_pick(host, ticket);
+	if (exchange->resolved_generation && by_target(host, exchange->target))
+		return ROUTE_FOUND;
+	exchange->sticky_tag = 0;
+	if (host->sticky == STICKY_COOKIE)
+		pick_by_cookie(exchange, host, head);
+	else if (host->sticky == STICKY_IP)
+		pick_by_address(exchange, host, head);
+	else
+		exchange->target = by_ticket(exchange, host);
 	return ROUTE_FOUND;
 }
+
+/* ---- every kind ---- */
 
 static bool is_id(const char *id, size_t len)
 {
@@ -52,7 +158,8 @@ static enum route_result spawn(struct exchange *exchange, const struct route_hos
 								      : ROUTE_ASKS_FULL;
 }
 
-static enum route_result follow(struct exchange *exchange, const struct route_host *host)
+static enum route_result follow(
+	struct exchange *exchange, const struct route_host *host, const struct http_head *head)
 {
 	enum route_result result = ROUTE_FOUND;
 
@@ -61,7 +168,7 @@ static enum route_result follow(struct exchange *exchange, const struct route_ho
 		exchange->target = host->target;
 		break;
 	case ROUTE_WEIGHTED:
-		result = weighted(exchange, host);
+		result = weighted(exchange, host, head);
 		break;
 	case ROUTE_SPAWN:
 		return spawn(exchange, host);
@@ -73,12 +180,17 @@ static enum route_result follow(struct exchange *exchange, const struct route_ho
 	return result;
 }
 
-enum route_result route_again(struct exchange *exchange)
+static enum route_result look_up(struct exchange *exchange, const struct http_head *head)
 {
 	struct route_host host;
 
 	route_table_host(exchange->worker->table, exchange->host, strlen(exchange->host), &host);
-	return follow(exchange, &host);
+	return follow(exchange, &host, head);
+}
+
+enum route_result route_again(struct exchange *exchange)
+{
+	return look_up(exchange, NULL);
 }
 
 static bool path_matches(const struct http_text *path, const char *prefix)
@@ -116,7 +228,7 @@ static enum route_result root_request(
 	if (!name)
 		return ROUTE_NOBODY;
 	snprintf(exchange->host, sizeof(exchange->host), "%s", name);
-	return route_again(exchange);
+	return look_up(exchange, head);
 }
 
 /* Who calls us by address, or by no name at all, means the root domain. */
@@ -143,5 +255,5 @@ enum route_result route_request(struct exchange *exchange, const struct http_hea
 	}
 	if (host.kind == ROUTE_ROOT)
 		return root_request(exchange, &host, head);
-	return follow(exchange, &host);
+	return follow(exchange, &host, head);
 }

@@ -2,12 +2,14 @@
 
 import collections
 import json
+import os
+import signal
 import time
 
 import pytest
 
 from daemon_rig import Load, in_threads, kill_daemon, pids, status
-from harness import processes_of, wait_until
+from harness import children_of, processes_of, wait_until
 
 ROUTE = '[route.tiny]\nsplit = {{ {} }}\n'
 
@@ -219,6 +221,59 @@ def test_spawn_undeclared_within_its_bound(tenement):
     assert sorted(pids(t)) == ["tiny:n0", "tiny:n1", "tiny:n2"]
     t.ten("rm", "tiny:n0")
     assert t.get("tiny:n3").status == 200
+
+
+def visit(t, cookie=None):
+    """Who answers a visitor with that cookie, and the cookie that they have then."""
+    answer = t.get("tiny:", headers={"Cookie": cookie} if cookie else {})
+    assert answer.status == 200
+    given = answer.headers["set-cookie"]
+    return answer.text.strip(), given.split(";")[0] if given else cookie
+
+
+def test_visitors_stay_until_weights_say_otherwise(versions):
+    t = versions("v1 = 1, v2 = 1", sticky="cookie")
+    assert t.ten_json("route")["routes"][0]["sticky"] == "cookie"
+    assert t.instance("tiny:v1")["sticky"] == "cookie"
+    assert "sticky" in t.ten("status", "tiny:v1").stdout
+    had = dict(visit(t) for _ in range(2))
+    assert sorted(had) == ["v1", "v2"]
+    for name, cookie in had.items():
+        assert [visit(t, cookie) for _ in range(4)] == [(name, cookie)] * 4
+    # What served them is put to sleep, the daemon is killed, the workers are: they stay.
+    t.ten("stop", "tiny:v1")
+    kill_daemon(t)
+    for pid in [pid for pid, name in children_of(t.keeper_pid()).items() if name == "tenement-proxy"]:
+        os.kill(pid, signal.SIGKILL)
+    t.wait_healthy()
+    assert [visit(t, had["v1"]) for _ in range(4)] == [("v1", had["v1"])] * 4
+    # No weight, no traffic, cookie or not.
+    t.ten("route", "tiny", "--from", "v1", "--to", "v3")
+    name, cookie = visit(t, had["v1"])
+    assert name in ("v2", "v3") and cookie != had["v1"]
+    assert visit(t, had["v2"]) == ("v2", had["v2"])
+
+
+def test_a_route_says_how_its_visitors_are_kept(versions):
+    t = versions("v1 = 1, v2 = 1", sticky="cookie")
+    t.write("tiny.route.toml", ROUTE.format("v1 = 1, v2 = 1") + 'sticky = "ip"\n')
+    wait_until(lambda: t.ten_json("route")["routes"][0]["sticky"] == "ip")
+    wait_until(lambda: t.get("tiny:").headers["set-cookie"] is None)
+    assert len(tally(t, 8)) == 1, "one address, one version"
+    t.write("tiny.route.toml", ROUTE.format("v1 = 1, v2 = 1") + 'sticky = "none"\n')
+    wait_until(lambda: tally(t, 8) == {"v1": 4, "v2": 4}, 5)
+    t.remove("tiny.route.toml")
+    t.write("tiny.toml", t.service("tiny", "tiny", sticky="ip", balance=True))
+    wait_until(lambda: t.ten_json("route")["routes"][0]["source"] == "balance")
+    wait_until(lambda: len(tally(t, 9)) == 1, 5)
+
+
+def test_declaring_a_split_keeps_the_rest_of_the_route(versions):
+    t = versions(None)
+    t.ten("apply", "-", "--name", "tiny.route.toml", text=ROUTE.format("v1 = 1") + 'sticky = "ip"\n')
+    t.ten("route", "tiny", "--from", "v1", "--to", "v2", "--declare")
+    assert t.ten_json("route")["routes"][0]["sticky"] == "ip"
+    assert 'sticky = "ip"' in (t.conf_dir / "tiny.route.toml").read_text()
 
 
 def test_routes_are_listed(versions):

@@ -6,6 +6,7 @@
 #include "config_file.h"
 #include "config_path.h"
 #include "mem.h"
+#include "sticky.h"
 #include "text.h"
 
 static struct config_file *parse(const char *name, const char *text)
@@ -35,7 +36,7 @@ START_TEST(declares)
 		"[service.notes]\ncommand = 'run'\nworkdir = 'app'\nsuspended_page = '../s.html'\n"
 		"[tenant]\nservice = 'notes'\ndomains = ['Notes.Alice.ORG']\n"
 		"[tenant.env]\nPLAN = 'pro'\n"
-		"[route.notes]\nsplit = { v2 = 5, v1 = 95 }\n");
+		"[route.notes]\nsplit = { v2 = 5, v1 = 95 }\nsticky = 'ip'\n");
 	autofree char *problems = problems_of(file);
 	const struct config_value *value;
 
@@ -58,6 +59,7 @@ START_TEST(declares)
 	ck_assert_str_eq(file->routes[0].route.split[0].id, "v1");
 	ck_assert_uint_eq(file->routes[0].route.split[0].weight, 95);
 	ck_assert_uint_eq(file->routes[0].route.split[1].weight, 5);
+	ck_assert_int_eq(file->routes[0].route.sticky, STICKY_IP);
 	config_file_free(file);
 }
 END_TEST
@@ -217,6 +219,18 @@ static const struct {
 		"    |                      ^\n"
 		"conf.d/a.toml:3:1: unknown key \"splt\" (did you mean \"split\"?)\n"
 		"  3 | splt = 1\n"
+		"    | ^\n" },
+	{ "a.toml", "[route.x]\nsplit = { a = 1 }\nsticky = 'session'\n",
+		"conf.d/a.toml:3:10: sticky wants \"none\", \"cookie\" or \"ip\", not "
+		"\"session\"\n"
+		"  3 | sticky = 'session'\n"
+		"    |          ^\n" },
+	{ "a.toml", "[route.x]\nsplit = { a = 1 }\nsticky = true\ntarget = 1\n",
+		"conf.d/a.toml:3:10: sticky wants \"none\", \"cookie\" or \"ip\"\n"
+		"  3 | sticky = true\n"
+		"    |          ^\n"
+		"conf.d/a.toml:4:1: unknown key \"target\" in a route: there are split and sticky\n"
+		"  4 | target = 1\n"
 		"    | ^\n" },
 	{ CONFIG_MAIN, "[settings]\ndata_dir = '~/data'\n",
 		"/srv/tenement.toml:2:12: data_dir: a leading \"~\" is not expanded: write the "
