@@ -76,7 +76,7 @@ struct record_instance {
 	uint32_t rate_interval_ns, rate_burst;
 	uint32_t max_concurrent, queue_size, queue_timeout_ms;
 	uint32_t max_connections;
-	uint32_t reserved;
+	uint32_t access_log;
 	uint64_t max_body_bytes;
 };
 

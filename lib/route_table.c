@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "access_line.h"
 #include "mem.h"
 #include "route_layout.h"
 
@@ -232,6 +233,28 @@ bool route_host_path(const struct route_table *table, const struct route_host *h
 	return path->prefix && path->host;
 }
 
+static const struct record_instance *record_of(
+	const struct route_table *table, struct route_target target, uint32_t *used)
+{
+	const struct record_instance *record = layout_payload(table,
+		atomic_load_explicit(&table->slots[target.slot].instance, memory_order_acquire),
+		used);
+
+	if (!record || *used < sizeof(*record) || record->self.slot != target.slot ||
+		record->self.incarnation != target.incarnation)
+		return NULL;
+	return record;
+}
+
+uint32_t route_table_access_log(const struct route_table *table, struct route_target target)
+{
+	const struct record_instance *record;
+	uint32_t used;
+
+	record = target.slot < ROUTE_SLOTS_MAX ? record_of(table, target, &used) : NULL;
+	return record && record->access_log < ACCESS_FORMATS ? record->access_log : ACCESS_OFF;
+}
+
 bool route_table_instance(const struct route_table *table, struct route_target target,
 	struct route_instance *instance)
 {
@@ -241,11 +264,8 @@ bool route_table_instance(const struct route_table *table, struct route_target t
 
 	if (!route_table_state(table, target, &state))
 		return false;
-	record = layout_payload(table,
-		atomic_load_explicit(&table->slots[target.slot].instance, memory_order_acquire),
-		&used);
-	if (!record || used < sizeof(*record) || record->self.slot != target.slot ||
-		record->self.incarnation != target.incarnation)
+	record = record_of(table, target, &used);
+	if (!record)
 		return false;
 	*instance = (struct route_instance){
 		.self = record->self,
@@ -267,6 +287,7 @@ bool route_table_instance(const struct route_table *table, struct route_target t
 		.max_connections = record->max_connections,
 		.suspended_status = record->suspended_status,
 		.suspended_page = layout_string(record, used, record->suspended_page),
+		.access_log = record->access_log < ACCESS_FORMATS ? record->access_log : ACCESS_OFF,
 	};
 	if (instance->socket_path && strlen(instance->socket_path) > ROUTE_SOCKET_MAX)
 		return false;

@@ -115,6 +115,7 @@ struct route_instance {
 	uint32_t max_connections;          /* of clients; 0: no bound */
 	uint32_t suspended_status;         /* 503 or 402 */
 	const char *suspended_page;        /* HTML, NUL-terminated; NULL: our own */
+	uint32_t access_log;               /* an enum access_format */
 };
 
 /* An error page of the operator's own. */
@@ -164,6 +165,9 @@ bool route_host_path(const struct route_table *table, const struct route_host *h
 /* What TARGET is reached by. False: that incarnation is gone. */
 bool route_table_instance(const struct route_table *table, struct route_target target,
 	struct route_instance *instance);
+
+/* Of TARGET's record, the access log alone, which nearly always is 0. 0 as well: it is gone. */
+uint32_t route_table_access_log(const struct route_table *table, struct route_target target);
 
 /* The state of a slot, sequentially consistent: the pair of the fences that the daemon makes when
  * it drains (see board.h). False: that incarnation is gone. */

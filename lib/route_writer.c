@@ -263,6 +263,7 @@ int route_table_put_instance(
 		.upgraded_idle_timeout_ms = instance->upgraded_idle_timeout_ms,
 		.suspended_status = instance->suspended_status,
 		.suspended_page = page,
+		.access_log = instance->access_log,
 		.max_body_bytes = instance->max_body_bytes,
 		.rate_interval_ns = instance->rate_interval_ns,
 		.rate_burst = instance->rate_burst,

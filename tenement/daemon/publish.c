@@ -68,6 +68,7 @@ int publish_instance(struct daemon *d, struct instance *instance, struct ten_err
 		.max_connections = (uint32_t)values->max_connections,
 		.suspended_status = (uint32_t)values->suspended_status,
 		.suspended_page = page,
+		.access_log = (uint32_t)values->access_log,
 	};
 
 	return route_table_put_instance(d->table, &put, err);

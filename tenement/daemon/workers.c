@@ -28,6 +28,8 @@
 #define BACKLOG     4096
 #define UNIX_PREFIX "unix:"
 
+#define ACCESS_SOCKET_BYTES (1 << 20)
+
 static char **addresses;
 
 char **workers_addresses(void)
@@ -99,6 +101,31 @@ static int share_logger(struct daemon *d, struct ten_error *err)
 	return 0;
 }
 
+/* By these each worker hands lines of access logs to the log writer. The more they hold, the longer
+ * the log writer may be away; more than a plain user may have is not worth an error. */
+static int share_access(struct daemon *d, struct ten_error *err)
+{
+	const int room = ACCESS_SOCKET_BYTES;
+
+	for (uint32_t w = 0; w < d->workers; w++) {
+		autofree char *out = mem_printf("access.out.%u", w);
+		autofree char *in = mem_printf("access.in.%u", w);
+		int pair[2];
+
+		if (fds_find(out) >= 0)
+			continue;
+		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+			return ten_error_set(err, errno, "socketpair");
+		if (setsockopt(pair[0], SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)) < 0)
+			setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+		keeper_link_store(d, out, pair[0]);
+		keeper_link_store(d, in, pair[1]);
+		close(pair[0]);
+		close(pair[1]);
+	}
+	return 0;
+}
+
 static int find_users(struct daemon *d, struct ten_error *err)
 {
 	const char *wanted = d->boot.proxy_user;
@@ -133,7 +160,7 @@ int workers_share(struct daemon *d, struct ten_error *err)
 	if (d->workers > BOARD_WORKERS_MAX)
 		d->workers = BOARD_WORKERS_MAX;
 	if (find_users(d, err) < 0 || share_table(d, err) < 0 || share_board(d, err) < 0 ||
-		share_logger(d, err) < 0)
+		share_logger(d, err) < 0 || share_access(d, err) < 0)
 		return -1;
 	d->bell = shared_eventfd(d, "bell", err);
 	if (d->bell < 0)
@@ -343,14 +370,21 @@ static int run_logger(struct daemon *d, struct ten_error *err)
 	autofree char *folder = mem_printf("%s/.tenement/logs", d->data_dir);
 	autofree char *size =
 		mem_printf("%lld", (long long)config_set_settings(d->set)->log_max_kb);
-	char *argv[] = { program, "--dir", folder, "--max-kb", size, NULL };
+	autofree char *access_size =
+		mem_printf("%lld", (long long)config_set_settings(d->set)->access_log_max_mb);
+	char *argv[] = { program, "--dir", folder, "--max-kb", size, "--access-max-mb", access_size,
+		NULL };
 	autoclose int fd = files_make_dir(AT_FDCWD, folder, 0750, err);
 
 	if (fd < 0)
 		return -1;
 	if (d->root && fchown(fd, d->logger_uid, d->logger_gid) < 0)
 		return ten_error_set(err, errno, "%s", folder);
-	keeper_link_run(d, "logger", d->logger_uid, d->logger_gid, "logger.in,log:*", argv);
+	/* It would go on looking into the old table. */
+	if (d->table_is_new)
+		keeper_link_halt(d, "logger");
+	keeper_link_run(d, "logger", d->logger_uid, d->logger_gid,
+		"logger.in,table,access.in.*,log:*", argv);
 	return 0;
 }
 
@@ -362,7 +396,8 @@ int workers_run(struct daemon *d, struct ten_error *err)
 	for (uint32_t w = 0; w < d->workers; w++) {
 		autofree char *name = mem_printf("proxy.%u", w);
 		autofree char *number = mem_printf("%u", w);
-		autofree char *fds = mem_printf("table,board,bell,bell.%u,listen.%u.*", w, w);
+		autofree char *fds =
+			mem_printf("table,board,bell,bell.%u,access.out.%u,listen.%u.*", w, w, w);
 		char *argv[] = { program, "--worker", number, "--workers", count, NULL };
 
 		if (d->table_is_new)
@@ -372,18 +407,25 @@ int workers_run(struct daemon *d, struct ten_error *err)
 	return run_logger(d, err);
 }
 
-void workers_update(struct daemon *d)
+static void tell_limit(struct daemon *d, const char *verb, int64_t size, int64_t *told)
 {
-	static int64_t told;
-	int64_t size = config_set_settings(d->set)->log_max_kb;
 	struct wire_buffer buffer = { 0 };
 
-	if (size == told)
+	if (size == *told)
 		return;
-	wire_add(&buffer, "limit");
+	wire_add(&buffer, verb);
 	wire_add_number(&buffer, size);
 	if (passing_send(d->logger, &buffer, NULL, 0) == 0)
-		told = size;
+		*told = size;
+}
+
+void workers_update(struct daemon *d)
+{
+	static int64_t told = -1, access_told = -1;
+	const struct setting_values *settings = config_set_settings(d->set);
+
+	tell_limit(d, "limit", settings->log_max_kb, &told);
+	tell_limit(d, "access-limit", settings->access_log_max_mb, &access_told);
 }
 
 static uint32_t stopped_workers;

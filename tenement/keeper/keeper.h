@@ -23,6 +23,7 @@ void store_each(void (*visit)(void *data, const char *name, int fd), void *data)
 /* ---- children.c: programs that are run again when they end ---- */
 
 #define DAEMON_NAME "daemon"
+#define LOGGER_NAME "logger"
 
 /* Run ARGV as NAME from now on; when NAME runs already, only what it is run with next time changes.
  * FD_LIST is a comma list of stored names, "prefix*" for all that begin so. UID -1: as we are. */

@@ -103,6 +103,14 @@ static void on_reload(struct ev_loop *loop, ev_signal *watcher, int events)
 	child_signal(DAEMON_NAME, SIGHUP);
 }
 
+static void on_reopen(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+	(void)loop;
+	(void)watcher;
+	(void)events;
+	child_signal(LOGGER_NAME, SIGUSR1);
+}
+
 static void raise_descriptor_limit(void)
 {
 	struct rlimit limit;
@@ -116,7 +124,7 @@ static void raise_descriptor_limit(void)
 int main(int argc, char **argv)
 {
 	struct ev_loop *loop = ev_loop_new(EVFLAG_NOENV);
-	ev_signal child, interrupt, terminate, reload;
+	ev_signal child, interrupt, terminate, reload, reopen;
 	autofree char *daemon = programs_path("tenementd");
 	char **daemon_argv = NULL;
 
@@ -142,6 +150,8 @@ int main(int argc, char **argv)
 	ev_signal_start(loop, &interrupt);
 	ev_signal_start(loop, &terminate);
 	ev_signal_start(loop, &reload);
+	ev_signal_init(&reopen, on_reopen, SIGUSR1);
+	ev_signal_start(loop, &reopen);
 
 	mem_strv_append(&daemon_argv, daemon);
 	for (int i = 1; i < argc; i++)

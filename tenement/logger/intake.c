@@ -80,6 +80,16 @@ static bool take_limit(struct intake *intake, const char *text)
 	return true;
 }
 
+static bool take_access_limit(struct intake *intake, const char *text)
+{
+	int64_t max_mb;
+
+	if (!wire_number(text, 0, LOG_STORE_MAX_KB / 1024, &max_mb))
+		return false;
+	log_store_set_max_kb(intake->access_store, (uint64_t)max_mb * 1024);
+	return true;
+}
+
 static void take_message(struct intake *intake, struct passing *message)
 {
 	const struct wire *wire = &message->wire;
@@ -93,6 +103,8 @@ static void take_message(struct intake *intake, struct passing *message)
 	}
 	if (wire_is(wire, "limit", 1))
 		known = take_limit(intake, wire->fields[1]);
+	else if (wire_is(wire, "access-limit", 1))
+		known = take_access_limit(intake, wire->fields[1]);
 	if (!known)
 		log_warn("refused a message \"%s\" with %d descriptors", wire->fields[0],
 			message->fd_count);

@@ -5,6 +5,7 @@
  *
  *	"log\0SERVICE:ID\0STREAM\0" with one descriptor, the reading end of a pipe
  *	"limit\0N\0"		     the bound of each tenant's log is N KiB from now on
+ *	"access-limit\0N\0"	     that of its access log is N MiB; 0: none
  *
  * A message that is neither is said once and dropped; nothing ends the program.
  */
@@ -19,6 +20,7 @@
 struct intake {
 	struct streams *streams;
 	struct log_store *store;
+	struct log_store *access_store;
 	ev_io watcher;
 };
 

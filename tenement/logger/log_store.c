@@ -13,6 +13,7 @@
 #include <uthash.h>
 #include <utlist.h>
 
+#include "access_line.h"
 #include "common/log.h"
 #include "log_line.h"
 #include "mem.h"
@@ -20,6 +21,7 @@
 #define WARN_EVERY_SECONDS 60
 
 struct log_store {
+	enum log_store_kind kind;
 	char *dir;
 	uint64_t half;          /* bytes that one file may have */
 	struct log_file *files; /* by key */
@@ -39,6 +41,7 @@ struct log_file {
 	int fd; /* -1: not open */
 	uint64_t dropped;
 	int dropped_why; /* an errno value */
+	bool is_json;    /* of an access log: its last line was */
 	UT_hash_handle hh;
 	struct log_file *prev, *next; /* in store->open */
 };
@@ -59,10 +62,16 @@ static int64_t wall_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-struct log_store *log_store_new(const char *dir, uint64_t max_kb)
+static const char *suffix_of(const struct log_store *store)
+{
+	return store->kind == LOG_STORE_ACCESS ? "access.log" : "log";
+}
+
+struct log_store *log_store_new(enum log_store_kind kind, const char *dir, uint64_t max_kb)
 {
 	struct log_store *store = mem_alloc(sizeof(*store));
 
+	store->kind = kind;
 	store->dir = mem_strdup(dir);
 	store->warned_at_s = -WARN_EVERY_SECONDS;
 	log_store_set_max_kb(store, max_kb);
@@ -71,7 +80,10 @@ struct log_store *log_store_new(const char *dir, uint64_t max_kb)
 
 void log_store_set_max_kb(struct log_store *store, uint64_t max_kb)
 {
-	store->half = (max_kb < LOG_STORE_MIN_KB ? LOG_STORE_MIN_KB : max_kb) * 1024 / 2;
+	if (!max_kb)
+		store->half = UINT64_MAX;
+	else
+		store->half = (max_kb < LOG_STORE_MIN_KB ? LOG_STORE_MIN_KB : max_kb) * 1024 / 2;
 }
 
 static void file_close(struct log_file *file)
@@ -103,8 +115,8 @@ void log_store_free(struct log_store *store)
 	HASH_ITER (hh, store->files, file, next) {
 		assert(!file->references);
 		if (file->dropped)
-			log_warn("%s/%s.log: %llu lines dropped", store->dir, file->key,
-				(unsigned long long)file->dropped);
+			log_warn("%s/%s.%s: %llu lines dropped", store->dir, file->key,
+				suffix_of(store), (unsigned long long)file->dropped);
 		file_free(file);
 	}
 	free(store->dir);
@@ -164,8 +176,8 @@ static void drop(struct log_file *file, size_t lines, int why)
 	if (now - store->warned_at_s < WARN_EVERY_SECONDS)
 		return;
 	store->warned_at_s = now;
-	log_warn(
-		"cannot write %s/%s.log, dropping lines: %s", store->dir, file->key, strerror(why));
+	log_warn("cannot write %s/%s.%s, dropping lines: %s", store->dir, file->key,
+		suffix_of(store), strerror(why));
 }
 
 /* The folder DIR/SERVICE, made if need be; -1 with errno. A link in its place is refused: what is
@@ -202,7 +214,7 @@ static int end_torn_line(int fd, uint64_t size)
 static int file_open(struct log_file *file, int folder)
 {
 	struct log_store *store = file->store;
-	autofree char *name = mem_printf("%s.log", file->id);
+	autofree char *name = mem_printf("%s.%s", file->id, suffix_of(store));
 	autoclose int fd = openat(folder, name,
 		O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0640);
 	struct stat status;
@@ -226,8 +238,8 @@ static int file_open(struct log_file *file, int folder)
 static int file_rotate(struct log_file *file)
 {
 	autoclose int folder = open_folder(file);
-	autofree char *name = mem_printf("%s.log", file->id);
-	autofree char *older = mem_printf("%s.log.1", file->id);
+	autofree char *name = mem_printf("%s.%s", file->id, suffix_of(file->store));
+	autofree char *older = mem_printf("%s.1", name);
 
 	if (folder < 0 || renameat(folder, name, folder, older) < 0)
 		return -1;
@@ -306,7 +318,15 @@ static bool file_settle(struct log_file *file)
 	};
 	autotext struct text text = { 0 };
 
-	log_line_format(&text, &line);
+	if (file->store->kind == LOG_STORE_ACCESS) {
+		autofree char *lost = mem_alloc(ACCESS_LINE_MAX);
+
+		access_line_lost(lost, file->is_json ? ACCESS_JSON : ACCESS_COMBINED, line.time_ms,
+			file->dropped, strerror(file->dropped_why));
+		text_printf(&text, "%s\n", lost);
+	} else {
+		log_line_format(&text, &line);
+	}
 	if (file_append(file, text.data, text.len) != text.len)
 		return false;
 	file->dropped = 0;
@@ -316,6 +336,7 @@ static bool file_settle(struct log_file *file)
 
 void log_file_write(struct log_file *file, const char *lines, size_t len)
 {
+	file->is_json = *lines == '{';
 	while (len) {
 		size_t chunk = len < LOG_STORE_BATCH_SIZE ? len : LOG_STORE_BATCH_SIZE;
 		const char *end = memrchr(lines, '\n', chunk);
@@ -330,6 +351,12 @@ void log_file_write(struct log_file *file, const char *lines, size_t len)
 		lines += chunk;
 		len -= chunk;
 	}
+}
+
+void log_store_reopen(struct log_store *store)
+{
+	while (store->open)
+		file_close(store->open);
 }
 
 bool log_store_owes(const struct log_store *store)

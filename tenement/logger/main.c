@@ -17,22 +17,25 @@
 
 #include "common/fds.h"
 #include "common/log.h"
+#include "logger/access.h"
 #include "logger/intake.h"
 #include "logger/log_store.h"
 #include "logger/stream.h"
 #include "wire.h"
 
-#define EXIT_USAGE 2
+#define EXIT_USAGE    2
+#define ACCESS_MAX_MB 64
 
 struct arguments {
 	const char *dir;
 	int64_t max_kb; /* 0: not given */
+	int64_t access_max_mb;
 };
 
 static int usage(void)
 {
-	log_error("usage: tenement-logger --dir FOLDER --max-kb N (it is started by "
-		  "tenement-keeper)");
+	log_error("usage: tenement-logger --dir FOLDER --max-kb N [--access-max-mb N] (it is "
+		  "started by tenement-keeper)");
 	return EXIT_USAGE;
 }
 
@@ -41,6 +44,7 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
 	static const struct option options[] = {
 		{ "dir", required_argument, NULL, 'd' },
 		{ "max-kb", required_argument, NULL, 'm' },
+		{ "access-max-mb", required_argument, NULL, 'a' },
 		{ 0 },
 	};
 	int option;
@@ -48,6 +52,9 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option == 'd')
 			arguments->dir = optarg;
+		else if (option == 'a' &&
+			 wire_number(optarg, 0, LOG_STORE_MAX_KB / 1024, &arguments->access_max_mb))
+			continue;
 		else if (option != 'm' ||
 			 !wire_number(optarg, 1, LOG_STORE_MAX_KB, &arguments->max_kb))
 			return -1;
@@ -59,6 +66,15 @@ static void on_terminate(struct ev_loop *loop, ev_signal *watcher, int events)
 {
 	(void)watcher, (void)events;
 	ev_break(loop, EVBREAK_ALL);
+}
+
+static void on_reopen(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+	struct intake *intake = watcher->data;
+
+	(void)loop, (void)events;
+	log_store_reopen(intake->store);
+	log_store_reopen(intake->access_store);
 }
 
 static void harden(void)
@@ -82,10 +98,11 @@ static void harden(void)
 
 int main(int argc, char **argv)
 {
-	struct arguments arguments = { 0 };
+	struct arguments arguments = { .access_max_mb = ACCESS_MAX_MB };
 	struct intake intake = { 0 };
 	struct ev_loop *loop;
-	ev_signal terminate;
+	struct access_logs *access;
+	ev_signal terminate, reopen;
 	pid_t parent = getppid();
 	int in;
 
@@ -107,16 +124,24 @@ int main(int argc, char **argv)
 	}
 	ev_signal_init(&terminate, on_terminate, SIGTERM);
 	ev_signal_start(loop, &terminate);
+	ev_signal_init(&reopen, on_reopen, SIGUSR1);
+	reopen.data = &intake;
+	ev_signal_start(loop, &reopen);
 
-	intake.store = log_store_new(arguments.dir, (uint64_t)arguments.max_kb);
+	intake.store = log_store_new(LOG_STORE_OUTPUT, arguments.dir, (uint64_t)arguments.max_kb);
+	intake.access_store = log_store_new(
+		LOG_STORE_ACCESS, arguments.dir, (uint64_t)arguments.access_max_mb * 1024);
 	intake.streams = streams_new(loop, intake.store);
+	access = access_logs_new(loop, intake.access_store);
 	intake_inherit(&intake);
 	intake_start(&intake, loop, in);
 	ev_run(loop, 0);
 
 	intake_drain(&intake);
 	streams_free(intake.streams);
+	access_logs_free(access);
 	log_store_free(intake.store);
+	log_store_free(intake.access_store);
 	ev_loop_destroy(loop);
 	return EXIT_SUCCESS;
 }

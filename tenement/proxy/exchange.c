@@ -149,6 +149,7 @@ void exchange_release(struct exchange *exchange)
 
 	if (exchange->state == EXCHANGE_DONE)
 		return;
+	exchange_log(exchange, exchange->client_eof && exchange->upstream_eof);
 	let_go(exchange);
 	buffer_give(&worker->buffers, &exchange->up);
 	buffer_give(&worker->buffers, &exchange->top);
@@ -217,6 +218,7 @@ void exchange_finish(struct exchange *exchange)
 	bool answered_ourselves = exchange->state == EXCHANGE_ANSWER;
 	bool consumed = exchange->request_ended || answered_ourselves;
 
+	exchange_log(exchange, true);
 	if (upstream && exchange->upstream_reusable && exchange->request_ended &&
 		exchange->down.ready == exchange->down.end) {
 		exchange->upstream = NULL;
@@ -299,6 +301,8 @@ void exchange_refuse_until(struct exchange *exchange, uint16_t status, enum boar
 
 	count_refusal(exchange, why);
 	snprintf(retry_after, sizeof(retry_after), "%" PRIu32, retry_after_secs);
+	if (exchange->note && exchange->state < EXCHANGE_RESPOND)
+		access_note_refusal(exchange->note, status, why);
 	if (exchange->state >= EXCHANGE_RESPOND || exchange->interim) {
 		exchange_abort(exchange);
 		return;
@@ -312,6 +316,9 @@ void exchange_answer_suspended(struct exchange *exchange, const struct route_ins
 {
 	count_refusal(exchange, BOARD_REFUSED_DOWN);
 	answer_prepare(exchange);
+	if (exchange->note)
+		access_note_refusal(exchange->note, instance->suspended_status == 402 ? 402 : 503,
+			BOARD_REFUSED_DOWN);
 	answer_begin(exchange, answer_suspended(exchange, instance));
 }
 

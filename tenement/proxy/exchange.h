@@ -18,6 +18,7 @@
 #include "http_body.h"
 #include "http_head.h"
 #include "http_host.h"
+#include "proxy/access_log.h"
 #include "proxy/deadline.h"
 
 struct worker;
@@ -43,7 +44,8 @@ struct exchange {
 	struct worker *worker;
 	struct client *client;
 	struct upstream *upstream;
-	struct exchange *next; /* among those that wait for the same, or are put aside */
+	struct access_note *note; /* for the access log; NULL: none */
+	struct exchange *next;    /* among those that wait for the same, or are put aside */
 	struct exchange *prev;
 	enum exchange_state state;
 	struct deadline deadline;
@@ -155,6 +157,13 @@ void exchange_drop_upstream(struct exchange *exchange);
 
 /* How large .up has to be for the head that is allowed. */
 uint32_t exchange_head_room(const struct exchange *exchange);
+
+/* The access log is written for what is over. */
+static inline void exchange_log(struct exchange *exchange, bool complete)
+{
+	if (exchange->note)
+		access_note_write(exchange, complete);
+}
 
 /* Note on the board that bytes have moved. */
 void exchange_touch(struct exchange *exchange);

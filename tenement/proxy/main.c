@@ -107,6 +107,8 @@ static int inherited_find(
 		need_fd("bell", &inherited->daemon_bell, err) < 0 ||
 		need_fd(name, &inherited->own_bell, err) < 0)
 		return -1;
+	snprintf(name, sizeof(name), "access.out.%u", worker);
+	inherited->access_log = fds_find(name);
 	prefix = (size_t)snprintf(name, sizeof(name), "listen.%u.", worker);
 	for (size_t i = 0; (other = fds_name(i)); i++) {
 		if (strncmp(other, name, prefix))

@@ -360,6 +360,8 @@ static void head_take(struct exchange *exchange, uint32_t head_bytes)
 	}
 	exchange->answer_seen = true;
 	exchange->down.at = exchange->down.ready = exchange->down.at + head_bytes;
+	if (exchange->note && !interim)
+		access_note_answer(exchange->note, head->status, transport_pending(&exchange->top));
 	if (interim) {
 		exchange->interim = true;
 	} else if (upgrade) {
@@ -557,6 +559,8 @@ void relay_answer(struct exchange *exchange)
 	size_t bytes;
 	enum moved moved = transport_write(exchange->client->io.fd, NULL, &exchange->top, &bytes);
 
+	if (exchange->note)
+		exchange->note->sent += bytes;
 	if (moved == MOVED_ERROR) {
 		client_close(exchange->client);
 		return;

@@ -66,6 +66,8 @@ static void request_begin(struct exchange *exchange, uint32_t head_bytes)
 	exchange->upgrading = wants_upgrade(head);
 	exchange->has_body = head->body == HTTP_BODY_CHUNKED || head->content_length > 0;
 	result = route_request(exchange, head);
+	if (result == ROUTE_FOUND || result == ROUTE_ASKS)
+		access_log_begin(exchange, head, head_bytes);
 	if ((result == ROUTE_FOUND || result == ROUTE_ASKS) && !rewrite_request(exchange, head)) {
 		client_close(exchange->client);
 		return;

@@ -294,8 +294,9 @@ static void put_origin(struct http_window *out, const struct exchange *exchange,
 	put_forwarded(out, head, client, host);
 }
 
-static void put_request_id(struct http_window *out, struct worker *worker)
+static void put_request_id(struct http_window *out, const struct exchange *exchange)
 {
+	struct worker *worker = exchange->worker;
 	static const char digits[] = "0123456789abcdef";
 	char text[32];
 	uint8_t *bytes;
@@ -313,6 +314,8 @@ static void put_request_id(struct http_window *out, struct worker *worker)
 		text[2 * i + 1] = digits[bytes[i] & 15];
 	}
 	put_line(out, "X-Request-Id: ", &(struct http_text){ text, sizeof(text) });
+	if (exchange->note)
+		access_note_request_id(exchange->note, text, sizeof(text));
 }
 
 /* ---- keeping a visitor ---- */
@@ -383,7 +386,7 @@ bool rewrite_request(struct exchange *exchange, const struct http_head *head)
 	put_fields(out, exchange, head);
 	put_origin(out, exchange, head, &host);
 	if (!has(head, HTTP_FIELD_X_REQUEST_ID))
-		put_request_id(out, worker);
+		put_request_id(out, exchange);
 	if (exchange->upgrading)
 		put_string(out, "Connection: upgrade\r\n");
 	if (head->chunked)

@@ -107,9 +107,14 @@ static void count(struct exchange *exchange, _Atomic uint64_t *counter, size_t b
 void transport_count_in(struct exchange *exchange, size_t bytes)
 {
 	count(exchange, &exchange->worker->cells[exchange->target.slot].bytes_in, bytes);
+	/* (Until then what the client sent is known better from the request itself.) */
+	if (exchange->note && exchange->state == EXCHANGE_TUNNEL)
+		exchange->note->received += bytes;
 }
 
 void transport_count_out(struct exchange *exchange, size_t bytes)
 {
 	count(exchange, &exchange->worker->cells[exchange->target.slot].bytes_out, bytes);
+	if (exchange->note)
+		exchange->note->sent += bytes;
 }

@@ -179,6 +179,7 @@ static void prepare_event(struct ev_loop *loop, ev_prepare *prepare, int events)
 		queue_run(worker);
 	if (worker->ring)
 		ring_out(worker);
+	access_log_turn(worker);
 	client_reap(worker);
 	exchange_reap(worker);
 	upstream_reap(worker);
@@ -300,6 +301,7 @@ int worker_init(struct worker *worker, uint32_t index, uint32_t count,
 	worker->loop = ev_default_loop(EVFLAG_AUTO | EVFLAG_NOENV);
 	if (!worker->loop)
 		return ten_error_set(err, errno, "cannot make an event loop");
+	access_log_init(worker, inherited->access_log);
 	deadline_wheel_init(&worker->wheel, worker->loop, &worker->now_ms);
 	if (route_table_open(&worker->table, inherited->table_fd, err) < 0 ||
 		board_open(&worker->board, inherited->board_fd, err) < 0 ||
@@ -318,5 +320,6 @@ void worker_run(struct worker *worker)
 	ev_signal_start(worker->loop, &worker->interrupt);
 	listeners_start(worker);
 	ev_run(worker->loop, 0);
+	access_log_end(worker);
 	atomic_store(&worker->page->pid, 0);
 }

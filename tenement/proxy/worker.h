@@ -16,6 +16,7 @@
 #include "config_address.h"
 #include "error.h"
 #include "route_table.h"
+#include "proxy/access_log.h"
 #include "proxy/buffer.h"
 #include "proxy/client.h"
 #include "proxy/deadline.h"
@@ -90,6 +91,8 @@ struct worker {
 	struct upstream *dead_upstreams, *free_upstreams;
 	uint32_t free_client_count, free_exchange_count, free_upstream_count;
 
+	struct access_log access;
+
 	uint8_t random[1024]; /* for request ids */
 	uint32_t random_left;
 };
@@ -100,6 +103,7 @@ struct worker_inherited {
 	int board_fd;
 	int daemon_bell;
 	int own_bell;
+	int access_log; /* -1: none */
 	int listeners[WORKER_LISTENERS_MAX];
 	enum client_introduction introductions[WORKER_LISTENERS_MAX];
 	uint32_t listener_count;
