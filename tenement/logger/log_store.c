@@ -211,6 +211,21 @@ static int end_torn_line(int fd, uint64_t size)
 	return last == '\n' || write(fd, "\n", 1) == 1 ? 0 : -1;
 }
 
+/* Of an access log the line is taken away: its message is still in the socket and comes again. */
+static int cut_torn_line(int fd, uint64_t size)
+{
+	autofree char *tail = mem_alloc(ACCESS_LINE_MAX);
+	size_t len = size < ACCESS_LINE_MAX ? (size_t)size : ACCESS_LINE_MAX;
+	const char *newline;
+
+	if (pread(fd, tail, len, (off_t)(size - len)) != (ssize_t)len)
+		return -1;
+	newline = memrchr(tail, '\n', len);
+	if (!newline && len < size) /* then it is none of ours */
+		return end_torn_line(fd, size);
+	return ftruncate(fd, (off_t)(size - len + (newline ? (size_t)(newline + 1 - tail) : 0)));
+}
+
 static int file_open(struct log_file *file, int folder)
 {
 	struct log_store *store = file->store;
@@ -225,7 +240,8 @@ static int file_open(struct log_file *file, int folder)
 		errno = EINVAL;
 		return -1;
 	}
-	if (end_torn_line(fd, (uint64_t)status.st_size) < 0)
+	if ((store->kind == LOG_STORE_ACCESS ? cut_torn_line : end_torn_line)(
+		    fd, (uint64_t)status.st_size) < 0)
 		return -1;
 	while (store->open_count >= LOG_STORE_OPEN_MAX)
 		file_close(store->open->prev); /* the head's prev is the tail */

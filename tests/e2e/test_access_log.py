@@ -388,6 +388,21 @@ def test_the_log_writer_is_killed(logs, tenant_of):
     wait_until(lambda: set(wanted) <= {line["target"] for line in logs.lines("notes:a")}, what="all lines")
 
 
+@pytest.mark.parametrize("there, left", [
+    (b'{"a":1}\n{"b":2}\n', b'{"a":1}\n{"b":2}\n'), (b'{"a":1}\n{"b":', b'{"a":1}\n'), (b'{"b":', b""), (b"", b""),
+    (b"x" * 70000, b"x" * 70000 + b"\n"), (b"x" * 70000 + b"\n" + b"y" * 16000, b"x" * 70000 + b"\n"),
+], ids=["whole", "half", "first", "empty", "foreign", "long"])
+def test_a_torn_line_is_taken_away(logs, tenant_of, there, left):
+    """A log writer that was killed in the middle of it will be given it again."""
+    logs.path("notes:a").parent.mkdir()
+    logs.path("notes:a").write_bytes(there)
+    serve(logs, tenant_of())
+    fetch(logs.rig, host="a.localhost")
+    wait_until(lambda: b'"target"' in logs.path("notes:a").read_bytes())
+    text = logs.path("notes:a").read_bytes()
+    assert text.startswith(left) and json.loads(text[len(left):])["status"] == 200
+
+
 def test_a_stalled_log_writer_holds_nobody_up(logs, tenant_of):
     serve(logs, tenant_of())
     serve(logs, tenant_of(), "notes:b", "b.localhost", form="combined")
