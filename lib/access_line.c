@@ -1,12 +1,8 @@
 #include "access_line.h"
 
-#include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-
-#include "log_line.h"
 
 /* Bytes of a field as written; together with all else they stay below ACCESS_LINE_MAX. */
 #define TARGET_MAX  8192
@@ -27,25 +23,38 @@ static void put(struct writer *out, const char *data, size_t len)
 	out->len += len;
 }
 
-static void put_string(struct writer *out, const char *string)
+/* Literals alone, whose length is known when this is compiled. */
+#define put_literal(out, literal) put(out, "" literal, sizeof(literal) - 1)
+
+static void put_number(struct writer *out, uint64_t number)
 {
-	put(out, string, strlen(string));
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number);
+	put(out, digits + at, sizeof(digits) - at);
 }
 
-static void put_format(struct writer *out, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static void put_format(struct writer *out, const char *format, ...)
+/* NUMBER in COUNT digits, with zeros before it. */
+static void put_digits(struct writer *out, unsigned number, int count)
 {
-	char text[128];
-	va_list args;
-	int len;
+	char digits[8];
 
-	va_start(args, format);
-	len = vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	if (len > 0 && (size_t)len < sizeof(text))
-		put(out, text, (size_t)len);
+	for (int i = count; i-- > 0; number /= 10)
+		digits[i] = (char)('0' + number % 10);
+	put(out, digits, (size_t)count);
+}
+
+static struct tm utc_of(int64_t time_ms)
+{
+	time_t seconds = (time_t)(time_ms / 1000);
+	struct tm when = { 0 };
+
+	gmtime_r(&seconds, &when);
+	return when;
 }
 
 /* ---- escaping ---- */
@@ -87,10 +96,6 @@ static size_t escape_json(char out[8], const unsigned char *data, size_t len, si
 		out[1] = (char)data[0];
 		return 2;
 	}
-	if (data[0] >= ' ' && data[0] < 0x7f) {
-		out[0] = (char)data[0];
-		return 1;
-	}
 	if (data[0] >= 0x80) {
 		size_t size = character(data, len);
 		if (size) {
@@ -106,133 +111,179 @@ static size_t escape_combined(char out[8], const unsigned char *data, size_t len
 {
 	(void)len;
 	*used = 1;
-	if (data[0] < ' ' || data[0] >= 0x7f || data[0] == '"' || data[0] == '\\')
-		return (size_t)snprintf(out, 8, "\\x%02X", data[0]);
-	out[0] = (char)data[0];
-	return 1;
+	return (size_t)snprintf(out, 8, "\\x%02X", data[0]);
 }
 
 typedef size_t escape_one(char out[8], const unsigned char *data, size_t len, size_t *used);
+
+/* In either form these stand for themselves. */
+static bool is_plain(unsigned char byte)
+{
+	return byte >= ' ' && byte < 0x7f && byte != '"' && byte != '\\';
+}
 
 /* As much of TEXT as fits into MOST bytes. */
 static void put_escaped(
 	struct writer *out, const struct http_text *text, size_t most, escape_one *escape)
 {
 	const unsigned char *data = (const unsigned char *)text->data;
-	size_t begin = out->len;
+	size_t left = most, used;
 
-	for (size_t i = 0, used; i < text->len; i += used) {
+	for (size_t at = 0; at < text->len; at += used) {
+		size_t run = at, len;
 		char one[8];
-		size_t len = escape(one, data + i, text->len - i, &used);
 
-		if (out->len - begin + len > most)
+		while (run < text->len && run - at < left && is_plain(data[run]))
+			run++;
+		used = run - at;
+		put(out, text->data + at, used);
+		left -= used;
+		if (used)
+			continue;
+		len = escape(one, data + at, text->len - at, &used);
+		if (len > left || is_plain(data[at]))
 			return;
 		put(out, one, len);
+		left -= len;
 	}
 }
 
 /* ---- JSON ---- */
 
-static void put_name(struct writer *out, const char *name)
-{
-	put_format(out, "%s\"%s\":", out->len ? "," : "{", name);
-}
+/* NAME with what goes before and after it: ",\"client\":". */
+#define put_name(out, name) put_literal(out, ",\"" name "\":")
 
-static void put_text(
-	struct writer *out, const char *name, const struct http_text *text, size_t most)
+static void put_value(struct writer *out, const struct http_text *text, size_t most)
 {
-	put_name(out, name);
 	if (!text->data) {
-		put_string(out, "null");
+		put_literal(out, "null");
 		return;
 	}
-	put_string(out, "\"");
+	put_literal(out, "\"");
 	put_escaped(out, text, most, escape_json);
-	put_string(out, "\"");
+	put_literal(out, "\"");
 }
 
-static void put_word(struct writer *out, const char *name, const char *word)
+static void put_word(struct writer *out, const char *word)
 {
-	put_text(out, name, &(struct http_text){ word, word ? strlen(word) : 0 }, OTHER_MAX);
+	put_value(out, &(struct http_text){ word, word ? strlen(word) : 0 }, OTHER_MAX);
 }
 
-static void put_number(struct writer *out, const char *name, uint64_t number)
+static void put_ms(struct writer *out, uint64_t us)
 {
-	put_name(out, name);
-	put_format(out, "%" PRIu64, number);
+	put_number(out, us / 1000);
+	put_literal(out, ".");
+	put_digits(out, (unsigned)(us % 1000), 3);
 }
 
-static void put_ms(struct writer *out, const char *name, uint64_t us)
+static void put_bool(struct writer *out, bool value)
 {
-	put_name(out, name);
-	put_format(out, "%" PRIu64 ".%03u", us / 1000, (unsigned)(us % 1000));
+	if (value)
+		put_literal(out, "true");
+	else
+		put_literal(out, "false");
 }
 
-static void put_bool(struct writer *out, const char *name, bool value)
-{
-	put_name(out, name);
-	put_string(out, value ? "true" : "false");
-}
-
+/* An object begins with this. */
 static void put_time(struct writer *out, int64_t time_ms)
 {
-	char when[LOG_LINE_TIME_SIZE];
+	struct tm when = utc_of(time_ms);
 
-	log_line_time(when, time_ms);
-	put_word(out, "time", when);
+	put_literal(out, "{\"time\":\"");
+	put_digits(out, (unsigned)when.tm_year + 1900, 4);
+	put_literal(out, "-");
+	put_digits(out, (unsigned)when.tm_mon + 1, 2);
+	put_literal(out, "-");
+	put_digits(out, (unsigned)when.tm_mday, 2);
+	put_literal(out, "T");
+	put_digits(out, (unsigned)when.tm_hour, 2);
+	put_literal(out, ":");
+	put_digits(out, (unsigned)when.tm_min, 2);
+	put_literal(out, ":");
+	put_digits(out, (unsigned)when.tm_sec, 2);
+	put_literal(out, ".");
+	put_digits(out, (unsigned)(time_ms % 1000), 3);
+	put_literal(out, "Z\"");
 }
 
 static void format_json(struct writer *out, const struct access_line *line)
 {
 	put_time(out, line->time_ms);
-	put_text(out, "client", &line->client, OTHER_MAX);
-	put_text(out, "method", &line->method, OTHER_MAX);
-	put_text(out, "target", &line->target, TARGET_MAX);
-	put_word(out, "protocol", line->minor ? "HTTP/1.1" : "HTTP/1.0");
-	put_number(out, "status", line->status);
-	put_number(out, "bytes_sent", line->bytes_sent);
-	put_number(out, "body_bytes_sent", line->body_bytes_sent);
-	put_number(out, "bytes_received", line->bytes_received);
-	put_ms(out, "duration_ms", line->duration_us);
+	put_name(out, "client");
+	put_value(out, &line->client, OTHER_MAX);
+	put_name(out, "method");
+	put_value(out, &line->method, OTHER_MAX);
+	put_name(out, "target");
+	put_value(out, &line->target, TARGET_MAX);
+	put_name(out, "protocol");
+	put_word(out, line->minor ? "HTTP/1.1" : "HTTP/1.0");
+	put_name(out, "status");
+	put_number(out, line->status);
+	put_name(out, "bytes_sent");
+	put_number(out, line->bytes_sent);
+	put_name(out, "body_bytes_sent");
+	put_number(out, line->body_bytes_sent);
+	put_name(out, "bytes_received");
+	put_number(out, line->bytes_received);
+	put_name(out, "duration_ms");
+	put_ms(out, line->duration_us);
+	put_name(out, "upstream_ms");
 	if (line->upstream_us)
-		put_ms(out, "upstream_ms", line->upstream_us);
+		put_ms(out, line->upstream_us);
 	else
-		put_word(out, "upstream_ms", NULL);
-	put_text(out, "host", &line->host, OTHER_MAX);
-	put_text(out, "referer", &line->referer, REFERER_MAX);
-	put_text(out, "user_agent", &line->user_agent, AGENT_MAX);
-	put_text(out, "request_id", &line->request_id, OTHER_MAX);
-	put_word(out, "tenant", line->tenant);
-	put_text(out, "route", &line->route, OTHER_MAX);
-	put_bool(out, "upgraded", line->upgraded);
-	put_bool(out, "complete", line->complete);
-	put_word(out, "refused", line->refused);
-	put_string(out, "}");
+		put_literal(out, "null");
+	put_name(out, "host");
+	put_value(out, &line->host, OTHER_MAX);
+	put_name(out, "referer");
+	put_value(out, &line->referer, REFERER_MAX);
+	put_name(out, "user_agent");
+	put_value(out, &line->user_agent, AGENT_MAX);
+	put_name(out, "request_id");
+	put_value(out, &line->request_id, OTHER_MAX);
+	put_name(out, "tenant");
+	put_word(out, line->tenant);
+	put_name(out, "route");
+	put_value(out, &line->route, OTHER_MAX);
+	put_name(out, "upgraded");
+	put_bool(out, line->upgraded);
+	put_name(out, "complete");
+	put_bool(out, line->complete);
+	put_name(out, "refused");
+	put_word(out, line->refused);
+	put_literal(out, "}");
 }
 
 /* ---- combined ---- */
 
 static void put_clf_time(struct writer *out, int64_t time_ms)
 {
-	static const char *const months[] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul",
-		"Aug", "Sep", "Oct", "Nov", "Dec" };
-	time_t seconds = (time_t)(time_ms / 1000);
-	struct tm when = { 0 };
+	static const char months[12][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug",
+		"Sep", "Oct", "Nov", "Dec" };
+	struct tm when = utc_of(time_ms);
 
-	gmtime_r(&seconds, &when);
-	put_format(out, "[%02d/%s/%04d:%02d:%02d:%02d +0000]", when.tm_mday,
-		months[(unsigned)when.tm_mon % 12], when.tm_year + 1900, when.tm_hour, when.tm_min,
-		when.tm_sec);
+	put_literal(out, "[");
+	put_digits(out, (unsigned)when.tm_mday, 2);
+	put_literal(out, "/");
+	put(out, months[(unsigned)when.tm_mon % 12], 3);
+	put_literal(out, "/");
+	put_digits(out, (unsigned)when.tm_year + 1900, 4);
+	put_literal(out, ":");
+	put_digits(out, (unsigned)when.tm_hour, 2);
+	put_literal(out, ":");
+	put_digits(out, (unsigned)when.tm_min, 2);
+	put_literal(out, ":");
+	put_digits(out, (unsigned)when.tm_sec, 2);
+	put_literal(out, " +0000]");
 }
 
 static void put_quoted(struct writer *out, const struct http_text *text, size_t most)
 {
-	put_string(out, "\"");
+	put_literal(out, "\"");
 	if (text->len)
 		put_escaped(out, text, most, escape_combined);
 	else
-		put_string(out, "-");
-	put_string(out, "\"");
+		put_literal(out, "-");
+	put_literal(out, "\"");
 }
 
 /* It stands without quotes, and what a trusted proxy calls its client may be anything. */
@@ -246,22 +297,27 @@ static void put_client(struct writer *out, const struct http_text *client)
 		put_escaped(
 			out, &(struct http_text){ client->data, len }, OTHER_MAX, escape_combined);
 	else
-		put_string(out, "-");
+		put_literal(out, "-");
 }
 
 static void format_combined(struct writer *out, const struct access_line *line)
 {
 	put_client(out, &line->client);
-	put_string(out, " - - ");
+	put_literal(out, " - - ");
 	put_clf_time(out, line->time_ms);
-	put_string(out, " \"");
+	put_literal(out, " \"");
 	put_escaped(out, &line->method, OTHER_MAX, escape_combined);
-	put_string(out, " ");
+	put_literal(out, " ");
 	put_escaped(out, &line->target, TARGET_MAX, escape_combined);
-	put_format(out, " HTTP/1.%u\" %u %" PRIu64 " ", (unsigned)line->minor,
-		(unsigned)line->status, line->body_bytes_sent);
+	put_literal(out, " HTTP/1.");
+	put_number(out, line->minor);
+	put_literal(out, "\" ");
+	put_number(out, line->status);
+	put_literal(out, " ");
+	put_number(out, line->body_bytes_sent);
+	put_literal(out, " ");
 	put_quoted(out, &line->referer, REFERER_MAX);
-	put_string(out, " ");
+	put_literal(out, " ");
 	put_quoted(out, &line->user_agent, AGENT_MAX);
 }
 
@@ -286,17 +342,21 @@ size_t access_line_lost(
 
 	if (format == ACCESS_COMBINED) {
 		/* In its place a tool that knows the form finds one that it can read. */
-		put_string(&writer, "- - - ");
+		put_literal(&writer, "- - - ");
 		put_clf_time(&writer, time_ms);
-		put_format(&writer, " \"-\" 0 0 \"-\" \"tenement: %" PRIu64 " lines lost: ", count);
+		put_literal(&writer, " \"-\" 0 0 \"-\" \"tenement: ");
+		put_number(&writer, count);
+		put_literal(&writer, " lines lost: ");
 		put_escaped(&writer, &(struct http_text){ why, strlen(why) }, OTHER_MAX,
 			escape_combined);
-		put_string(&writer, "\"");
+		put_literal(&writer, "\"");
 	} else {
 		put_time(&writer, time_ms);
-		put_number(&writer, "lost", count);
-		put_word(&writer, "why", why);
-		put_string(&writer, "}");
+		put_name(&writer, "lost");
+		put_number(&writer, count);
+		put_name(&writer, "why");
+		put_word(&writer, why);
+		put_literal(&writer, "}");
 	}
 	out[writer.len] = '\0';
 	return writer.len;

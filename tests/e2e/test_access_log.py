@@ -488,6 +488,20 @@ def test_a_folder_that_is_a_link_is_not_followed(logs, tenant_of, tmp_path):
     assert not os.listdir(elsewhere)
 
 
+@pytest.mark.parametrize("name", ["notes:b", "notes:", ":a", "notes", "../../x:a", "notes:../a", "notes:a.access.log",
+                                  "notes:a/b", "Notes:a", "notes:nobody", "x" * 120])
+def test_a_worker_that_lies_writes_nowhere_else(logs, tenant_of, name):
+    serve(logs, tenant_of())
+    serve(logs, tenant_of(), "notes:b", "b.localhost")
+    logs.rig.do("forge", "notes:a", name, "{}")
+    logs.rig.do("forge", "notes:a", "notes:a", "one\x1bline")
+    logs.rig.do("forge", "notes:a", "notes:a", '{"true":1}')
+    assert logs.wait("notes:a", 1) == [{"true": 1}]
+    found = [str(path.relative_to(logs.folder.parent)) for path in logs.folder.parent.rglob("*") if path.is_file()]
+    assert found == ["logs/notes/a.access.log"]
+    assert any("refused" in line for line in logs.rig.stderr)
+
+
 def test_two_workers_share_the_files(tmp_path, tenant_of):
     logs = Logs(tmp_path / "logs", workers=2)
     serve(logs, tenant_of())
