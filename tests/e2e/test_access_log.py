@@ -23,16 +23,17 @@ COMBINED = re.compile(r'(\S+) - - \[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d \+0
 class Logs:
     """A rig with a log writer."""
 
-    def __init__(self, folder, workers=1, env=None):
+    def __init__(self, folder, workers=1, max_mb=1):
         self.folder = folder
+        self.max_mb = max_mb
         folder.mkdir(exist_ok=True)
-        self.rig = Rig(workers, env)
+        self.rig = Rig(workers)
         self.rig.do("settings")
         self.pid = None
         self.start()
 
     def start(self):
-        self.pid = self.rig.do("logger", build_program("tenement-logger"), self.folder)["pid"]
+        self.pid = self.rig.do("logger", build_program("tenement-logger"), self.folder, self.max_mb)["pid"]
 
     def end(self, number=signal.SIGTERM):
         self.rig.do("unlogger", int(number))
@@ -403,13 +404,14 @@ def test_a_torn_line_is_taken_away(logs, tenant_of, there, left):
     assert text.startswith(left) and json.loads(text[len(left):])["status"] == 200
 
 
-def test_a_stalled_log_writer_holds_nobody_up(logs, tenant_of):
+def test_a_stalled_log_writer_holds_nobody_up(tmp_path, tenant_of):
+    logs = Logs(tmp_path / "logs", max_mb=64)
     serve(logs, tenant_of())
     serve(logs, tenant_of(), "notes:b", "b.localhost", form="combined")
     os.kill(logs.pid, signal.SIGSTOP)
     slowest = 0
     with Client(logs.rig, "a.localhost") as client:
-        for i in range(200):  # 1.6 MB: more than buffer and socket hold together
+        for i in range(800):  # 6 MB: more than buffer and socket hold together
             client.host = "ab"[i % 2] + ".localhost"
             begun = time.monotonic()
             assert client.get(f"GET /{i}/{'x' * 8000} HTTP/1.1").status == 200
@@ -424,12 +426,13 @@ def test_a_stalled_log_writer_holds_nobody_up(logs, tenant_of):
             other = re.findall(r'"tenement: (\d+) lines lost', logs.text("notes:b"))
             return (sum(said), sum(map(int, other))) if said and other else None
         lost_a, lost_b = wait_until(lost)
-    assert lost_a + len([1 for line in logs.lines("notes:a") if "x" * 100 in line.get("target", "")]) == 100
-    assert lost_b + len([1 for line in logs.text("notes:b").splitlines() if "x" * 100 in line]) == 100
+    assert lost_a + len([1 for line in logs.lines("notes:a") if "x" * 100 in line.get("target", "")]) == 400
+    assert lost_b + len([1 for line in logs.text("notes:b").splitlines() if "x" * 100 in line]) == 400
     for line in logs.text("notes:b").splitlines():
         assert COMBINED.fullmatch(line), line
     warnings = [line for line in logs.rig.stderr if "lines of access logs are lost" in line]
     assert len(warnings) == 1, "said once, not per line"
+    logs.close()
 
 
 def test_a_killed_worker_loses_a_second_at_most(logs, tenant_of):
@@ -446,10 +449,12 @@ def test_a_killed_worker_loses_a_second_at_most(logs, tenant_of):
 
 def test_a_worker_that_is_told_to_end_says_all(logs, tenant_of):
     serve(logs, tenant_of())
+    fetch(logs.rig, "GET /first HTTP/1.1", host="a.localhost")
+    logs.wait("notes:a", 1)  # both programs are up
     fetch(logs.rig, "GET /last HTTP/1.1", host="a.localhost")
     logs.rig.do("term", 0)
     logs.end()
-    assert [line["target"] for line in logs.lines("notes:a")] == ["/last"]
+    assert [line["target"] for line in logs.lines("notes:a")] == ["/first", "/last"]
 
 
 def test_a_full_disk(logs, tenant_of):
