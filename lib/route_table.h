@@ -24,7 +24,7 @@
 
 #include "error.h"
 
-#define ROUTE_TABLE_VERSION 2
+#define ROUTE_TABLE_VERSION 3
 #define ROUTE_SLOTS_MAX     131072
 #define ROUTE_HOST_MAX      253
 #define ROUTE_SOCKET_MAX    107            /* sun_path less its NUL, unix(7) */

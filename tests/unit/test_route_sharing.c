@@ -29,12 +29,16 @@ static void refused(const struct layout_header *header, off_t size, const char *
 START_TEST(another_version_or_size_is_refused)
 {
 	struct layout_header header = *table->header;
+	autofree char *newer = mem_printf("version %d, this program reads version %d",
+		ROUTE_TABLE_VERSION + 1, ROUTE_TABLE_VERSION);
+	autofree char *none =
+		mem_printf("version 0, this program reads version %d", ROUTE_TABLE_VERSION);
 
 	header.version = ROUTE_TABLE_VERSION + 1;
-	refused(&header, (off_t)ROUTE_TABLE_BYTES, "version 2, this program reads version 1");
+	refused(&header, (off_t)ROUTE_TABLE_BYTES, newer);
 	header = *table->header;
 	header.magic++;
-	refused(&header, (off_t)ROUTE_TABLE_BYTES, "version 0, this program reads version 1");
+	refused(&header, (off_t)ROUTE_TABLE_BYTES, none);
 	header = *table->header;
 	header.bytes--;
 	refused(&header, (off_t)ROUTE_TABLE_BYTES, "version");
