@@ -184,7 +184,7 @@ def one(logs, name="notes:a"):
 
 @pytest.mark.parametrize("state, options, status, why", [
     ("failed", {}, 503, "down"), ("stopped", {}, 503, "down"), ("suspended", {"suspended_status": 402}, 402, "down"),
-    ("asleep", {"wait_ms": 50}, 504, "wake-timeout"), ("asleep", {"wake_queue": 0}, 503, "queue-full"),
+    ("asleep", {"wait_ms": 50}, 504, "wake_timeout"), ("asleep", {"wake_queue": 0}, 503, "wake_queue"),
 ])
 def test_refusals(logs, tenant_of, state, options, status, why):
     serve(logs, tenant_of(), state=state, **options)
@@ -197,7 +197,14 @@ def test_refusals(logs, tenant_of, state, options, status, why):
 def test_a_body_too_large(logs, tenant_of):
     serve(logs, tenant_of(), max_body=10)
     fetch(logs.rig, "POST / HTTP/1.1", "Content-Length: 11", host="a.localhost", body=b"x" * 11)
-    assert (one(logs)["status"], one(logs)["refused"]) == (413, "too-large")
+    assert (one(logs)["status"], one(logs)["refused"]) == (413, "too_large")
+
+
+def test_a_limit(logs, tenant_of):
+    serve(logs, tenant_of(), rate_limit=1, rate_burst=1)
+    assert [fetch(logs.rig, host="a.localhost").status for _ in range(2)] == [200, 429]
+    lines = logs.wait("notes:a", 2)
+    assert [(line["status"], line["refused"]) for line in lines] == [(200, None), (429, "rate_limit")]
 
 
 def test_a_tenant_that_breaks(logs, tenant_of):
@@ -209,7 +216,7 @@ def test_a_tenant_that_breaks(logs, tenant_of):
 def test_a_tenant_that_is_slow(logs, tenant_of):
     serve(logs, tenant_of(lambda stream, request: stream.more() and None), request_timeout=60)
     assert fetch(logs.rig, host="a.localhost").status == 504
-    assert (one(logs)["status"], one(logs)["refused"]) == (504, "upstream-slow")
+    assert (one(logs)["status"], one(logs)["refused"]) == (504, "request_timeout")
     assert one(logs)["duration_ms"] >= 50
 
 

@@ -60,7 +60,7 @@ START_TEST(test_json_of_a_refusal)
 
 	line.upstream_us = 0;
 	line.status = 503;
-	line.refused = "queue-full";
+	line.refused = "wake_queue";
 	line.complete = false;
 	line.upgraded = true;
 	line.minor = 0;
@@ -68,7 +68,7 @@ START_TEST(test_json_of_a_refusal)
 	ck_assert_ptr_nonnull(strstr(out, "\"upstream_ms\":null,"));
 	ck_assert_ptr_nonnull(strstr(out, "\"protocol\":\"HTTP/1.0\",\"status\":503,"));
 	ck_assert_ptr_nonnull(
-		strstr(out, "\"upgraded\":true,\"complete\":false,\"refused\":\"queue-full\"}"));
+		strstr(out, "\"upgraded\":true,\"complete\":false,\"refused\":\"wake_queue\"}"));
 }
 END_TEST
 
