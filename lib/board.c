@@ -104,12 +104,15 @@ static void carry(_Atomic uint64_t *to, _Atomic uint64_t *from)
 static void cell_take_back(struct board_slot *slot, struct board_cell *cell)
 {
 	uint32_t failures = atomic_exchange(&cell->failures, 0);
+	uint64_t last = atomic_exchange(&cell->last_used_ms, 0);
 
 	limit_count_subtract(&slot->admitted, atomic_exchange(&cell->admitted, 0));
 	limit_count_subtract(&slot->queued, atomic_exchange(&cell->queued, 0));
 	limit_count_subtract(&slot->connections, atomic_exchange(&cell->connections, 0));
 	if (failures)
 		atomic_fetch_add(&slot->carried_failures, failures);
+	if (last > atomic_load(&slot->carried_last_used_ms))
+		atomic_store(&slot->carried_last_used_ms, last);
 	carry(&slot->carried_requests, &cell->requests);
 	carry(&slot->carried_bytes_in, &cell->bytes_in);
 	carry(&slot->carried_bytes_out, &cell->bytes_out);
@@ -196,6 +199,7 @@ void board_slot_clear(struct board *board, uint32_t number)
 	struct board_slot *slot = &board->slots[number];
 
 	atomic_store(&slot->rate_at_ns, 0);
+	atomic_store(&slot->carried_last_used_ms, 0);
 	atomic_store(&slot->carried_failures, 0);
 	atomic_store(&slot->carried_requests, 0);
 	atomic_store(&slot->carried_bytes_in, 0);
@@ -205,8 +209,7 @@ void board_slot_clear(struct board *board, uint32_t number)
 	for (uint32_t i = 0; i < BOARD_WORKERS_MAX; i++) {
 		struct board_cell *cell = &board->cells[i][number];
 
-		if (!atomic_load(&board->workers[i].pid) &&
-			!atomic_load(&board->workers[i].requests))
+		if (!(atomic_load(&board->used) >> i & 1))
 			continue;
 		atomic_store(&cell->failures, 0);
 		atomic_store(&cell->requests, 0);
@@ -217,7 +220,22 @@ void board_slot_clear(struct board *board, uint32_t number)
 
 /* ---- sums ---- */
 
-void board_use(const struct board *board, uint32_t workers, uint32_t slot, struct board_use *use)
+static void add_use(struct board_use *use, const struct board_cell *cell)
+{
+	uint64_t last = atomic_load_explicit(&cell->last_used_ms, memory_order_relaxed);
+
+	use->in_flight += atomic_load_explicit(&cell->in_flight, memory_order_seq_cst);
+	use->upgraded += atomic_load_explicit(&cell->upgraded, memory_order_seq_cst);
+	use->waiting += atomic_load_explicit(&cell->waiting, memory_order_relaxed);
+	use->failures += atomic_load_explicit(&cell->failures, memory_order_relaxed);
+	use->requests += atomic_load_explicit(&cell->requests, memory_order_relaxed);
+	use->bytes_in += atomic_load_explicit(&cell->bytes_in, memory_order_relaxed);
+	use->bytes_out += atomic_load_explicit(&cell->bytes_out, memory_order_relaxed);
+	if (last > use->last_used_ms)
+		use->last_used_ms = last;
+}
+
+void board_use(const struct board *board, uint32_t slot, struct board_use *use)
 {
 	const struct board_slot *shared;
 
@@ -226,34 +244,24 @@ void board_use(const struct board *board, uint32_t workers, uint32_t slot, struc
 		return;
 	shared = &board->slots[slot];
 	use->failures = atomic_load_explicit(&shared->carried_failures, memory_order_relaxed);
+	use->last_used_ms =
+		atomic_load_explicit(&shared->carried_last_used_ms, memory_order_relaxed);
 	use->requests = atomic_load_explicit(&shared->carried_requests, memory_order_relaxed);
 	use->bytes_in = atomic_load_explicit(&shared->carried_bytes_in, memory_order_relaxed);
 	use->bytes_out = atomic_load_explicit(&shared->carried_bytes_out, memory_order_relaxed);
 	use->queued = atomic_load_explicit(&shared->queued, memory_order_relaxed);
 	use->connections = atomic_load_explicit(&shared->connections, memory_order_relaxed);
-	for (uint32_t i = 0; i < workers && i < BOARD_WORKERS_MAX; i++) {
-		const struct board_cell *cell = &board->cells[i][slot];
-		uint64_t last = atomic_load_explicit(&cell->last_used_ms, memory_order_relaxed);
-
-		use->in_flight += atomic_load_explicit(&cell->in_flight, memory_order_seq_cst);
-		use->upgraded += atomic_load_explicit(&cell->upgraded, memory_order_seq_cst);
-		use->waiting += atomic_load_explicit(&cell->waiting, memory_order_relaxed);
-		use->failures += atomic_load_explicit(&cell->failures, memory_order_relaxed);
-		use->requests += atomic_load_explicit(&cell->requests, memory_order_relaxed);
-		use->bytes_in += atomic_load_explicit(&cell->bytes_in, memory_order_relaxed);
-		use->bytes_out += atomic_load_explicit(&cell->bytes_out, memory_order_relaxed);
-		if (last > use->last_used_ms)
-			use->last_used_ms = last;
-	}
+	for (uint64_t live = atomic_load(&board->live); live; live &= live - 1)
+		add_use(use, &board->cells[__builtin_ctzll(live)][slot]);
 }
 
-void board_work(const struct board *board, uint32_t workers, struct board_work *work)
+void board_work(const struct board *board, struct board_work *work)
 {
 	*work = (struct board_work){ .requests = atomic_load(&board->carried_requests) };
 	for (unsigned why = 0; why < BOARD_REFUSALS; why++)
 		work->refusals[why] = atomic_load(&board->carried_refusals[why]);
-	for (uint32_t i = 0; i < workers && i < BOARD_WORKERS_MAX; i++) {
-		const struct board_worker *page = &board->workers[i];
+	for (uint64_t live = atomic_load(&board->live); live; live &= live - 1) {
+		const struct board_worker *page = &board->workers[__builtin_ctzll(live)];
 
 		work->requests += atomic_load(&page->requests);
 		work->clients += atomic_load(&page->clients);
@@ -262,12 +270,12 @@ void board_work(const struct board *board, uint32_t workers, struct board_work *
 	}
 }
 
-uint64_t board_settled(const struct board *board, uint32_t workers)
+uint64_t board_settled(const struct board *board)
 {
 	uint64_t sum = 2;
 
-	for (uint32_t i = 0; i < workers && i < BOARD_WORKERS_MAX; i++) {
-		uint32_t clearings = atomic_load(&board->workers[i].clearings);
+	for (uint64_t used = atomic_load(&board->used); used; used &= used - 1) {
+		uint32_t clearings = atomic_load(&board->workers[__builtin_ctzll(used)].clearings);
 
 		if (clearings % 2)
 			return 0;

@@ -20,6 +20,9 @@
  * Limits are kept in what all workers share (struct board_slot, .peers; see limit.h and
  * board_peers.h), and each worker has a ledger of its part in it, which is taken back when it has
  * died. What a dead worker had counted is carried over likewise, so that sums do not go backwards.
+ *
+ * Pages are taken and given back: a worker that is replaced keeps its own until it has ended, while
+ * its successor has another. `.live` says which are in use.
  */
 #ifndef TEN_BOARD_H
 #define TEN_BOARD_H
@@ -31,8 +34,9 @@
 #include "error.h"
 #include "route_table.h"
 
-#define BOARD_VERSION     2
+#define BOARD_VERSION     3
 #define BOARD_WORKERS_MAX 64
+#define BOARD_LANES_MAX   (BOARD_WORKERS_MAX / 2) /* a lane's next worker needs a page, too */
 #define BOARD_PICKS_MAX   65536
 #define BOARD_ASKS_MAX    64
 #define BOARD_PEERS       65536 /* places for client addresses; a power of two */
@@ -96,6 +100,7 @@ struct board_slot {
 	_Atomic uint32_t connections; /* of clients whose latest request was for it */
 	/* What workers that are no more had counted. */
 	_Atomic uint32_t carried_failures;
+	_Atomic uint64_t carried_last_used_ms;
 	_Atomic uint64_t carried_requests;
 	_Atomic uint64_t carried_bytes_in;
 	_Atomic uint64_t carried_bytes_out;
@@ -118,7 +123,9 @@ struct board {
 	uint64_t magic;
 	uint32_t version;
 	uint32_t reserved;
-	uint64_t peer_key[2]; /* of the hash by which addresses find their places; random */
+	uint64_t peer_key[2];  /* of the hash by which addresses find their places; random */
+	_Atomic uint64_t live; /* a bit for each page that a worker has */
+	_Atomic uint64_t used; /* and for each that one ever had */
 	_Atomic uint64_t carried_requests; /* of workers that are no more */
 	_Atomic uint64_t carried_refusals[BOARD_REFUSALS_MAX];
 	_Atomic uint64_t
@@ -129,6 +136,7 @@ struct board {
 	_Alignas(4096) _Atomic uint32_t peer_ledgers[BOARD_WORKERS_MAX][BOARD_PEERS];
 	_Alignas(4096) struct board_cell cells[BOARD_WORKERS_MAX][ROUTE_SLOTS_MAX];
 };
+_Static_assert(BOARD_WORKERS_MAX == 64, "a bit each");
 
 /* A new board in a sealed memfd (the caller's), or the one on FD. */
 int board_create(struct board **board, int *fd, struct ten_error *err);
@@ -138,6 +146,18 @@ void board_close(struct board *board);
 /* Forget all that worker WORKER wrote (it died, or is about to begin): what it held of shared
  * numbers is given back, what it had counted is carried over. FD is the board's. */
 int board_worker_clear(struct board *board, int fd, uint32_t worker, struct ten_error *err);
+
+/* The page is a living worker's from now on; or nobody's. */
+static inline void board_worker_enter(struct board *board, uint32_t worker)
+{
+	atomic_fetch_or(&board->used, 1ull << worker);
+	atomic_fetch_or(&board->live, 1ull << worker);
+}
+
+static inline void board_worker_leave(struct board *board, uint32_t worker)
+{
+	atomic_fetch_and(&board->live, ~(1ull << worker));
+}
 
 /* SLOT is given to a tenant: what was counted of the one before is not its. */
 void board_slot_clear(struct board *board, uint32_t slot);
@@ -160,7 +180,7 @@ static inline void board_want(struct board_worker *worker, uint32_t slot)
 		&worker->wanted[slot / 64], 1ull << (slot % 64), memory_order_seq_cst);
 }
 
-/* Sums over the first WORKERS workers, for one slot, with what was carried over. */
+/* Sums over all workers that live, for one slot, with what was carried over. */
 struct board_use {
 	uint64_t in_flight;
 	uint64_t upgraded;
@@ -173,7 +193,7 @@ struct board_use {
 	uint64_t queued;      /* for a place of max_concurrent */
 	uint64_t connections; /* counted for max_connections */
 };
-void board_use(const struct board *board, uint32_t workers, uint32_t slot, struct board_use *use);
+void board_use(const struct board *board, uint32_t slot, struct board_use *use);
 
 /* What the workers did in all: requests, open connections and their own refusals by reason. */
 struct board_work {
@@ -181,10 +201,10 @@ struct board_work {
 	uint64_t clients;
 	uint64_t refusals[BOARD_REFUSALS];
 };
-void board_work(const struct board *board, uint32_t workers, struct board_work *work);
+void board_work(const struct board *board, struct board_work *work);
 
 /* A number that is the same before and after sums were made if nothing was carried over meanwhile;
  * 0 while something is. */
-uint64_t board_settled(const struct board *board, uint32_t workers);
+uint64_t board_settled(const struct board *board);
 
 #endif

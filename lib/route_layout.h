@@ -88,6 +88,7 @@ struct record_settings {
 	uint32_t error_pages, error_page_count; /* of struct record_page */
 	uint32_t ready;
 	uint32_t max_connections_per_ip;
+	uint32_t upgrade_drain_timeout_ms;
 };
 
 struct record_page {

@@ -326,6 +326,7 @@ bool route_table_settings(const struct route_table *table, struct route_settings
 		.client_body_timeout_ms = record->client_body_timeout_ms,
 		.keepalive_timeout_ms = record->keepalive_timeout_ms,
 		.max_connections_per_ip = record->max_connections_per_ip,
+		.upgrade_drain_timeout_ms = record->upgrade_drain_timeout_ms,
 		.error_page_count = record->error_page_count,
 		.ready = record->ready != 0,
 		.record = record,

@@ -138,6 +138,7 @@ struct route_settings {
 	uint32_t client_body_timeout_ms;
 	uint32_t keepalive_timeout_ms;
 	uint32_t max_connections_per_ip; /* 0: no bound */
+	uint32_t upgrade_drain_timeout_ms;
 	const struct route_cidr *trusted_proxies;
 	uint32_t trusted_proxy_count;
 	uint32_t error_page_count;

@@ -305,6 +305,7 @@ int route_table_put_settings(
 		.error_page_count = put->error_page_count,
 		.ready = put->base.ready,
 		.max_connections_per_ip = put->base.max_connections_per_ip,
+		.upgrade_drain_timeout_ms = put->base.upgrade_drain_timeout_ms,
 	};
 	return single_publish(table, &table->header->settings, &record, err);
 }

@@ -238,6 +238,22 @@ int client_get(struct cli *cli, const char *path, json_t **answer)
 	return client_ask(cli, &request, answer);
 }
 
+json_t *client_peek(struct cli *cli, const char *path)
+{
+	autocall struct call call = { .cli = cli, .socket.folder = -1 };
+	long status = 0;
+
+	if (!client_reachable(cli) || call_begin(&call, cli, path) != CLI_DONE)
+		return NULL;
+	curl_easy_setopt(call.curl, CURLOPT_HTTPHEADER, call.headers);
+	curl_easy_setopt(call.curl, CURLOPT_TIMEOUT, cli->timeout_secs + GRACE_SECS);
+	if (curl_easy_perform(call.curl) != CURLE_OK ||
+		curl_easy_getinfo(call.curl, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK ||
+		status != 200)
+		return NULL;
+	return json_loadb(call.answer.data ? call.answer.data : "", call.answer.len, 0, NULL);
+}
+
 int client_stream(struct cli *cli, const char *path,
 	void (*visit)(void *data, const char *line, size_t len), void *data)
 {

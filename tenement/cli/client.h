@@ -34,6 +34,9 @@ int client_get(struct cli *cli, const char *path, json_t **answer);
 int client_stream(struct cli *cli, const char *path,
 	void (*visit)(void *data, const char *line, size_t len), void *data);
 
+/* GET PATH of a daemon that may not be there: NULL then, and nothing is said. */
+json_t *client_peek(struct cli *cli, const char *path);
+
 /* Whether there is a daemon to ask; says nothing. */
 bool client_reachable(struct cli *cli);
 

@@ -57,6 +57,16 @@ const struct command commands[] = {
 	  "\tten pause moving the database" },
 	{ "unpause", "", GROUP_SERVER, WORDS_NONE, 0, 0, 0, 0, cmd_unpause,
 	  "Act again, on what has changed meanwhile too.", "" },
+	{ "upgrade", "", GROUP_SERVER, WORDS_NONE, 0, 0, 0, 0, cmd_upgrade,
+	  "Replace the running programs by what is on disk now, without losing a request.",
+	  "To be run after a package has been upgraded. The new programs are tried out first; when one of them does "
+	  "not start, nothing is changed and the answer says why. Then new proxy workers take over the listening "
+	  "sockets and all idle connections; requests in flight are finished by the old ones, and WebSockets and long "
+	  "answers go on there for upgrade_drain_timeout. Tenants are not touched. The daemon and the log writer are "
+	  "replaced after that; the keeper, which does little, at the next start of the service. "
+	  "Returns when the new ones serve.\n\n"
+	  "SIGUSR2 to the main process does the same; the log says what came of it.\n\n"
+	  "\tapt-get install tenement && ten upgrade" },
 
 	{ "check", "[FILE|DIR|-]", GROUP_FILES, WORDS_FILES,
 	  FLAG_BIT(FLAG_DUMP_JSON) | FLAG_BIT(FLAG_NAME), 0, 1, 0, cmd_check,

@@ -72,6 +72,7 @@ int cmd_stop(struct cli *cli);
 int cmd_suspend(struct cli *cli);
 int cmd_undo(struct cli *cli);
 int cmd_unpause(struct cli *cli);
+int cmd_upgrade(struct cli *cli);
 int cmd_version(struct cli *cli);
 int cmd_weight(struct cli *cli);
 

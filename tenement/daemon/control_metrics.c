@@ -48,7 +48,7 @@ static void put_proxy(struct daemon *d, struct text *text)
 {
 	struct board_work work;
 
-	board_work(d->board, d->workers, &work);
+	board_work(d->board, &work);
 	begin(text, "tenement_proxy_requests_total", "counter", "Requests that were read.");
 	text_printf(text, "tenement_proxy_requests_total %" PRIu64 "\n", work.requests);
 	begin(text, "tenement_proxy_clients", "gauge", "Open client connections.");
@@ -163,9 +163,9 @@ bool control_metrics(struct control_call *call)
 	/* While a dead worker's numbers are carried over, some are in neither place. */
 	for (int i = 0; i < TRIES_MAX; i++) {
 		text_free(&text);
-		settled = board_settled(d->board, d->workers);
+		settled = board_settled(d->board);
 		put_all(d, &text);
-		if (settled && settled == board_settled(d->board, d->workers))
+		if (settled && settled == board_settled(d->board))
 			break;
 	}
 	control_answer_text(call, "text/plain; version=0.0.4; charset=utf-8", &text);

@@ -100,18 +100,20 @@ static void count_file(void *data, const char *name, bool good)
 	++*(json_int_t *)data;
 }
 
-static json_t *workers(struct daemon *d)
+static json_t *workers(struct daemon *d, enum seat_state wanted)
 {
 	json_t *list = json_array();
 
-	for (uint32_t w = 0; w < d->workers; w++) {
+	for (uint32_t w = 0; w < BOARD_WORKERS_MAX; w++) {
+		const struct seat *seat = &d->seats[w];
 		const struct board_worker *worker = &d->board->workers[w];
 
-		json_array_append_new(
-			list, json_pack("{s:i, s:I, s:I, s:I}", "worker", (int)w, "pid",
-				      (json_int_t)atomic_load(&worker->pid), "clients",
-				      (json_int_t)atomic_load(&worker->clients), "requests",
-				      (json_int_t)atomic_load(&worker->requests)));
+		if (seat->state == wanted)
+			json_array_append_new(list,
+				json_pack("{s:i, s:I, s:I, s:I}", "worker", (int)seat->lane, "pid",
+					(json_int_t)atomic_load(&worker->pid), "clients",
+					(json_int_t)atomic_load(&worker->clients), "requests",
+					(json_int_t)atomic_load(&worker->requests)));
 	}
 	return list;
 }
@@ -190,7 +192,8 @@ bool control_status(struct control_call *call)
 	json_object_set_new(json, "halted", halted(d));
 	json_object_set_new(json, "overrides", json_integer(HASH_COUNT(d->overrides)));
 	json_object_set_new(json, "trouble", tally.trouble);
-	json_object_set_new(json, "workers", workers(d));
+	json_object_set_new(json, "workers", workers(d, SEAT_CURRENT));
+	json_object_set_new(json, "draining_workers", workers(d, SEAT_RETIRED));
 	json_decref(tally.degraded);
 	control_answer(call, 200, json);
 	return true;

@@ -15,6 +15,7 @@
 
 #include "board.h"
 #include "config_set.h"
+#include "daemon/seats.h"
 #include "guard.h"
 #include "route_table.h"
 
@@ -51,9 +52,9 @@ struct daemon {
 	int table_fd;
 	struct board *board;
 	int board_fd;
-	int bell; /* the proxy rings it */
-	int worker_bells[BOARD_WORKERS_MAX];
-	uint32_t workers;
+	int bell;         /* the proxy rings it */
+	uint32_t workers; /* lanes; each has a worker that accepts, and may have some that drain */
+	struct seat seats[BOARD_WORKERS_MAX];
 
 	int keeper; /* the socket to it */
 	int logger; /* likewise */
@@ -72,6 +73,7 @@ struct daemon {
 	uint64_t settings_hash; /* of the settings that are published with each tenant */
 	bool hosts_changed;     /* states or routes: the workers are to look again */
 	bool shutting_down;
+	bool leaving;       /* for the daemon after us */
 	bool table_is_new;  /* the one handed down was damaged */
 	bool keeper_is_new; /* nothing was handed down to us: this is the first daemon of a keeper
 			     */

@@ -178,7 +178,7 @@ void instance_use(struct daemon *d, const struct instance *instance, struct boar
 {
 	*use = (struct board_use){ 0 };
 	if (instance->known)
-		board_use(d->board, d->workers, instance->target.slot, use);
+		board_use(d->board, instance->target.slot, use);
 }
 
 bool instance_in_use(struct daemon *d, const struct instance *instance)

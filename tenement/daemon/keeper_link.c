@@ -11,6 +11,7 @@
 #include "daemon/lifecycle.h"
 #include "daemon/orphans.h"
 #include "daemon/reconcile.h"
+#include "daemon/seats.h"
 #include "mem.h"
 
 struct child {
@@ -34,14 +35,6 @@ static void child_is(const char *name, pid_t pid)
 	child->pid = pid;
 }
 
-bool keeper_link_has_child(const char *name)
-{
-	struct child *child;
-
-	HASH_FIND_STR(children, name, child);
-	return child && child->pid > 0;
-}
-
 bool keeper_link_is_child(pid_t pid)
 {
 	struct child *child, *next;
@@ -53,12 +46,25 @@ bool keeper_link_is_child(pid_t pid)
 	return false;
 }
 
+static void note_seat(struct daemon *d, const struct wire *wire, pid_t pid)
+{
+	struct seat_news news = { .name = wire->fields[1],
+		.pid = pid,
+		.mode = wire->count > 3 ? wire->fields[3] : "kept",
+		.how = wire->count > 4 ? wire->fields[4] : NULL };
+
+	if (wire->count > 5)
+		wire_number(wire->fields[5], 0, 255, &news.status);
+	seats_note(d, &news);
+}
+
 static void handle(struct daemon *d, const struct wire *wire)
 {
 	int64_t pid, start, status;
 
 	if (wire_is(wire, "child", 2) && wire_number(wire->fields[2], 0, INT32_MAX, &pid)) {
 		child_is(wire->fields[1], (pid_t)pid);
+		note_seat(d, wire, (pid_t)pid);
 	} else if (wire_is(wire, "exit", 4) && wire_number(wire->fields[1], 1, INT32_MAX, &pid) &&
 		   wire_number(wire->fields[2], 0, INT64_MAX, &start) &&
 		   wire_number(wire->fields[4], 0, 255, &status)) {
@@ -115,14 +121,22 @@ static void send_message(
 	}
 }
 
-static void say(struct daemon *d, const char *verb, const char *name, int fd)
+static void say_two(
+	struct daemon *d, const char *verb, const char *name, const char *second, int fd)
 {
 	struct wire_buffer buffer = { 0 };
 
 	wire_add(&buffer, verb);
 	if (name)
 		wire_add(&buffer, name);
+	if (second)
+		wire_add(&buffer, second);
 	send_message(d, &buffer, &fd, fd >= 0 ? 1 : 0);
+}
+
+static void say(struct daemon *d, const char *verb, const char *name, int fd)
+{
+	say_two(d, verb, name, NULL, fd);
 }
 
 void keeper_link_store(struct daemon *d, const char *name, int fd)
@@ -140,17 +154,27 @@ void keeper_link_halt(struct daemon *d, const char *name)
 	say(d, "halt", name, -1);
 }
 
+void keeper_link_replace(struct daemon *d, const char *old, const char *new)
+{
+	say_two(d, "replace", old, new, -1);
+}
+
+void keeper_link_retire(struct daemon *d, const char *name)
+{
+	say(d, "retire", name, -1);
+}
+
 void keeper_link_ready(struct daemon *d)
 {
 	say(d, "ready", NULL, -1);
 }
 
-void keeper_link_run(struct daemon *d, const char *name, uint32_t uid, uint32_t gid,
-	const char *fd_list, char *const *argv)
+static void say_run(struct daemon *d, const char *verb, const char *name, uint32_t uid,
+	uint32_t gid, const char *fd_list, char *const *argv)
 {
 	struct wire_buffer buffer = { 0 };
 
-	wire_add(&buffer, "run");
+	wire_add(&buffer, verb);
 	wire_add(&buffer, name);
 	wire_add_number(&buffer, uid == UINT32_MAX ? -1 : (int64_t)uid);
 	wire_add_number(&buffer, uid == UINT32_MAX ? -1 : (int64_t)gid);
@@ -158,6 +182,18 @@ void keeper_link_run(struct daemon *d, const char *name, uint32_t uid, uint32_t 
 	for (size_t i = 0; argv[i]; i++)
 		wire_add(&buffer, argv[i]);
 	send_message(d, &buffer, NULL, 0);
+}
+
+void keeper_link_run(struct daemon *d, const char *name, uint32_t uid, uint32_t gid,
+	const char *fd_list, char *const *argv)
+{
+	say_run(d, "run", name, uid, gid, fd_list, argv);
+}
+
+void keeper_link_try(struct daemon *d, const char *name, uint32_t uid, uint32_t gid,
+	const char *fd_list, char *const *argv)
+{
+	say_run(d, "try", name, uid, gid, fd_list, argv);
 }
 
 int keeper_link_start(struct daemon *d, struct ten_error *err)

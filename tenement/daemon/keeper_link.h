@@ -14,11 +14,15 @@ void keeper_link_drop(struct daemon *d, const char *name);
 /* Run ARGV (NULL-terminated) as child NAME. UID UINT32_MAX: as we are. */
 void keeper_link_run(struct daemon *d, const char *name, uint32_t uid, uint32_t gid,
 	const char *fd_list, char *const *argv);
+/* Run it once, on trial; then it may take the place of OLD, which is told to leave; or leave. */
+void keeper_link_try(struct daemon *d, const char *name, uint32_t uid, uint32_t gid,
+	const char *fd_list, char *const *argv);
+void keeper_link_replace(struct daemon *d, const char *old, const char *new);
+void keeper_link_retire(struct daemon *d, const char *name);
 void keeper_link_halt(struct daemon *d, const char *name);
 void keeper_link_ready(struct daemon *d);
 
-/* Whether the child NAME runs, as far as the keeper has said. */
-bool keeper_link_has_child(const char *name);
-bool keeper_link_is_child(pid_t pid); /* PID is one of our own programs */
+/* Whether PID is one of our own programs, as far as the keeper has said. */
+bool keeper_link_is_child(pid_t pid);
 
 #endif

@@ -25,6 +25,7 @@
 #include "daemon/record.h"
 #include "daemon/settings.h"
 #include "daemon/uids.h"
+#include "daemon/upgrade.h"
 #include "daemon/wake.h"
 #include "daemon/workers.h"
 #include "mem.h"
@@ -205,6 +206,16 @@ static void on_reload(struct ev_loop *loop, ev_signal *watcher, int events)
 	confdir_rearm(ev_userdata(loop));
 }
 
+static void on_upgrade(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+	struct ten_error err;
+
+	(void)watcher;
+	(void)events;
+	if (upgrade_begin(ev_userdata(loop), &err) < 0)
+		log_error("no upgrade: %s", err.text);
+}
+
 /* The first reconcile is done when the loop has turned once. */
 static void on_first_turn(struct ev_loop *loop, ev_timer *timer, int events)
 {
@@ -225,7 +236,7 @@ int main(int argc, char **argv)
 	static struct daemon daemon;
 	struct daemon *d = &daemon;
 	struct ten_error err = { 0 };
-	ev_signal terminate, interrupt, reload;
+	ev_signal terminate, interrupt, reload, upgrade;
 	ev_timer first;
 
 	log_init("tenementd");
@@ -264,6 +275,8 @@ int main(int argc, char **argv)
 	ev_signal_start(d->loop, &interrupt);
 	ev_signal_init(&reload, on_reload, SIGHUP);
 	ev_signal_start(d->loop, &reload);
+	ev_signal_init(&upgrade, on_upgrade, SIGUSR2);
+	ev_signal_start(d->loop, &upgrade);
 	ev_timer_init(&first, on_first_turn, 0., 0.);
 	ev_timer_start(d->loop, &first);
 	ev_run(d->loop, 0);

@@ -419,6 +419,7 @@ int publish_settings(struct daemon *d, struct ten_error *err)
 			.client_body_timeout_ms = ms(settings->client_body_timeout),
 			.keepalive_timeout_ms = ms(settings->keepalive_timeout),
 			.max_connections_per_ip = (uint32_t)settings->max_connections_per_ip,
+			.upgrade_drain_timeout_ms = ms(settings->upgrade_drain_timeout),
 			.trusted_proxies = cidrs,
 			.ready = d->first_reconcile_done },
 		.error_pages = pages,

@@ -136,7 +136,7 @@ static void turn(struct ev_loop *loop, ev_prepare *watcher, int events)
 		ev_idle_start(loop, &busy_watcher);
 	else
 		ev_idle_stop(loop, &busy_watcher);
-	if (d->shutting_down && !d->runs && workers_are_gone())
+	if (d->shutting_down && !d->runs && workers_are_gone(d))
 		ev_break(loop, EVBREAK_ALL);
 }
 

@@ -7,6 +7,7 @@
 #include "daemon/declare.h"
 #include "daemon/instance.h"
 #include "daemon/readiness.h"
+#include "daemon/upgrade.h"
 #include "mem.h"
 #include "names.h"
 
@@ -80,9 +81,11 @@ static void answer_granted(struct daemon *d, struct board_ask *ask)
 
 void wake_look(struct daemon *d)
 {
-	for (uint32_t w = 0; w < d->workers; w++) {
+	for (uint32_t w = 0; w < BOARD_WORKERS_MAX; w++) {
 		struct board_worker *worker = &d->board->workers[w];
 
+		if (d->seats[w].state == SEAT_FREE)
+			continue;
 		for (uint32_t i = 0; i < ROUTE_SLOTS_MAX / 64; i++) {
 			if (atomic_load_explicit(&worker->wanted[i], memory_order_relaxed))
 				look_at_word(d, i * 64, atomic_exchange(&worker->wanted[i], 0));
@@ -100,6 +103,7 @@ static void on_bell(struct ev_loop *loop, ev_io *io, int events)
 	(void)ignored;
 	(void)events;
 	wake_look(ev_userdata(loop));
+	upgrade_look(ev_userdata(loop));
 }
 
 void wake_start(struct daemon *d)
@@ -114,30 +118,40 @@ void wake_ring_workers(struct daemon *d)
 {
 	uint64_t one = 1;
 
-	for (uint32_t w = 0; w < d->workers; w++) {
+	for (uint32_t w = 0; w < BOARD_WORKERS_MAX; w++) {
 		ssize_t ignored;
 
+		if (d->seats[w].state == SEAT_FREE)
+			continue;
 		for (uint32_t i = 0; i < BOARD_ASKS_MAX; i++)
 			answer_granted(d, &d->board->workers[w].asks[i]);
-		ignored = write(d->worker_bells[w], &one, sizeof(one));
+		ignored = write(d->seats[w].bell, &one, sizeof(one));
 		(void)ignored;
 	}
 }
 
+/* A worker that has yet to look at the table for the first time acknowledges 0. */
 uint64_t wake_oldest(const struct daemon *d)
 {
 	uint64_t oldest = UINT64_MAX;
 
-	for (uint32_t w = 0; w < d->workers; w++) {
+	for (uint32_t w = 0; w < BOARD_WORKERS_MAX; w++) {
 		uint64_t seen = atomic_load(&d->board->workers[w].acknowledged);
 
-		if (seen < oldest)
+		if (d->seats[w].state != SEAT_FREE && seen < oldest)
 			oldest = seen;
 	}
 	return oldest;
 }
 
+/* Whoever has yet to look will see the newest: nobody waits for it. */
 bool wake_acknowledged(const struct daemon *d, uint64_t generation)
 {
-	return wake_oldest(d) >= generation;
+	for (uint32_t w = 0; w < BOARD_WORKERS_MAX; w++) {
+		uint64_t seen = atomic_load(&d->board->workers[w].acknowledged);
+
+		if (d->seats[w].state != SEAT_FREE && seen && seen < generation)
+			return false;
+	}
+	return true;
 }

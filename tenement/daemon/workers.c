@@ -22,6 +22,7 @@
 #include "common/programs.h"
 #include "daemon/keeper_link.h"
 #include "daemon/uids.h"
+#include "daemon/upgrade.h"
 #include "mem.h"
 
 #define PROXY_USER  "tenement-proxy"
@@ -101,7 +102,7 @@ static int share_logger(struct daemon *d, struct ten_error *err)
 	return 0;
 }
 
-/* By these each worker hands lines of access logs to the log writer. The more they hold, the longer
+/* By these each lane's workers hand lines of access logs to the log writer. The more they hold, the longer
  * the log writer may be away; more than a plain user may have is not worth an error. */
 static int share_access(struct daemon *d, struct ten_error *err)
 {
@@ -151,27 +152,52 @@ static int find_users(struct daemon *d, struct ten_error *err)
 	return 0;
 }
 
+int workers_share_bell(struct daemon *d, uint32_t seat, struct ten_error *err)
+{
+	autofree char *name = mem_printf("bell.%u", seat);
+
+	if (d->seats[seat].has_bell)
+		return 0;
+	d->seats[seat].bell = shared_eventfd(d, name, err);
+	d->seats[seat].has_bell = d->seats[seat].bell >= 0;
+	return d->seats[seat].has_bell ? 0 : -1;
+}
+
+/* Through which a worker of the lane gives its clients to the next. We have no use for it. */
+static int share_handover(struct daemon *d, uint32_t lane, struct ten_error *err)
+{
+	autofree char *in = mem_printf("handover.%u", lane);
+	autofree char *out = mem_printf("handover.%u.out", lane);
+	int pair[2];
+
+	if (fds_find(in) >= 0 && fds_find(out) >= 0)
+		return 0;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+		return ten_error_set(err, errno, "socketpair");
+	keeper_link_store(d, in, pair[0]);
+	keeper_link_store(d, out, pair[1]);
+	close(pair[0]);
+	close(pair[1]);
+	return 0;
+}
+
 int workers_share(struct daemon *d, struct ten_error *err)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
 	d->cores = cores > 0 ? (uint32_t)cores : 1;
 	d->workers = d->boot.workers ? (uint32_t)d->boot.workers : d->cores;
-	if (d->workers > BOARD_WORKERS_MAX)
-		d->workers = BOARD_WORKERS_MAX;
+	if (d->workers > BOARD_LANES_MAX)
+		d->workers = BOARD_LANES_MAX;
 	if (find_users(d, err) < 0 || share_table(d, err) < 0 || share_board(d, err) < 0 ||
 		share_logger(d, err) < 0 || share_access(d, err) < 0)
 		return -1;
 	d->bell = shared_eventfd(d, "bell", err);
 	if (d->bell < 0)
 		return -1;
-	for (uint32_t w = 0; w < d->workers; w++) {
-		autofree char *name = mem_printf("bell.%u", w);
-
-		d->worker_bells[w] = shared_eventfd(d, name, err);
-		if (d->worker_bells[w] < 0)
+	for (uint32_t lane = 0; lane < d->workers; lane++)
+		if (share_handover(d, lane, err) < 0)
 			return -1;
-	}
 	return 0;
 }
 
@@ -388,23 +414,65 @@ static int run_logger(struct daemon *d, struct ten_error *err)
 	return 0;
 }
 
+typedef void run_function(struct daemon *d, const char *name, uint32_t uid, uint32_t gid,
+	const char *fd_list, char *const *argv);
+
+static void run_worker(struct daemon *d, uint32_t seat, run_function *run)
+{
+	uint32_t lane = d->seats[seat].lane;
+	autofree char *program = programs_path("tenement-proxy");
+	autofree char *name = seat_name(d, seat);
+	autofree char *worker = mem_printf("%u", seat);
+	autofree char *its_lane = mem_printf("%u", lane);
+	autofree char *fds =
+		mem_printf("table,board,bell,bell.%u,access.out.%u,handover.%u,handover.%u.out,"
+			   "listen.%u.*",
+			seat, lane, lane, lane, lane);
+	char *argv[] = { program, "--worker", worker, "--lane", its_lane, NULL };
+
+	run(d, name, d->proxy_uid, d->proxy_gid, fds, argv);
+}
+
+void workers_try(struct daemon *d, uint32_t seat)
+{
+	run_worker(d, seat, keeper_link_try);
+}
+
+static void halt_all(struct daemon *d)
+{
+	for (uint32_t i = 0; i < BOARD_WORKERS_MAX; i++) {
+		autofree char *name = seat_name(d, i);
+
+		if (d->seats[i].state != SEAT_FREE)
+			keeper_link_halt(d, name);
+	}
+}
+
 int workers_run(struct daemon *d, struct ten_error *err)
 {
-	autofree char *program = programs_path("tenement-proxy");
-	autofree char *count = mem_printf("%u", d->workers);
+	if (d->table_is_new)
+		halt_all(d);
+	for (uint32_t lane = 0; lane < d->workers; lane++) {
+		int seat = seat_current(d, lane);
 
-	for (uint32_t w = 0; w < d->workers; w++) {
-		autofree char *name = mem_printf("proxy.%u", w);
-		autofree char *number = mem_printf("%u", w);
-		autofree char *fds =
-			mem_printf("table,board,bell,bell.%u,access.out.%u,listen.%u.*", w, w, w);
-		char *argv[] = { program, "--worker", number, "--workers", count, NULL };
-
-		if (d->table_is_new)
-			keeper_link_halt(d, name);
-		keeper_link_run(d, name, d->proxy_uid, d->proxy_gid, fds, argv);
+		if (seat < 0)
+			seat = seat_take(d, lane, SEAT_CURRENT, err);
+		if (seat < 0)
+			return -1;
+		run_worker(d, (uint32_t)seat, keeper_link_run);
 	}
+	if (!d->table_is_new)
+		upgrade_recover(d);
 	return run_logger(d, err);
+}
+
+void workers_restart_logger(struct daemon *d)
+{
+	struct ten_error err;
+
+	keeper_link_halt(d, "logger");
+	if (run_logger(d, &err) < 0)
+		log_error("%s", err.text);
 }
 
 static void tell_limit(struct daemon *d, const char *verb, int64_t size, int64_t *told)
@@ -428,25 +496,13 @@ void workers_update(struct daemon *d)
 	tell_limit(d, "access-limit", settings->access_log_max_mb, &access_told);
 }
 
-static uint32_t stopped_workers;
-
 void workers_stop(struct daemon *d)
 {
-	for (uint32_t w = 0; w < d->workers; w++) {
-		autofree char *name = mem_printf("proxy.%u", w);
-
-		keeper_link_halt(d, name);
-	}
-	stopped_workers = d->workers;
+	upgrade_stop(d);
+	halt_all(d);
 }
 
-bool workers_are_gone(void)
+bool workers_are_gone(const struct daemon *d)
 {
-	for (uint32_t w = 0; w < stopped_workers; w++) {
-		autofree char *name = mem_printf("proxy.%u", w);
-
-		if (keeper_link_has_child(name))
-			return false;
-	}
-	return true;
+	return seats_count(d, SEAT_FREE) == BOARD_WORKERS_MAX;
 }

@@ -12,6 +12,13 @@ int workers_share(struct daemon *d, struct ten_error *err);
 int workers_listen(struct daemon *d, struct ten_error *err);
 int workers_run(struct daemon *d, struct ten_error *err);
 
+/* The bell of a seat, unless it has one. */
+int workers_share_bell(struct daemon *d, uint32_t seat, struct ten_error *err);
+/* A worker on SEAT, on trial. */
+void workers_try(struct daemon *d, uint32_t seat);
+/* End the log writer and run it again, as it now is on disk; its pipes wait. */
+void workers_restart_logger(struct daemon *d);
+
 /* An end leaves no unix socket that was listened on. */
 void workers_remove_sockets(void);
 
@@ -19,7 +26,7 @@ void workers_remove_sockets(void);
 void workers_update(struct daemon *d);
 
 void workers_stop(struct daemon *d);
-bool workers_are_gone(void);
+bool workers_are_gone(const struct daemon *d);
 
 /* "127.0.0.1:8080" for each address in use, with the port that the kernel chose for port 0. */
 char **workers_addresses(void);

@@ -28,7 +28,7 @@ struct child {
 	int64_t uid, gid;
 	char *fd_list;
 	char **argv;
-	bool wanted;
+	enum child_mode mode;
 	/* what became of it */
 	pid_t pid; /* 0: not running */
 	ev_tstamp started;
@@ -37,6 +37,13 @@ struct child {
 	UT_hash_handle hh;
 };
 static struct child *children;
+
+const char *const child_mode_names[] = {
+	[CHILD_KEPT] = "kept",
+	[CHILD_TRIAL] = "trial",
+	[CHILD_RETIRED] = "retired",
+	[CHILD_HALTED] = "halted",
+};
 
 struct inherited {
 	struct text names;
@@ -170,7 +177,13 @@ static void child_start(struct ev_loop *loop, struct child *child)
 	text_free(&list.names);
 	free(list.fds);
 	if (child->pid > 0)
-		link_send_child(child->name, child->pid);
+		link_send_child(child->name, child->pid, child->mode);
+}
+
+/* What ended while it was none of these is not started again. */
+static bool starts_again(const struct child *child)
+{
+	return child->mode == CHILD_KEPT;
 }
 
 static void child_timer(struct ev_loop *loop, ev_timer *timer, int events)
@@ -178,14 +191,14 @@ static void child_timer(struct ev_loop *loop, ev_timer *timer, int events)
 	struct child *child = timer->data;
 
 	(void)events;
-	if (child->pid > 0 && !child->wanted)
+	if (child->pid > 0 && child->mode == CHILD_HALTED)
 		kill(child->pid, SIGKILL);
-	else if (child->pid == 0 && child->wanted)
+	else if (child->pid == 0 && starts_again(child))
 		child_start(loop, child);
 }
 
-void child_run(struct ev_loop *loop, const char *name, int64_t uid, int64_t gid,
-	const char *fd_list, char *const *argv)
+static void run(enum child_mode mode, struct ev_loop *loop, const char *name, int64_t uid,
+	int64_t gid, const char *fd_list, char *const *argv)
 {
 	struct child *child;
 
@@ -203,14 +216,20 @@ void child_run(struct ev_loop *loop, const char *name, int64_t uid, int64_t gid,
 	child->fd_list = mem_strdup(fd_list);
 	mem_strv_free(child->argv);
 	child->argv = mem_strv_copy(argv);
-	child->wanted = true;
+	child->mode = mode;
 	if (child->pid == 0 && !ev_is_active(&child->timer))
 		child_start(loop, child);
 }
 
+void child_run(struct ev_loop *loop, const char *name, int64_t uid, int64_t gid,
+	const char *fd_list, char *const *argv)
+{
+	run(CHILD_KEPT, loop, name, uid, gid, fd_list, argv);
+}
+
 static void halt(struct ev_loop *loop, struct child *child)
 {
-	child->wanted = false;
+	child->mode = CHILD_HALTED;
 	ev_timer_stop(loop, &child->timer);
 	if (child->pid > 0) {
 		kill(child->pid, SIGTERM);
@@ -237,8 +256,10 @@ void child_halt(struct ev_loop *loop, const char *name)
 	if (!child)
 		return;
 	halt(loop, child);
-	if (child->pid == 0)
-		forget(loop, child);
+	if (child->pid > 0)
+		return;
+	link_send_gone(name, CHILD_HALTED, "unstarted", 0);
+	forget(loop, child);
 }
 
 void child_halt_all(struct ev_loop *loop)
@@ -247,6 +268,55 @@ void child_halt_all(struct ev_loop *loop)
 
 	HASH_ITER (hh, children, child, next)
 		child_halt(loop, child->name);
+}
+
+void child_try(struct ev_loop *loop, const char *name, int64_t uid, int64_t gid,
+	const char *fd_list, char *const *argv)
+{
+	struct child *child;
+
+	run(CHILD_TRIAL, loop, name, uid, gid, fd_list, argv);
+	HASH_FIND_STR(children, name, child);
+	if (child->pid > 0)
+		return;
+	link_send_gone(name, CHILD_TRIAL, "unstarted", 0);
+	forget(loop, child);
+}
+
+static void set_mode(struct child *child, enum child_mode mode)
+{
+	child->mode = mode;
+	link_send_child(child->name, child->pid, mode);
+}
+
+void child_retire(const char *name)
+{
+	struct child *child;
+
+	HASH_FIND_STR(children, name, child);
+	if (!child || child->pid == 0 || child->mode == CHILD_HALTED)
+		return;
+	set_mode(child, CHILD_RETIRED);
+	kill(child->pid, SIGUSR2);
+}
+
+void child_replace(struct ev_loop *loop, const char *old, const char *new)
+{
+	struct child *child;
+
+	HASH_FIND_STR(children, new, child);
+	/* If it has ended the daemon will read so in a moment. */
+	if (!child || child->pid == 0 || child->mode != CHILD_TRIAL)
+		return;
+	set_mode(child, CHILD_KEPT);
+	HASH_FIND_STR(children, old, child);
+	if (!child || child->pid > 0) {
+		child_retire(old);
+		return;
+	}
+	/* It waits to be started again: no more. */
+	link_send_gone(old, CHILD_RETIRED, "unstarted", 0);
+	forget(loop, child);
 }
 
 /* Whether the daemon is to be started again. While it was never ready, or is to bring everything to
@@ -273,10 +343,12 @@ static void child_ended(struct ev_loop *loop, struct child *child, const siginfo
 	ev_timer_stop(loop, &child->timer);
 	if (strcmp(child->name, DAEMON_NAME) == 0) {
 		link_close(loop);
-		child->wanted = daemon_comes_back(child, exited, info->si_status);
+		if (!daemon_comes_back(child, exited, info->si_status))
+			child->mode = CHILD_HALTED;
 	}
-	if (!child->wanted) {
-		link_send_child(child->name, 0);
+	if (!starts_again(child)) {
+		link_send_gone(
+			child->name, child->mode, exited ? "status" : "signal", info->si_status);
 		forget(loop, child);
 		return;
 	}
@@ -342,12 +414,13 @@ void child_signal(const char *name, int signal)
 		kill(pid, signal);
 }
 
-void child_each(void (*visit)(void *data, const char *name, pid_t pid), void *data)
+void child_each(
+	void (*visit)(void *data, const char *name, pid_t pid, enum child_mode mode), void *data)
 {
 	struct child *child, *next;
 
 	HASH_ITER (hh, children, child, next)
-		visit(data, child->name, child->pid);
+		visit(data, child->name, child->pid, child->mode);
 }
 
 size_t child_count(void)

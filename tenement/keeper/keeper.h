@@ -25,17 +25,36 @@ void store_each(void (*visit)(void *data, const char *name, int fd), void *data)
 #define DAEMON_NAME "daemon"
 #define LOGGER_NAME "logger"
 
+enum child_mode {
+	CHILD_KEPT,  /* run again when it ends */
+	CHILD_TRIAL, /* not run again, and how it ended is told: whether it is any good is not known
+		      * yet
+		      */
+	CHILD_RETIRED, /* replaced: it ends when it has finished, and is not run again */
+	CHILD_HALTED,  /* told to end, and not run again */
+};
+extern const char *const child_mode_names[];
+
 /* Run ARGV as NAME from now on; when NAME runs already, only what it is run with next time changes.
  * FD_LIST is a comma list of stored names, "prefix*" for all that begin so. UID -1: as we are. */
 void child_run(struct ev_loop *loop, const char *name, int64_t uid, int64_t gid,
 	const char *fd_list, char *const *argv);
+/* Run it once, on trial, until child_replace() makes it one that is kept. */
+void child_try(struct ev_loop *loop, const char *name, int64_t uid, int64_t gid,
+	const char *fd_list, char *const *argv);
+/* NEW, which is on trial, takes the place of OLD, which is told by SIGUSR2: both or none, so that a
+ * daemon that dies meanwhile leaves no place empty and none taken twice. */
+void child_replace(struct ev_loop *loop, const char *old, const char *new);
+/* It goes by itself, when it has finished. */
+void child_retire(const char *name);
 /* End it with SIGTERM (SIGKILL after a grace time) and do not run it again. */
 void child_halt(struct ev_loop *loop, const char *name);
 bool child_reap(
 	struct ev_loop *loop);     /* all that have ended; false: there are no children at all */
 pid_t child_pid(const char *name); /* 0: not running */
 void child_signal(const char *name, int signal);
-void child_each(void (*visit)(void *data, const char *name, pid_t pid), void *data);
+void child_each(
+	void (*visit)(void *data, const char *name, pid_t pid, enum child_mode mode), void *data);
 size_t child_count(void);
 void child_halt_all(struct ev_loop *loop);
 /* SIGKILL to our children that we did not start: tenants and what they left behind. */
@@ -44,7 +63,9 @@ void child_kill_all(struct ev_loop *loop); /* and to those that we did */
 
 /* ---- link.c: the socket to the daemon ---- */
 int link_open(struct ev_loop *loop); /* a new socketpair; returns the daemon's end or -1 */
-void link_send_child(const char *name, pid_t pid); /* started, or with pid 0 ended for good */
+void link_send_child(const char *name, pid_t pid, enum child_mode mode);
+/* It ended for good. */
+void link_send_gone(const char *name, enum child_mode mode, const char *how, int status);
 void link_send_exit(pid_t pid, uint64_t start, const char *how, int status);
 void link_send_shutdown(void);
 void link_close(struct ev_loop *loop);

@@ -94,7 +94,7 @@ static void kick(void)
 		ev_io_start(link_loop, &writer);
 }
 
-static void send_child(void *data, const char *name, pid_t pid)
+static void send_child(void *data, const char *name, pid_t pid, enum child_mode mode)
 {
 	struct wire_buffer buffer = { 0 };
 
@@ -102,6 +102,7 @@ static void send_child(void *data, const char *name, pid_t pid)
 	wire_add(&buffer, "child");
 	wire_add(&buffer, name);
 	wire_add_number(&buffer, pid);
+	wire_add(&buffer, child_mode_names[mode]);
 	queue(&buffer);
 }
 
@@ -125,7 +126,10 @@ static void send_everything(void)
 		send_word("shutdown");
 }
 
-static void run(struct ev_loop *loop, const struct wire *wire)
+typedef void run_function(struct ev_loop *loop, const char *name, int64_t uid, int64_t gid,
+	const char *fd_list, char *const *argv);
+
+static void run(struct ev_loop *loop, const struct wire *wire, run_function *function)
 {
 	char *argv[WIRE_FIELDS] = { NULL };
 	int64_t uid, gid;
@@ -135,7 +139,7 @@ static void run(struct ev_loop *loop, const struct wire *wire)
 		return;
 	for (size_t i = 5; i < wire->count; i++)
 		argv[i - 5] = (char *)wire->fields[i];
-	child_run(loop, wire->fields[1], uid, gid, wire->fields[4], argv);
+	function(loop, wire->fields[1], uid, gid, wire->fields[4], argv);
 }
 
 static void handle(struct ev_loop *loop, struct passing *message)
@@ -148,7 +152,13 @@ static void handle(struct ev_loop *loop, struct passing *message)
 	} else if (wire_is(wire, "drop", 1)) {
 		store_drop(wire->fields[1]);
 	} else if (wire_is(wire, "run", 5)) {
-		run(loop, wire);
+		run(loop, wire, child_run);
+	} else if (wire_is(wire, "try", 5)) {
+		run(loop, wire, child_try);
+	} else if (wire_is(wire, "replace", 2)) {
+		child_replace(loop, wire->fields[1], wire->fields[2]);
+	} else if (wire_is(wire, "retire", 1)) {
+		child_retire(wire->fields[1]);
 	} else if (wire_is(wire, "halt", 1)) {
 		child_halt(loop, wire->fields[1]);
 	} else if (wire_is(wire, "list", 0)) {
@@ -208,9 +218,23 @@ void link_close(struct ev_loop *loop)
 		unqueue();
 }
 
-void link_send_child(const char *name, pid_t pid)
+void link_send_child(const char *name, pid_t pid, enum child_mode mode)
 {
-	send_child(NULL, name, pid);
+	send_child(NULL, name, pid, mode);
+	kick();
+}
+
+void link_send_gone(const char *name, enum child_mode mode, const char *how, int status)
+{
+	struct wire_buffer buffer = { 0 };
+
+	wire_add(&buffer, "child");
+	wire_add(&buffer, name);
+	wire_add_number(&buffer, 0);
+	wire_add(&buffer, child_mode_names[mode]);
+	wire_add(&buffer, how);
+	wire_add_number(&buffer, status);
+	queue(&buffer);
 	kick();
 }
 

@@ -111,6 +111,16 @@ static void on_reopen(struct ev_loop *loop, ev_signal *watcher, int events)
 	child_signal(LOGGER_NAME, SIGUSR1);
 }
 
+static void on_upgrade(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+	(void)loop;
+	(void)watcher;
+	(void)events;
+	/* Before it is ready it has no ear for that, and would end by it. */
+	if (keeper_daemon_was_ready)
+		child_signal(DAEMON_NAME, SIGUSR2);
+}
+
 static void raise_descriptor_limit(void)
 {
 	struct rlimit limit;
@@ -124,7 +134,7 @@ static void raise_descriptor_limit(void)
 int main(int argc, char **argv)
 {
 	struct ev_loop *loop = ev_loop_new(EVFLAG_NOENV);
-	ev_signal child, interrupt, terminate, reload, reopen;
+	ev_signal child, interrupt, terminate, reload, reopen, upgrade;
 	autofree char *daemon = programs_path("tenementd");
 	char **daemon_argv = NULL;
 
@@ -145,6 +155,7 @@ int main(int argc, char **argv)
 	ev_signal_init(&interrupt, on_stop, SIGINT);
 	ev_signal_init(&terminate, on_stop, SIGTERM);
 	ev_signal_init(&reload, on_reload, SIGHUP);
+	ev_signal_init(&upgrade, on_upgrade, SIGUSR2);
 	ev_timer_init(&deadline, on_deadline, SHUTDOWN_SECONDS, 0.);
 	ev_signal_start(loop, &child);
 	ev_signal_start(loop, &interrupt);
@@ -152,6 +163,7 @@ int main(int argc, char **argv)
 	ev_signal_start(loop, &reload);
 	ev_signal_init(&reopen, on_reopen, SIGUSR1);
 	ev_signal_start(loop, &reopen);
+	ev_signal_start(loop, &upgrade);
 
 	mem_strv_append(&daemon_argv, daemon);
 	for (int i = 1; i < argc; i++)

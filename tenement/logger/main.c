@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -107,6 +108,10 @@ int main(int argc, char **argv)
 	int in;
 
 	log_init("tenement-logger");
+	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+		printf("tenement-logger %s\n", TEN_VERSION);
+		return EXIT_SUCCESS;
+	}
 	if (read_arguments(argc, argv, &arguments) < 0)
 		return usage();
 	in = fds_find("logger.in");

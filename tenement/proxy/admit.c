@@ -6,6 +6,7 @@
 #include "limit.h"
 #include "proxy/client.h"
 #include "proxy/exchange.h"
+#include "proxy/handover.h"
 #include "proxy/queue.h"
 #include "proxy/worker.h"
 
@@ -140,4 +141,48 @@ void admit_forget(struct client *client)
 	if (client->peer_counted)
 		board_peers_give(worker->board, worker->index, client->peer_place);
 	client->peer_counted = false;
+}
+
+/* ---- another worker ----
+ *
+ * Should the old worker die before its ledger is changed, one too few is counted, as limit.h has
+ * it. Between the ledgers the message is what counts: the keeper holds it, whoever dies. */
+
+static void ledger_subtract(_Atomic uint32_t *ledger)
+{
+	uint32_t held = atomic_load_explicit(ledger, memory_order_relaxed);
+
+	atomic_store_explicit(ledger, held ? held - 1 : 0, memory_order_relaxed);
+}
+
+static void ledger_add(_Atomic uint32_t *ledger)
+{
+	uint32_t held = atomic_load_explicit(ledger, memory_order_relaxed);
+
+	atomic_store_explicit(ledger, held + 1, memory_order_relaxed);
+}
+
+void admit_hand_over(struct client *client)
+{
+	struct worker *worker = client->worker;
+
+	if (client->counted)
+		ledger_subtract(&worker->cells[client->counted_slot].connections);
+	if (client->peer_counted)
+		ledger_subtract(&worker->board->peer_ledgers[worker->index][client->peer_place]);
+	client->counted = client->peer_counted = false;
+}
+
+void admit_take_over(struct client *client, const struct handover_client *state)
+{
+	struct worker *worker = client->worker;
+
+	client->counted = state->counted && state->counted_slot < ROUTE_SLOTS_MAX;
+	client->counted_slot = client->counted ? state->counted_slot : 0;
+	if (client->counted)
+		ledger_add(&worker->cells[client->counted_slot].connections);
+	client->peer_counted = state->peer_counted && state->peer_place < BOARD_PEERS;
+	client->peer_place = client->peer_counted ? state->peer_place : 0;
+	if (client->peer_counted)
+		ledger_add(&worker->board->peer_ledgers[worker->index][client->peer_place]);
 }

@@ -11,6 +11,7 @@
 
 struct client;
 struct exchange;
+struct handover_client;
 
 /* Whether EXCHANGE may come to INSTANCE at all: its client's connection counts for it from here on
  * (max_connections), and so does the request, once (rate_limit). False: it has been refused. */
@@ -23,6 +24,11 @@ void admit_leave_place(struct exchange *exchange);
 
 /* Whether CLIENT may connect, by its address (max_connections_per_ip). */
 bool admit_address(struct client *client);
+
+/* CLIENT goes over to another worker, with what it counts for: that stays counted all the while,
+ * and only the ledgers change. */
+void admit_hand_over(struct client *client);
+void admit_take_over(struct client *client, const struct handover_client *state);
 
 /* CLIENT is closed: it counts for nothing any more. */
 void admit_forget(struct client *client);

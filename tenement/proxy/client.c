@@ -11,6 +11,7 @@
 #include "proxy_protocol.h"
 #include "proxy/admit.h"
 #include "proxy/exchange.h"
+#include "proxy/handover.h"
 #include "proxy/relay.h"
 #include "proxy/request.h"
 #include "proxy/worker.h"
@@ -114,6 +115,8 @@ static void become_idle(struct client *client)
 	}
 	client->state = CLIENT_IDLE;
 	client->idle_since_ms = worker->now_ms;
+	if (worker->retiring && handover_give(client))
+		return;
 	client_watch(client, EV_READ);
 	deadline_set(&worker->wheel, &client->deadline, worker->now_ms + timeout_ms);
 }
@@ -266,8 +269,7 @@ void client_trust(struct client *client)
 		client->has_address && settings_trusts(&worker->settings, client->address);
 }
 
-void client_open(struct worker *worker, int fd, const struct sockaddr_storage *peer,
-	enum client_introduction introduction)
+static struct client *make(struct worker *worker, int fd, enum client_introduction introduction)
 {
 	struct client *client = worker->free_clients;
 
@@ -278,7 +280,7 @@ void client_open(struct worker *worker, int fd, const struct sockaddr_storage *p
 		client = malloc(sizeof(*client));
 		if (!client) {
 			close(fd);
-			return;
+			return NULL;
 		}
 	}
 	memset(client, 0, sizeof(*client));
@@ -289,9 +291,39 @@ void client_open(struct worker *worker, int fd, const struct sockaddr_storage *p
 	client->introduction = introduction;
 	ev_io_init(&client->io, readable_event, fd, EV_READ);
 	client->io.data = client;
-	peer_read(client, peer);
+	address_clear(client);
 	atomic_fetch_add_explicit(&worker->page->clients, 1, memory_order_relaxed);
 	DL_APPEND(worker->clients, client);
+	return client;
+}
+
+void client_adopt(struct worker *worker, int fd, const struct handover_client *state)
+{
+	const struct settings *settings = &worker->settings;
+	uint32_t timeout_ms =
+		state->served ? settings->keepalive_timeout_ms : settings->client_header_timeout_ms;
+	struct client *client = make(
+		worker, fd, state->to_be_introduced ? CLIENT_TO_BE_INTRODUCED : CLIENT_INTRODUCED);
+
+	if (!client)
+		return;
+	client->served = state->served;
+	if (state->has_address)
+		address_set(client, state->address);
+	client->idle_since_ms = worker->now_ms - state->idle_ms;
+	admit_take_over(client, state);
+	client_watch(client, EV_READ);
+	deadline_set(&worker->wheel, &client->deadline, client->idle_since_ms + timeout_ms);
+}
+
+void client_open(struct worker *worker, int fd, const struct sockaddr_storage *peer,
+	enum client_introduction introduction)
+{
+	struct client *client = make(worker, fd, introduction);
+
+	if (!client)
+		return;
+	peer_read(client, peer);
 	if (introduction == CLIENT_INTRODUCED && !client_address_known(client))
 		return;
 	/* The first request is there more often than not. */

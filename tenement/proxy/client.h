@@ -14,6 +14,7 @@
 
 struct worker;
 struct exchange;
+struct handover_client;
 struct proxy_protocol;
 
 enum client_introduction {
@@ -66,6 +67,9 @@ bool client_introduce(struct client *client, const struct proxy_protocol *header
 /* Its address is known for good: may it connect? False: it has been answered, and is closed or
  * about to be. */
 bool client_admit(struct client *client);
+
+/* Takes FD over, with what another worker knew of it; it is idle. */
+void client_adopt(struct worker *worker, int fd, const struct handover_client *state);
 
 /* A request begins: decide by the present settings whether its peer is trusted. */
 void client_trust(struct client *client);

@@ -20,12 +20,13 @@
 
 struct arguments {
 	uint32_t worker;
-	uint32_t workers;
+	uint32_t lane;
+	bool check;
 };
 
 static int usage(FILE *out, int status)
 {
-	fputs("usage: tenement-proxy --worker N --workers M\n"
+	fputs("usage: tenement-proxy --worker N [--lane M] | --check | --version\n"
 	      "Started by tenement-keeper, with its descriptors named in TENEMENT_FDS.\n",
 		out);
 	return status;
@@ -49,11 +50,13 @@ static int arguments_parse(struct arguments *arguments, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "worker", required_argument, NULL, 'w' },
-		{ "workers", required_argument, NULL, 'W' },
+		{ "lane", required_argument, NULL, 'l' },
+		{ "check", no_argument, NULL, 'c' },
+		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
-	bool worker_seen = false;
+	bool worker_seen = false, lane_seen = false;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
@@ -63,9 +66,16 @@ static int arguments_parse(struct arguments *arguments, int argc, char **argv)
 			ok = worker_seen =
 				number_parse(optarg, BOARD_WORKERS_MAX - 1, &arguments->worker);
 			break;
-		case 'W':
-			ok = number_parse(optarg, BOARD_WORKERS_MAX, &arguments->workers);
+		case 'l':
+			ok = lane_seen =
+				number_parse(optarg, BOARD_WORKERS_MAX - 1, &arguments->lane);
 			break;
+		case 'c':
+			arguments->check = true;
+			break;
+		case 'v':
+			printf("tenement-proxy %s\n", TEN_VERSION);
+			return 0;
 		case 'h':
 			return usage(stdout, 0);
 		default:
@@ -75,8 +85,10 @@ static int arguments_parse(struct arguments *arguments, int argc, char **argv)
 		if (!ok)
 			return usage(stderr, 2);
 	}
-	if (optind != argc || !worker_seen || arguments->worker >= arguments->workers)
+	if (optind != argc || worker_seen == arguments->check)
 		return usage(stderr, 2);
+	if (!lane_seen)
+		arguments->lane = arguments->worker;
 	return -1;
 }
 
@@ -94,22 +106,26 @@ static enum client_introduction introduction_of(const char *name)
 	return end && !strcmp(end, ".proxy") ? CLIENT_TO_BE_INTRODUCED : CLIENT_INTRODUCED;
 }
 
-static int inherited_find(
-	struct worker_inherited *inherited, uint32_t worker, struct ten_error *err)
+static int inherited_find(struct worker_inherited *inherited, const struct arguments *arguments,
+	struct ten_error *err)
 {
 	char name[FDS_NAME_MAX];
 	size_t prefix;
 	const char *other;
 
-	snprintf(name, sizeof(name), "bell.%u", worker);
+	snprintf(name, sizeof(name), "bell.%u", arguments->worker);
 	if (need_fd("table", &inherited->table_fd, err) < 0 ||
 		need_fd("board", &inherited->board_fd, err) < 0 ||
 		need_fd("bell", &inherited->daemon_bell, err) < 0 ||
 		need_fd(name, &inherited->own_bell, err) < 0)
 		return -1;
-	snprintf(name, sizeof(name), "access.out.%u", worker);
+	snprintf(name, sizeof(name), "access.out.%u", arguments->lane);
 	inherited->access_log = fds_find(name);
-	prefix = (size_t)snprintf(name, sizeof(name), "listen.%u.", worker);
+	snprintf(name, sizeof(name), "handover.%u", arguments->lane);
+	inherited->handover_in = fds_find(name);
+	snprintf(name, sizeof(name), "handover.%u.out", arguments->lane);
+	inherited->handover_out = fds_find(name);
+	prefix = (size_t)snprintf(name, sizeof(name), "listen.%u.", arguments->lane);
 	for (size_t i = 0; (other = fds_name(i)); i++) {
 		if (strncmp(other, name, prefix))
 			continue;
@@ -158,6 +174,25 @@ static void descriptors_raise(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* Whether we could work with what is shared, for who is about to replace workers by us. */
+static int check(void)
+{
+	struct worker_inherited inherited;
+	struct route_table *table;
+	struct board *board;
+	struct ten_error err = { 0 };
+
+	if (need_fd("table", &inherited.table_fd, &err) < 0 ||
+		need_fd("board", &inherited.board_fd, &err) < 0 ||
+		route_table_open(&table, inherited.table_fd, &err) < 0 ||
+		board_open(&board, inherited.board_fd, &err) < 0) {
+		log_error("%s", err.text);
+		return 1;
+	}
+	printf("%s\n", TEN_VERSION);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static struct worker worker;
@@ -169,11 +204,13 @@ int main(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	log_init("tenement-proxy");
+	if (arguments.check)
+		return check();
 	signal(SIGPIPE, SIG_IGN);
 	descriptors_raise();
 	if (die_with_parent(&err) < 0 || privileges_drop(&err) < 0 ||
-		inherited_find(&inherited, arguments.worker, &err) < 0 ||
-		worker_init(&worker, arguments.worker, arguments.workers, &inherited, &err) < 0) {
+		inherited_find(&inherited, &arguments, &err) < 0 ||
+		worker_init(&worker, arguments.worker, &inherited, &err) < 0) {
 		log_error("worker %u: %s", arguments.worker, err.text);
 		return 1;
 	}

@@ -115,7 +115,7 @@ void upstream_keep(struct upstream *upstream)
 		pool = pool_make(upstream);
 	if (!pool || pool->incarnation != upstream->target.incarnation ||
 		pool->address != upstream->address || pool->count >= UPSTREAM_POOL_MAX ||
-		worker->pooled >= UPSTREAM_POOLED_MAX || worker->draining ||
+		worker->pooled >= UPSTREAM_POOLED_MAX || worker->draining || worker->retiring ||
 		!route_table_state(worker->table, upstream->target, &state) ||
 		state != INSTANCE_READY) {
 		upstream_close(upstream);

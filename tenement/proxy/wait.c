@@ -43,7 +43,7 @@ bool wait_enter(struct exchange *exchange, const struct route_instance *instance
 	struct waiting_slot *list;
 	struct board_use use;
 
-	board_use(worker->board, worker->count, slot, &use);
+	board_use(worker->board, slot, &use);
 	list = use.waiting < instance->wake_queue ? slot_make(worker, slot) : NULL;
 	if (!list)
 		return false;

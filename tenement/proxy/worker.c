@@ -15,6 +15,7 @@
 #include "proxy/ask.h"
 #include "proxy/client.h"
 #include "proxy/exchange.h"
+#include "proxy/handover.h"
 #include "proxy/pipe.h"
 #include "proxy/queue.h"
 #include "proxy/upstream.h"
@@ -56,12 +57,22 @@ static void listeners_stop(struct worker *worker)
 		ev_io_stop(worker->loop, &worker->listeners[i]);
 }
 
+void worker_stop_accepting(struct worker *worker)
+{
+	listeners_stop(worker);
+	deadline_stop(&worker->accept_pause);
+	/* Of a socket that nobody else has, connections would wait in vain while we drain. */
+	for (uint32_t i = 0; i < worker->listener_count; i++)
+		close(worker->listeners[i].fd);
+	worker->listener_count = 0;
+}
+
 static void accept_pause_over(struct deadline *deadline)
 {
 	struct worker *worker =
 		(struct worker *)((char *)deadline - offsetof(struct worker, accept_pause));
 
-	if (!worker->draining)
+	if (!worker->draining && !worker->retiring)
 		listeners_start(worker);
 }
 
@@ -186,7 +197,8 @@ static void prepare_event(struct ev_loop *loop, ev_prepare *prepare, int events)
 	acknowledge(worker);
 	if (!deadline_is_set(&worker->trim) && buffer_can_trim(&worker->buffers))
 		deadline_set(&worker->wheel, &worker->trim, worker->now_ms + TRIM_PERIOD_MS);
-	if (worker->draining && !worker->clients)
+	handover_turn(worker);
+	if ((worker->draining || worker->retiring) && !worker->clients)
 		ev_break(worker->loop, EVBREAK_ALL);
 }
 
@@ -223,8 +235,16 @@ static void terminate_event(struct ev_loop *loop, ev_signal *signal, int events)
 	deadline_stop(&worker->accept_pause);
 	client_close_idle(worker);
 	upstream_flush_all(worker);
+	worker->drain.expired = drain_over;
 	deadline_set(&worker->wheel, &worker->drain, worker->now_ms + WORKER_DRAIN_MS);
 	wait_examine(worker);
+}
+
+static void retire_event(struct ev_loop *loop, ev_signal *signal, int events)
+{
+	(void)loop;
+	(void)events;
+	handover_retire(signal->data);
 }
 
 /* ---- the beginning ---- */
@@ -261,10 +281,10 @@ static int page_init(struct worker *worker, int board_fd, struct ten_error *err)
 	if (board_worker_clear(worker->board, board_fd, worker->index, err) < 0)
 		return -1;
 	worker->page = &worker->board->workers[worker->index];
+	board_worker_enter(worker->board, worker->index);
 	worker->cells = worker->board->cells[worker->index];
 	settings_refresh(worker, route_table_generation(worker->table));
 	atomic_store(&worker->page->acknowledged, worker->generation);
-	atomic_store(&worker->page->pid, (uint32_t)getpid());
 	return 0;
 }
 
@@ -283,18 +303,18 @@ static void watchers_init(struct worker *worker)
 	worker->terminate.data = worker;
 	ev_signal_init(&worker->interrupt, terminate_event, SIGINT);
 	worker->interrupt.data = worker;
+	ev_signal_init(&worker->retire, retire_event, SIGUSR2);
+	worker->retire.data = worker;
 	worker->accept_pause.expired = accept_pause_over;
-	worker->drain.expired = drain_over;
 	worker->trim.expired = trim_buffers;
 	queue_init(worker);
 }
 
-int worker_init(struct worker *worker, uint32_t index, uint32_t count,
-	const struct worker_inherited *inherited, struct ten_error *err)
+int worker_init(struct worker *worker, uint32_t index, const struct worker_inherited *inherited,
+	struct ten_error *err)
 {
 	memset(worker, 0, sizeof(*worker));
 	worker->index = index;
-	worker->count = count;
 	worker->daemon_bell = inherited->daemon_bell;
 	worker->own_bell = inherited->own_bell;
 	worker->now_ms = clock_ms();
@@ -308,6 +328,7 @@ int worker_init(struct worker *worker, uint32_t index, uint32_t count,
 		page_init(worker, inherited->board_fd, err) < 0)
 		return -1;
 	watchers_init(worker);
+	handover_init(worker, inherited->handover_in, inherited->handover_out);
 	return listeners_init(worker, inherited, err);
 }
 
@@ -318,7 +339,12 @@ void worker_run(struct worker *worker)
 	ev_io_start(worker->loop, &worker->bell);
 	ev_signal_start(worker->loop, &worker->terminate);
 	ev_signal_start(worker->loop, &worker->interrupt);
+	ev_signal_start(worker->loop, &worker->retire);
+	handover_start(worker);
 	listeners_start(worker);
+	/* From now on it serves: who waits for that is told. */
+	atomic_store(&worker->page->pid, (uint32_t)getpid());
+	worker_ring(worker);
 	ev_run(worker->loop, 0);
 	access_log_end(worker);
 	atomic_store(&worker->page->pid, 0);

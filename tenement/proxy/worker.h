@@ -35,10 +35,19 @@ struct waiting_slot;
 struct queue;
 struct ask;
 
+/* See handover.h. */
+struct worker_handover {
+	ev_io in;
+	ev_io out;
+	struct deadline pause; /* until it is tried again: taking, or when retiring, giving */
+	bool blocked;          /* the socket takes no more at the moment */
+	bool gave;             /* in this turn */
+	uint64_t given;
+};
+
 struct worker {
 	struct ev_loop *loop;
 	uint32_t index;
-	uint32_t count;  /* of all workers */
 	uint64_t now_ms; /* CLOCK_MONOTONIC as of this turn of the loop */
 
 	struct route_table *table;
@@ -56,8 +65,11 @@ struct worker {
 	ev_io bell;
 	ev_signal terminate;
 	ev_signal interrupt;
+	ev_signal retire;
 	struct deadline drain;
 	bool draining;
+	bool retiring; /* replaced: it ends when nobody is connected any more */
+	struct worker_handover handover;
 
 	ev_io listeners[WORKER_LISTENERS_MAX];
 	enum client_introduction introductions[WORKER_LISTENERS_MAX];
@@ -104,24 +116,29 @@ struct worker_inherited {
 	int daemon_bell;
 	int own_bell;
 	int access_log; /* -1: none */
+	int handover_in; /* -1: none */
+	int handover_out;
 	int listeners[WORKER_LISTENERS_MAX];
 	enum client_introduction introductions[WORKER_LISTENERS_MAX];
 	uint32_t listener_count;
 };
 
-int worker_init(struct worker *worker, uint32_t index, uint32_t count,
-	const struct worker_inherited *inherited, struct ten_error *err);
+int worker_init(struct worker *worker, uint32_t index, const struct worker_inherited *inherited,
+	struct ten_error *err);
 
 /* Serve until told to stop, then finish what is in flight. */
 void worker_run(struct worker *worker);
 
-/* Have the daemon look at the board, once, at the end of this turn. */
+/* For good: the listening sockets are others' from now on. */
+void worker_stop_accepting(struct worker *worker);
+
 /* Tenement itself ends: nobody will be woken any more. */
 static inline bool worker_ends(const struct worker *worker)
 {
 	return worker->draining && !worker->settings.ready;
 }
 
+/* Have the daemon look at the board, once, at the end of this turn. */
 static inline void worker_ring(struct worker *worker)
 {
 	worker->ring = true;

@@ -172,6 +172,7 @@ class Tenement:
                          **(settings or {})}
         self.main = main  # what follows [settings] in tenement.toml
         self.serve = None
+        self.programs = None  # a folder of programs of its own, see own_programs()
         self.conf_dir.mkdir()
         self.apps = self.root / "apps"
         shutil.copytree(FIXTURES, self.apps, ignore=shutil.ignore_patterns("__pycache__", "*.c"))
@@ -215,12 +216,23 @@ class Tenement:
 
     # Running
 
+    def program(self, name):
+        return self.programs / name if self.programs else build_program(name)
+
+    def own_programs(self):
+        """Run from a copy of the programs that the test may change; before start()."""
+        self.programs = self.root / "programs"
+        self.programs.mkdir()
+        for name in PROGRAMS:
+            shutil.copy(build_program(name), self.programs)
+        return self.programs
+
     def start(self, *arguments, wait=True):
         assert not self.serve
         self.write_main()
         with open(self.log, "ab") as log:
             self.serve = subprocess.Popen(
-                [build_program("ten"), "serve", *arguments], cwd=self.root, stdin=subprocess.DEVNULL,
+                [self.program("ten"), "serve", *arguments], cwd=self.root, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, start_new_session=True,
                 env={**os.environ, "TENEMENT_TEST": str(self.root)})  # for processes_of()
         if wait:
@@ -283,7 +295,7 @@ class Tenement:
 
     def ten(self, *arguments, status=0, text=None, timeout=60):
         """Run ten, check its exit status (None: any), return it with stdout and stderr."""
-        done = subprocess.run([build_program("ten"), *arguments], cwd=self.root, input=text,
+        done = subprocess.run([self.program("ten"), *arguments], cwd=self.root, input=text,
                               stdin=None if text is not None else subprocess.DEVNULL,
                               capture_output=True, text=True, timeout=timeout * SLOWNESS, check=False)
         assert status is None or done.returncode == status, (

@@ -43,11 +43,18 @@ static void fill_cell(uint32_t worker, uint32_t slot, uint32_t n)
 	atomic_store(&cell->bytes_out, n * 8ull);
 }
 
+/* Of the first WORKERS workers. */
 static struct board_use use_of(uint32_t workers, uint32_t slot)
 {
 	struct board_use use;
 
-	board_use(board, workers, slot, &use);
+	for (uint32_t i = 0; i < BOARD_WORKERS_MAX; i++) {
+		if (i < workers)
+			board_worker_enter(board, i);
+		else
+			board_worker_leave(board, i);
+	}
+	board_use(board, slot, &use);
 	return use;
 }
 
@@ -175,7 +182,7 @@ START_TEST(clear_is_of_one_worker)
 	for (uint32_t i = 0; i < BOARD_WORKERS_MAX; i++)
 		fill_worker(i);
 	for (uint32_t slot = 0; slot < ROUTE_SLOTS_MAX; slot += 4096 / sizeof(struct board_cell))
-		fill_cell(2, slot, 4);
+		atomic_store(&board->cells[2][slot].waiting, 4);
 	atomic_store(&board->picks[5], 42);
 	ck_assert_int_eq(fstat(fd, &before), 0);
 	for (size_t i = 0; i < sizeof(cleared) / sizeof(cleared[0]); i++)
@@ -196,6 +203,36 @@ START_TEST(clear_is_of_one_worker)
 	ck_assert_int_lt(board_worker_clear(board, fd, BOARD_WORKERS_MAX, &err), 0);
 	ck_assert_int_eq(err.code, EINVAL);
 	ck_assert_int_lt(board_worker_clear(board, fd, UINT32_MAX, &err), 0);
+}
+END_TEST
+
+/* Totals outlive the worker that counted them, what was so of it then and there does not. */
+START_TEST(the_past_is_kept)
+{
+	struct board_use use;
+
+	fill_cell(1, SLOT, 1);
+	fill_cell(1, ROUTE_SLOTS_MAX - 1, 7);
+	fill_cell(2, SLOT, 10);
+	ck_assert_msg(board_worker_clear(board, fd, 2, &err) == 0, "%s", err.text);
+	ck_assert_msg(board_worker_clear(board, fd, 2, &err) == 0, "%s", err.text);
+	use = use_of(2, SLOT);
+	ck_assert_uint_eq(use.in_flight, 1);
+	ck_assert_uint_eq(use.upgraded, 2);
+	ck_assert_uint_eq(use.waiting, 3);
+	ck_assert_uint_eq(use.failures, 44);
+	ck_assert_uint_eq(use.last_used_ms, 50);
+	ck_assert_uint_eq(use.requests, 66);
+	ck_assert_uint_eq(use.bytes_in, 77);
+	ck_assert_uint_eq(use.bytes_out, 88);
+	ck_assert_msg(board_worker_clear(board, fd, 1, &err) == 0, "%s", err.text);
+	use = use_of(WORKERS, SLOT);
+	ck_assert_uint_eq(use.in_flight, 0);
+	ck_assert_uint_eq(use.waiting, 0);
+	ck_assert_uint_eq(use.requests, 66);
+	ck_assert_uint_eq(use.last_used_ms, 50);
+	use = use_of(0, ROUTE_SLOTS_MAX - 1);
+	ck_assert_uint_eq(use.requests, 42);
 }
 END_TEST
 
@@ -226,13 +263,13 @@ START_TEST(another_version_or_size_is_refused)
 	ck_assert_ptr_nonnull(strstr(err.text, "bytes, want"));
 	ck_assert_int_eq(ftruncate(memory, (off_t)sizeof(struct board)), 0);
 	ck_assert_int_lt(board_open(&other, memory, &err), 0);
-	ck_assert_msg(strstr(err.text, "version 0, this program reads version 2") != NULL, "%s",
+	ck_assert_msg(strstr(err.text, "version 0, this program reads version 3") != NULL, "%s",
 		err.text);
 	version = BOARD_VERSION + 1;
 	ck_assert_int_eq(pwrite(fd, &version, sizeof(version), offsetof(struct board, version)),
 		sizeof(version));
 	ck_assert_int_lt(board_open(&other, fd, &err), 0);
-	ck_assert_msg(strstr(err.text, "version 3, this program reads version 2") != NULL, "%s",
+	ck_assert_msg(strstr(err.text, "version 4, this program reads version 3") != NULL, "%s",
 		err.text);
 	ck_assert_int_lt(board_open(&other, -1, &err), 0);
 	ck_assert_int_eq(err.code, EBADF);
@@ -253,6 +290,7 @@ int main(void)
 	tcase_add_test(tests, enter_and_leave);
 	tcase_add_test(tests, want);
 	tcase_add_test(tests, clear_is_of_one_worker);
+	tcase_add_test(tests, the_past_is_kept);
 	tcase_add_test(tests, shared);
 	tcase_add_test(tests, another_version_or_size_is_refused);
 	suite_add_tcase(suite, tests);

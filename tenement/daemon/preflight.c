@@ -1,0 +1,173 @@
+#include "daemon/preflight.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/fds.h"
+#include "common/programs.h"
+#include "mem.h"
+
+#define SECONDS   20.0
+#define SAID_MAX  1024
+#define FDS_COUNT 2
+
+static struct {
+	pid_t pid; /* 0: none runs */
+	char *program;
+	int out;
+	int process;
+	ev_io ended;
+	ev_timer timer;
+	void (*done)(struct daemon *d, const char *version, const char *why);
+} flight;
+
+/* In the child, which ends here in any case. */
+static void become(struct daemon *d, int out, int table, char *const *argv)
+{
+	int fds[FDS_COUNT] = { table, d->board_fd };
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	signal(SIGPIPE, SIG_DFL);
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 ||
+		dup2(out, STDERR_FILENO) < 0)
+		_exit(126);
+	for (int i = 0; i < FDS_COUNT; i++)
+		fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, FDS_FIRST + FDS_COUNT);
+	for (int i = 0; i < FDS_COUNT; i++)
+		if (dup2(fds[i], FDS_FIRST + i) < 0)
+			_exit(126);
+	setenv("TENEMENT_FDS", "table,board", 1);
+	if (d->proxy_uid != UINT32_MAX &&
+		(setgroups(0, NULL) < 0 ||
+			setresgid(d->proxy_gid, d->proxy_gid, d->proxy_gid) < 0 ||
+			setresuid(d->proxy_uid, d->proxy_uid, d->proxy_uid) < 0))
+		_exit(126);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	execv(argv[0], argv);
+	dprintf(STDERR_FILENO, "%s\n", strerror(errno));
+	_exit(127);
+}
+
+/* The last line of what it said, or "". */
+static char *last_words(int out)
+{
+	char said[SAID_MAX] = "";
+	ssize_t got = read(out, said, sizeof(said) - 1);
+	char *line;
+
+	said[got > 0 ? got : 0] = '\0';
+	for (size_t len = strlen(said); len && said[len - 1] == '\n';)
+		said[--len] = '\0';
+	line = strrchr(said, '\n');
+	return mem_strdup(line ? line + 1 : said);
+}
+
+static void over(struct daemon *d, int status)
+{
+	autofree char *said = last_words(flight.out);
+	autofree char *program = flight.program;
+	autofree char *why = NULL;
+	char *word = strrchr(said, ' ');
+
+	ev_io_stop(d->loop, &flight.ended);
+	ev_timer_stop(d->loop, &flight.timer);
+	close(flight.out);
+	close(flight.process);
+	flight.pid = 0;
+	flight.program = NULL;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && *said) {
+		flight.done(d, word ? word + 1 : said, NULL);
+		return;
+	}
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+		why = mem_printf("%s did not come to an end", program);
+	else if (WIFSIGNALED(status))
+		why = mem_printf("%s ended by signal %d", program, WTERMSIG(status));
+	else
+		why = mem_printf("%s: %s", program, *said ? said : "it says nothing");
+	flight.done(d, NULL, why);
+}
+
+static void on_end(struct ev_loop *loop, ev_io *io, int events)
+{
+	int status;
+
+	(void)io;
+	(void)events;
+	if (waitpid(flight.pid, &status, WNOHANG) == flight.pid)
+		over(ev_userdata(loop), status);
+}
+
+static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop;
+	(void)timer;
+	(void)events;
+	kill(flight.pid, SIGKILL);
+}
+
+static void fail(struct daemon *d, const char *program, const char *what)
+{
+	autofree char *why = mem_printf("%s: %s: %s", program, what, strerror(errno));
+
+	flight.done(d, NULL, why);
+}
+
+void preflight_start(struct daemon *d, const char *program, const char *argument,
+	void (*done)(struct daemon *d, const char *version, const char *why))
+{
+	autofree char *path = programs_path(program);
+	char *argv[] = { path, (char *)argument, NULL };
+	autoclose int table = route_table_reader_fd(d->table_fd, NULL);
+	int ends[2];
+
+	flight.done = done;
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) {
+		fail(d, path, "pipe");
+		return;
+	}
+	flight.pid = fork();
+	if (flight.pid == 0)
+		become(d, ends[1], table, argv);
+	close(ends[1]);
+	flight.process = flight.pid > 0 ? (int)syscall(SYS_pidfd_open, flight.pid, 0) : -1;
+	if (flight.process < 0) {
+		fail(d, path, "fork");
+		close(ends[0]);
+		if (flight.pid > 0 && kill(flight.pid, SIGKILL) == 0)
+			waitpid(flight.pid, NULL, 0);
+		flight.pid = 0;
+		return;
+	}
+	flight.out = ends[0];
+	flight.program = mem_steal(&path);
+	ev_io_init(&flight.ended, on_end, flight.process, EV_READ);
+	ev_io_start(d->loop, &flight.ended);
+	ev_timer_init(&flight.timer, on_timer, SECONDS, 0.);
+	ev_timer_start(d->loop, &flight.timer);
+}
+
+void preflight_stop(struct daemon *d)
+{
+	if (!flight.pid)
+		return;
+	kill(flight.pid, SIGKILL);
+	waitpid(flight.pid, NULL, 0);
+	ev_io_stop(d->loop, &flight.ended);
+	ev_timer_stop(d->loop, &flight.timer);
+	close(flight.out);
+	close(flight.process);
+	free(flight.program);
+	flight.program = NULL;
+	flight.pid = 0;
+}

@@ -1,0 +1,662 @@
+"""`ten upgrade`: the programs are replaced under whoever is connected, and nobody notices."""
+
+import base64
+import contextlib
+import os
+import random
+import signal
+import socket
+import struct
+import subprocess
+import threading
+import time
+
+import pytest
+
+from daemon_rig import Load, in_threads, kill, pids, status, wait_daemon, wait_gone
+from harness import SLOWNESS, build_program, children_of, process_alive, processes_of, wait_until
+
+KEYS = [f"echo:t{i}" for i in range(3)]
+
+
+@pytest.fixture
+def three(tenement):
+    def make(own_programs=False, settings=None, start=True, **options):
+        t = tenement(start=False, settings={"upgrade_drain_timeout": 60, **(settings or {})}, **options)
+        if own_programs:
+            t.own_programs()
+        t.write("echo.toml", t.service("echo"))
+        for key in KEYS:
+            t.write(f"{key.replace(':', '-')}.toml", t.tenant("echo"))
+        if start:
+            t.start()
+            for key in KEYS:
+                t.wait_ok(key)
+        return t
+    return make
+
+
+def workers(t):
+    """The pids of the workers that accept, by lane."""
+    return [one["pid"] for one in status(t)["workers"]]
+
+
+def all_workers(t):
+    return sorted(pid for pid, name in children_of(t.keeper_pid()).items() if name == "tenement-proxy")
+
+
+def upgrade(t):
+    """Upgrade and check what it says; returns (old pids, new pids) of the workers."""
+    old = workers(t)
+    said = t.ten_json("upgrade")
+    assert [one["old"] for one in said["workers"]] == old
+    new = [one["new"] for one in said["workers"]]
+    assert not set(old) & set(new) and workers(t) == new
+    assert said["daemon"]["old"] != said["daemon"]["new"] == status(t)["pid"]
+    return old, new
+
+
+class Raw:
+    """A connection whose bytes the test writes and reads itself."""
+
+    def __init__(self, t, key):
+        self.host = t.host(key)
+        self.socket = socket.create_connection(("127.0.0.1", t.port), timeout=30 * SLOWNESS)
+        self.file = self.socket.makefile("rb")
+
+    def send(self, text):
+        self.socket.sendall(text if isinstance(text, bytes) else text.encode())
+
+    def ask(self, target="/", method="GET", *fields):
+        lines = [f"{method} {target} HTTP/1.1", f"Host: {self.host}", *fields, "", ""]
+        self.send("\r\n".join(lines))
+
+    def head(self):
+        """(status, {field: value}) of the next answer."""
+        line = self.file.readline()
+        assert line.startswith(b"HTTP/1.1 "), line
+        fields = {}
+        while (field := self.file.readline().strip()):
+            name, value = field.decode().split(": ", 1)
+            fields[name.lower()] = value
+        return int(line.split()[1]), fields
+
+    def answer(self):
+        code, fields = self.head()
+        body = self.file.read(int(fields["content-length"]))
+        assert len(body) == int(fields["content-length"])
+        assert fields.get("connection") != "close"
+        return code, body
+
+    def ok(self, target="/"):
+        self.ask(target)
+        assert self.answer()[0] == 200
+
+    def is_open(self):
+        """Whether the other side has neither closed nor said anything."""
+        try:
+            return self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b"never"
+        except BlockingIOError:
+            return True
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
+
+
+class WebSocket(Raw):
+    def __init__(self, t, key):
+        super().__init__(t, key)
+        self.ask("/ws", "GET", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+                 "Sec-WebSocket-Key: " + base64.b64encode(os.urandom(16)).decode())
+        assert self.head()[0] == 101
+
+    def echo(self, text=b"hello"):
+        self.send(struct.pack("!BB4x", 0x81, 0x80 | len(text)) + text)
+        assert self.file.read(2 + len(text)) == bytes([0x81, len(text)]) + text
+
+
+class Clients:
+    """Clients of many kinds in threads of their own; what goes wrong with any is in .failures."""
+
+    def __init__(self, t):
+        self.t, self.failures, self.turns = t, [], {}
+        self.over = threading.Event()
+        works = {"pipeline": self.pipeline, "upload": self.upload, "events": self.events,
+                 "websocket": self.websocket, "seldom": self.seldom, "half": self.half_a_head}
+        self.threads = [threading.Thread(target=self.run, args=(name, work), daemon=True)
+                        for name, work in works.items() for _ in range(2)]
+
+    def run(self, name, work):
+        try:
+            with contextlib.closing(WebSocket if name == "websocket" else Raw) if False else \
+                    contextlib.closing((WebSocket if name == "websocket" else Raw)(self.t, KEYS[0])) as raw:
+                while not self.over.is_set():
+                    raw = work(raw) or raw
+                    self.turns[name] = self.turns.get(name, 0) + 1
+        except Exception as error:  # pylint: disable=broad-except
+            self.failures.append((name, repr(error)))
+
+    def pipeline(self, raw):
+        raw.send(b"".join(f"GET /{i} HTTP/1.1\r\nHost: {raw.host}\r\n\r\n".encode() for i in range(8)))
+        for i in range(8):
+            code, body = raw.answer()
+            assert code == 200 and f'"target": "/{i}"'.encode() in body
+
+    def upload(self, raw):
+        raw.ask("/upload", "POST", "Content-Length: 50000")
+        for _ in range(5):
+            raw.send(b"x" * 10000)
+            time.sleep(0.02)  # the slowness is what it is about
+        code, body = raw.answer()
+        assert code == 200 and b'"bytes": 50000' in body
+
+    def events(self, raw):
+        raw.close()
+        raw = Raw(self.t, KEYS[1])
+        raw.ask("/events?count=20&interval=0.02")
+        code, _ = raw.head()
+        text = raw.file.read()
+        assert code == 200 and all(f"data: {i}\n\n".encode() in text for i in range(20)), text
+        raw.close()
+        return Raw(self.t, KEYS[1])
+
+    def websocket(self, raw):
+        raw.echo(b"x" * 100)
+
+    def seldom(self, raw):
+        raw.ok("/?seldom")
+        self.over.wait(0.1)
+
+    def half_a_head(self, raw):
+        raw.send(b"GET /half HTTP/1.1\r\nHo")
+        self.over.wait(0.05)
+        raw.send(f"st: {raw.host}\r\n\r\n")
+        assert raw.answer()[0] == 200
+
+    def wait_turns(self):
+        """Until every kind has got somewhere from now on."""
+        seen = dict(self.turns)
+        wait_until(lambda: self.failures or (len(self.turns) == 6 and all(
+            count > seen.get(name, 0) + 1 for name, count in self.turns.items())),
+            what="a turn of each client", timeout=30)
+        assert self.failures == []
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        self.wait_turns()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        for thread in self.threads:
+            thread.join(30 * SLOWNESS)
+
+
+def test_upgrades_in_a_row_under_load_lose_nothing(three):
+    t = three()
+    running = pids(t)
+    with Clients(t) as clients, Load(t, KEYS, threads=6) as kept, Load(t, KEYS, threads=3, fresh=True) as fresh:
+        for _ in range(5):
+            upgrade(t)
+            kept.wait_for(100)
+            fresh.wait_for(50)
+            clients.wait_turns()
+    assert clients.failures == [] and kept.failures == [] and fresh.failures == []
+    assert pids(t) == running
+    # Who had only WebSockets left has gone with them.
+    wait_until(lambda: all_workers(t) == sorted(workers(t)), what="the end of the old workers")
+
+
+def test_idle_connections_go_over_and_the_old_workers_end(three):
+    t = three()
+    raws = [Raw(t, KEYS[i % 3]) for i in range(600)]
+    for raw in raws[:300]:
+        raw.ok()  # the others have not said anything yet
+    wait_until(lambda: sum(one["clients"] for one in status(t)["workers"]) == 600)
+    old, _ = upgrade(t)
+    wait_gone(*old)
+    wait_until(lambda: sum(one["clients"] for one in status(t)["workers"]) == 600)
+    assert all(raw.is_open() for raw in raws)
+    for raw in raws:
+        raw.ask("/after")
+    for raw in raws:
+        code, body = raw.answer()
+        assert code == 200 and b'["X-Forwarded-For", "127.0.0.1"]' in body
+    for raw in raws:
+        raw.close()
+
+
+def test_keepalive_timeout_goes_on_counting(three):
+    """Idle time is not begun anew by a hand-over: upgrades do not keep a silent client for ever."""
+    t = three(settings={"keepalive_timeout": 2})
+    with contextlib.closing(Raw(t, KEYS[0])) as raw:
+        raw.ok()
+        begun = time.monotonic()
+        while raw.is_open():
+            assert time.monotonic() - begun < 10 * SLOWNESS, "each upgrade gave it more time"
+            upgrade(t)
+
+
+def test_requests_in_flight_are_finished_and_their_connections_live_on(three):
+    t = three()
+    raws = [Raw(t, KEYS[0]) for _ in range(8)]
+    for raw in raws:
+        # What is pipelined behind is served by the same worker.
+        raw.ask("/?delay=1")
+        raw.ask("/behind")
+    wait_until(lambda: t.instance(KEYS[0])["in_flight"] == 8)
+    old, _ = upgrade(t)
+    assert {one["pid"] for one in status(t)["draining_workers"]} <= set(old)
+    for raw in raws:
+        assert raw.answer()[0] == 200
+        code, body = raw.answer()
+        assert code == 200 and b'"/behind"' in body
+    wait_gone(*old)
+    for raw in raws:
+        raw.ok("/later")
+        raw.close()
+
+
+def test_a_request_that_waits_for_a_wake(three):
+    t = three(start=False)
+    t.write("echo.toml", t.service("echo", "echo --start-delay 1.5"))
+    t.start()
+    results = []
+    asker = threading.Thread(target=lambda: results.append(t.get(KEYS[0]).status))
+    asker.start()
+    t.wait_state(KEYS[0], "starting")
+    old, _ = upgrade(t)
+    asker.join(30 * SLOWNESS)
+    assert results == [200]
+    wait_gone(*old)
+
+
+def test_a_websocket_lives_until_the_drain_timeout(three):
+    t = three(settings={"upgrade_drain_timeout": 2})
+    with contextlib.closing(WebSocket(t, KEYS[0])) as ws:
+        old, _ = upgrade(t)
+        ws.echo()
+        [draining] = status(t)["draining_workers"]
+        assert draining["pid"] in old and draining["clients"] == 1
+        assert t.instance(KEYS[0])["upgraded"] == 1
+        wait_gone(*set(old) - {draining["pid"]})
+        ws.echo(b"still there")
+        assert ws.file.read() == b""  # closed from the other side, by and by
+        wait_gone(draining["pid"])
+        wait_until(lambda: t.instance(KEYS[0])["upgraded"] == 0)
+    assert t.get(KEYS[0]).status == 200
+
+
+def test_a_draining_worker_learns_of_changes(three):
+    """Commands that wait until all workers know of a change wait for those that drain, and get it."""
+    t = three()
+    with contextlib.closing(WebSocket(t, KEYS[0])) as ws:
+        upgrade(t)
+        t.write("echo-new.toml", t.tenant("echo"))
+        t.wait_ok("echo:new")
+        t.ten("stop", KEYS[1])
+        t.ten("rm", "echo:new", status=4)
+        t.remove("echo-new.toml")
+        t.wait_status("echo:new", 404)
+        ws.echo()
+        # The next daemon knows it too.
+        old = t.pid_of("tenementd")
+        kill(old)
+        wait_daemon(t, old)
+        assert len(status(t)["draining_workers"]) == 1
+        assert t.instance(KEYS[0])["upgraded"] == 1
+        ws.echo()
+        t.ten("suspend", KEYS[2])
+        assert t.get(KEYS[2]).status == 503
+        # Killed while it drains it is not run again.
+        [draining] = status(t)["draining_workers"]
+        kill(draining["pid"])
+        wait_until(lambda: not status(t)["draining_workers"])
+        assert t.instance(KEYS[0])["upgraded"] == 0
+        assert all_workers(t) == sorted(workers(t))
+        assert ws.file.read() == b""
+
+
+def test_totals_are_not_lost(three):
+    t = three()
+    for _ in range(10):
+        assert t.get(KEYS[0]).status == 200
+    before = t.instance(KEYS[0])["requests"]
+    old, _ = upgrade(t)
+    wait_gone(*old)
+    wait_until(lambda: not status(t)["draining_workers"])
+    assert t.get(KEYS[0]).status == 200
+    assert before >= 10 and t.instance(KEYS[0])["requests"] == before + 1
+    kill(workers(t)[0])
+    wait_until(lambda: t.get(KEYS[0]).status == 200)
+    assert t.instance(KEYS[0])["requests"] >= before + 2
+
+
+# ---- what goes wrong
+
+def script(path, text):
+    path.with_suffix(".new").write_text(f"#!/bin/sh\n{text}\n")
+    path.with_suffix(".new").chmod(0o755)
+    path.with_suffix(".new").rename(path)
+
+
+def remove(path):
+    path.unlink()
+
+
+BROKEN = {
+    "not there": ("tenement-proxy", remove, "tenement-proxy: No such file or directory"),
+    "not executable": ("tenement-proxy", lambda path: path.chmod(0o644), "No such file|Permission denied"),
+    "no program": ("tenement-proxy", lambda path: script(path, "exec false"), "tenement-proxy: it says nothing"),
+    "crashes": ("tenement-proxy", lambda path: script(path, "kill -SEGV $$"), "ended by signal 11"),
+    "refuses what is shared": (
+        "tenement-proxy", lambda path: script(path, "echo board: version 1, want 9 >&2; exit 1"),
+        "board: version 1, want 9"),
+    "dies when it starts": (
+        "tenement-proxy", lambda path: script(path, '[ "$1" = --check ] && exec echo 0.1.0\nexit 7'),
+        r"the new worker \d ended at once \(status 7\)"),
+    "another version": ("tenementd", lambda path: script(path, "echo tenementd 9.9"),
+                        "is version 0.1.0, and tenementd is 9.9"),
+    "no log writer": ("tenement-logger", remove, "tenement-logger: No such file or directory"),
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_broken_program_changes_nothing(three, how):
+    program, break_it, word = BROKEN[how]
+    t = three(own_programs=True)
+    old, daemon = workers(t), t.pid_of("tenementd")
+    good = (t.programs / program).read_bytes()
+    with Load(t, KEYS) as load, Clients(t) as clients:
+        break_it(t.programs / program)
+        done = t.ten("upgrade", status=1)
+        clients.wait_turns()
+        load.wait_for(50)
+    assert __import__("re").search(word, done.stderr), done.stderr
+    assert load.failures == [] and clients.failures == []
+    assert t.pid_of("tenementd") == daemon
+    wait_until(lambda: all_workers(t) == sorted(old), what="the old workers alone")
+    assert workers(t) == old
+    with contextlib.suppress(FileNotFoundError):
+        (t.programs / program).unlink()
+    (t.programs / program).write_bytes(good)
+    (t.programs / program).chmod(0o755)
+    upgrade(t)
+
+
+def gated(t, start=False):
+    """The proxy's new program waits at a gate, when it is checked or when it starts; returns what opens it."""
+    real = t.programs / "real-proxy"
+    (t.programs / "tenement-proxy").rename(real)
+    gate = t.programs / "gate"
+    os.mkfifo(gate)
+    os.chmod(gate, 0o666)
+    when = "!=" if start else "="
+    script(t.programs / "tenement-proxy",
+           f'[ "$1" {when} --check ] && read line <{gate}\nexec {real} "$@"')
+
+    def open_gate():
+        script(t.programs / "tenement-proxy", f'exec {real} "$@"')
+        with contextlib.suppress(OSError):
+            os.close(os.open(gate, os.O_WRONLY | os.O_NONBLOCK))
+    return open_gate
+
+
+def trials(t):
+    """Those that have been started by an upgrade and wait at the gate."""
+    return [pid for pid, name in children_of(t.keeper_pid()).items() if name == "tenement-proxy"
+            and pid not in workers(t)]
+
+
+def wait_said(t, word, count=1):
+    wait_until(lambda: t.said().count(word) >= count, what=f"{word!r} in the log")
+
+
+def test_two_at_once(three):
+    t = three(own_programs=True)
+    open_gate = gated(t)
+    first = subprocess.Popen([t.program("ten"), "upgrade"], cwd=t.root, stdout=subprocess.PIPE, text=True)
+    wait_said(t, "upgrading to what is on disk")
+    second = t.ten("upgrade", status=4)
+    assert "an upgrade is under way already" in second.stderr
+    open_gate()
+    assert "Upgraded from" in first.communicate(timeout=30 * SLOWNESS)[0]
+    assert first.returncode == 0
+
+
+def test_the_daemon_dies_before_the_new_workers_serve(three):
+    t = three(own_programs=True)
+    old = workers(t)
+    open_gate = gated(t, start=True)
+    with Clients(t) as clients:
+        first = subprocess.Popen([t.program("ten"), "upgrade"], cwd=t.root, stderr=subprocess.PIPE, text=True)
+        waiting = wait_until(lambda: len(trials(t)) == 2 and trials(t), what="two on trial")
+        daemon = t.pid_of("tenementd")
+        kill(daemon)
+        first.communicate(timeout=30 * SLOWNESS)
+        assert first.returncode != 0
+        wait_daemon(t, daemon)
+        wait_gone(*waiting)
+        assert workers(t) == old == all_workers(t)
+        open_gate()
+        upgrade(t)
+        clients.wait_turns()
+    assert clients.failures == []
+
+
+def test_a_stop_in_the_middle(three):
+    t = three(own_programs=True)
+    gated(t, start=True)
+    first = subprocess.Popen([t.program("ten"), "upgrade"], cwd=t.root, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: len(trials(t)) == 2, what="two on trial")
+    assert t.stop() == 0
+    assert "stopping" in first.communicate(timeout=30 * SLOWNESS)[1]
+    assert first.returncode != 0
+
+
+def test_a_killed_keeper_in_the_middle(three):
+    t = three(own_programs=True)
+    open_gate = gated(t, start=True)
+    first = subprocess.Popen([t.program("ten"), "upgrade"], cwd=t.root, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: len(trials(t)) == 2, what="two on trial")
+    everything = [*children_of(t.keeper_pid()), *pids(t).values()]
+    kill(t.keeper_pid())
+    t.serve.wait(20)
+    t.serve = None
+    first.communicate(timeout=30 * SLOWNESS)
+    assert first.returncode != 0
+    open_gate()
+    for pid in everything:  # (those at the gate are a shell's, which no death of a parent ends)
+        if process_alive(pid) and "gate" in processes_of(str(t.root)).get(pid, ""):
+            kill(pid)
+    wait_gone(*everything)
+    t.start()
+    t.wait_ok(KEYS[0])
+    upgrade(t)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_daemon_dies_at_any_moment(three, seed):
+    """Wherever it had got to: nobody loses a request, and in the end there is one worker per lane."""
+    chance = random.Random(seed)
+    t = three()
+    with Clients(t) as clients, Load(t, KEYS, threads=3) as load:
+        for _ in range(6):
+            daemon = t.pid_of("tenementd")
+            os.kill(t.keeper_pid(), signal.SIGUSR2)
+            time.sleep(chance.uniform(0, 0.03))
+            kill(daemon)
+            wait_daemon(t, daemon)
+            load.wait_for(20)
+        clients.wait_turns()
+        wait_until(lambda: len(workers(t)) == 2 and all(
+            process_alive(pid) for pid in workers(t)), what="two workers")
+        upgrade(t)
+        clients.wait_turns()
+    assert clients.failures == [] and load.failures == []
+    wait_until(lambda: all_workers(t) == sorted(workers(t)), what="the end of the old workers")
+
+
+def test_what_is_on_its_way_outlives_the_new_worker(three):
+    """The old workers hand over to ones that do not read, and end; then those are killed: what they
+    had not taken yet is taken by the next."""
+    t = three()
+    raws = [Raw(t, KEYS[0]) for _ in range(40)]
+    for raw in raws:
+        raw.ask("/?delay=1")
+    wait_until(lambda: t.instance(KEYS[0])["in_flight"] == 40)
+    old, new = upgrade(t)
+    for pid in new:
+        os.kill(pid, signal.SIGSTOP)
+    wait_gone(*old)
+    for pid in new:
+        kill(pid)
+    for raw in raws:
+        assert raw.answer()[0] == 200
+        raw.ok("/after")
+        raw.close()
+
+
+def test_a_successor_that_takes_nothing(three):
+    """More than fits is on its way: the old workers go on serving what they could not hand over."""
+    t = three()
+    raws = [Raw(t, KEYS[0]) for _ in range(1500)]
+    for raw in raws:
+        raw.ok()
+    asleep = Raw(t, KEYS[1])
+    asleep.ask("/?delay=2")
+    wait_until(lambda: t.instance(KEYS[1])["in_flight"] == 1)
+    stopped = []
+    over = threading.Event()
+
+    def stop_new_ones():
+        """As soon as they are there."""
+        old = set(all_workers(t))
+        ready.set()
+        while not over.is_set():
+            for pid in set(all_workers(t)) - old - set(stopped):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
+                    stopped.append(pid)
+                    time.sleep(0.02)
+                    os.kill(pid, signal.SIGCONT)
+    ready = threading.Event()
+    thread = threading.Thread(target=stop_new_ones)
+    thread.start()
+    ready.wait()
+    upgrade(t)
+    over.set()
+    thread.join()
+    for raw in raws:
+        raw.ok("/after")
+        raw.close()
+    assert asleep.answer()[0] == 200
+    asleep.close()
+
+
+def test_no_seats_left(three):
+    """WebSockets of many upgrades keep their workers; the upgrade that finds no place says so."""
+    t = three(settings={"workers": 16, "upgrade_drain_timeout": 600})
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            # Until every worker has one.
+            while any(not one["clients"] for one in status(t)["workers"]):
+                ws = stack.enter_context(contextlib.closing(WebSocket(t, KEYS[0])))
+                ws.echo()
+            upgrade(t)
+        assert len(status(t)["draining_workers"]) == 48
+        refused = t.ten("upgrade", status=4)
+        assert "48 workers of earlier upgrades still drain" in refused.stderr
+        assert t.get(KEYS[0]).status == 200
+    wait_until(lambda: not status(t)["draining_workers"])
+    upgrade(t)
+
+
+@pytest.mark.parametrize("whom", ["keeper", "daemon"])
+def test_by_signal(three, whom):
+    t = three()
+    old, daemon = workers(t), t.pid_of("tenementd")
+    with Clients(t) as clients:
+        os.kill(t.keeper_pid() if whom == "keeper" else daemon, signal.SIGUSR2)
+        wait_daemon(t, daemon)
+        clients.wait_turns()
+    assert clients.failures == []
+    wait_gone(*old)
+    assert not set(workers(t)) & set(old)
+
+
+def test_output_is_not_lost(three):
+    t = three(start=False)
+    t.write("echo.toml", t.service("echo", "flood"))
+    t.start()
+    t.wait_ok(KEYS[0])
+    logger = t.pid_of("tenement-logger")
+    upgrade(t)
+    wait_gone(logger)
+    assert t.pid_of("tenement-logger") != logger
+    line = "a line of noise that goes on and on"
+    wait_until(lambda: t.ten("logs", KEYS[0], "-n", "50").stdout.splitlines().count(line) == 50)
+
+
+# ---- what is not an upgrade, and harms nobody either
+
+def test_queued_connections_outlive_a_crash(three):
+    """Connections that no worker has accepted belong to the listening sockets, and those to the keeper."""
+    t = three()
+    old = workers(t)
+    for pid in old:
+        os.kill(pid, signal.SIGSTOP)
+    raws = [Raw(t, KEYS[i % 3]) for i in range(30)]
+    for raw in raws:
+        raw.ask("/queued")
+    for pid in old:
+        kill(pid)
+    for raw in raws:
+        assert raw.answer()[0] == 200
+        raw.close()
+    assert not set(workers(t)) & set(old)
+
+
+def test_changes_of_others_touch_nobody(three):
+    t = three()
+    t.write("other.toml", t.service("other"))
+    with Clients(t) as clients, Load(t, [KEYS[0]]) as load:
+        daemon, old = t.pid_of("tenementd"), workers(t)
+        t.write("other-b.toml", t.tenant("other"))
+        t.wait_ok("other:b")
+        t.write("other-b.toml", t.tenant("other", env={"NEW": "1"}, domains=["b.example"]))
+        wait_until(lambda: t.get("other:b").json()["env"].get("NEW") == "1")
+        t.write("other-c.toml", t.tenant("other"))
+        t.write("other.route.toml", '[route.other]\nsplit = { b = 1, c = 1 }\n')
+        t.wait_ok("other:")
+        t.ten("route", "other", "--from", "b", "--to", "c")
+        t.ten("weight", "other:c", "7")
+        clients.wait_turns()
+        t.ten("restart", "other:c")
+        t.ten("suspend", "other:c")
+        t.remove("other.route.toml")
+        t.remove("other-b.toml")
+        t.wait_status("other:b", 404)
+        t.settings["keepalive_timeout"] = 60
+        t.settings["max_header_kb"] = 8
+        t.settings["trusted_proxies"] = ["10.0.0.0/8"]
+        t.write_main()
+        wait_until(lambda: t.get(KEYS[0], headers={"X-Much": "x" * 9000}).status == 431)
+        clients.wait_turns()
+        load.wait_for(50)
+        assert workers(t) == old and t.pid_of("tenementd") == daemon
+    assert clients.failures == [] and load.failures == []
+
+
+# ---- the program by itself
+
+def test_check_refuses_what_is_not_ours():
+    table, board = os.memfd_create("table"), os.memfd_create("board")
+    os.ftruncate(table, 1 << 20)
+    done = subprocess.run(
+        [build_program("tenement-proxy"), "--check"], capture_output=True, text=True, check=False, timeout=20,
+        preexec_fn=lambda: (os.dup2(table, 30), os.dup2(board, 31), os.dup2(30, 3), os.dup2(31, 4)),
+        close_fds=False, env={**os.environ, "TENEMENT_FDS": "table,board"})
+    assert done.returncode == 1 and "table" in done.stderr and not done.stdout
