@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <uthash.h>
@@ -112,7 +113,7 @@ static int names_file(const struct inherited *list)
 }
 
 /* Between fork and exec: errors end the child with 127 and are told by its exit. */
-static void child_exec(struct child *child, struct inherited *list)
+static void child_exec(struct child *child, struct inherited *list, pid_t keeper)
 {
 	int base = FDS_FIRST + (int)list->count;
 	sigset_t none;
@@ -142,6 +143,10 @@ static void child_exec(struct child *child, struct inherited *list)
 		(setgroups(0, NULL) < 0 || setresgid(child->gid, child->gid, child->gid) < 0 ||
 			setresuid(child->uid, child->uid, child->uid) < 0))
 		_exit(127);
+	/* Not the daemon, which has an end of its own to make of it. */
+	if (strcmp(child->name, DAEMON_NAME) != 0 &&
+		(prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != keeper))
+		_exit(127);
 	execv(child->argv[0], child->argv);
 	log_error("%s: %s", child->argv[0], strerror(errno));
 	_exit(127);
@@ -152,6 +157,7 @@ static void child_timer(struct ev_loop *loop, ev_timer *timer, int events);
 static void child_start(struct ev_loop *loop, struct child *child)
 {
 	struct inherited list = { 0 };
+	pid_t keeper = getpid();
 
 	inherit_all(&list, child->fd_list);
 	if (strcmp(child->name, DAEMON_NAME) == 0) {
@@ -164,7 +170,7 @@ static void child_start(struct ev_loop *loop, struct child *child)
 	child->started = ev_now(loop);
 	child->pid = fork();
 	if (child->pid == 0)
-		child_exec(child, &list);
+		child_exec(child, &list, keeper);
 	if (child->pid < 0) {
 		log_error("%s: fork: %s", child->name, strerror(errno));
 		child->pid = 0;
