@@ -9,6 +9,7 @@ _ten_commands() {
 		'config:Show the settings in force, or one of them.'
 		'pause:Stop acting on changed files until unpause.'
 		'unpause:Act again, on what has changed meanwhile too.'
+		'upgrade:Replace the running programs by what is on disk now, without losing a request.'
 		'check:Validate configuration without a daemon.'
 		'diff:Say what would be done, and why.'
 		'apply:Put files into conf.d and wait until they are in force.'
@@ -92,6 +93,10 @@ _ten() {
 		'*:argument:'
 		;;
 	unpause)
+		_arguments $everywhere \
+		'*:argument:'
+		;;
+	upgrade)
 		_arguments $everywhere \
 		'*:argument:'
 		;;

@@ -62,9 +62,8 @@ const struct command commands[] = {
 	  "To be run after a package has been upgraded. The new programs are tried out first; when one of them does "
 	  "not start, nothing is changed and the answer says why. Then new proxy workers take over the listening "
 	  "sockets and all idle connections; requests in flight are finished by the old ones, and WebSockets and long "
-	  "answers go on there for upgrade_drain_timeout. Tenants are not touched. The daemon and the log writer are "
-	  "replaced after that; the keeper, which does little, at the next start of the service. "
-	  "Returns when the new ones serve.\n\n"
+	  "answers go on there for upgrade_drain_timeout. Tenants are not touched. The log writer, the keeper "
+	  "(it keeps its pid) and the daemon follow. Returns when the new ones serve.\n\n"
 	  "SIGUSR2 to the main process does the same; the log says what came of it.\n\n"
 	  "\tapt-get install tenement && ten upgrade" },
 

@@ -184,6 +184,11 @@ static void say_run(struct daemon *d, const char *verb, const char *name, uint32
 	send_message(d, &buffer, NULL, 0);
 }
 
+void keeper_link_renew(struct daemon *d)
+{
+	say(d, "renew", NULL, -1);
+}
+
 void keeper_link_run(struct daemon *d, const char *name, uint32_t uid, uint32_t gid,
 	const char *fd_list, char *const *argv)
 {

@@ -21,6 +21,7 @@ void keeper_link_replace(struct daemon *d, const char *old, const char *new);
 void keeper_link_retire(struct daemon *d, const char *name);
 void keeper_link_halt(struct daemon *d, const char *name);
 void keeper_link_ready(struct daemon *d);
+void keeper_link_renew(struct daemon *d); /* itself, when we end */
 
 /* Whether PID is one of our own programs, as far as the keeper has said. */
 bool keeper_link_is_child(pid_t pid);

@@ -30,7 +30,8 @@
 #include "daemon/workers.h"
 #include "mem.h"
 
-#define LOCK_TRIES 100
+#define LOCK_TRIES     100
+#define LOCK_TRIES_NEW 25
 
 static int parse_arguments(struct daemon *d, int argc, char **argv)
 {
@@ -83,9 +84,10 @@ static int take_lock(struct daemon *d, struct ten_error *err)
 
 	if (fd < 0)
 		return ten_error_set(err, errno, "%s/.tenement/lock", d->data_dir);
-	/* A child of the daemon before us may hold it for the moment it takes to end. */
+	/* A child of the daemon before us may hold it for the moment it takes to end, and the
+	 * daemon of a keeper that was killed until it has noticed. */
 	for (int tries = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; tries++) {
-		if (d->keeper_is_new || tries == LOCK_TRIES)
+		if (tries == (d->keeper_is_new ? LOCK_TRIES_NEW : LOCK_TRIES))
 			return ten_error_set(err, 0,
 				"another tenement runs on %s: stop it first, or use another "
 				"data_dir",

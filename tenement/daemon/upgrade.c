@@ -20,6 +20,7 @@ static const struct {
 	{ "tenement-proxy", "--check" },
 	{ "tenementd", "--version" },
 	{ "tenement-logger", "--version" },
+	{ "tenement-keeper", "--version" },
 };
 #define PROGRAM_COUNT (sizeof(programs) / sizeof(*programs))
 
@@ -124,6 +125,7 @@ static void switched(struct daemon *d)
 		d->workers == 1 ? "" : "s");
 	end(d, NULL);
 	workers_restart_logger(d);
+	keeper_link_renew(d);
 	/* When those who wait for it have been answered. */
 	d->leaving = true;
 	ev_timer_init(&leave_timer, leave, 0., 0.);

@@ -1,14 +1,16 @@
 /*
  * `ten upgrade`: our programs are replaced by what now lies on disk, while everybody is served.
  *
- *	check    each of the new programs is run once (preflight.h); what is wrong is said, and
- *nothing has been touched start    each lane gets a second worker, with the same listening sockets,
- *on a seat of its own switch   when all of them serve: the keeper lets them take the places of the
- *old ones, which hand over what is idle, finish what is in flight and go (proxy/handover.h) leave
- *the log writer is run again, and we go: the keeper runs the daemon that is on disk now
+ * - check: each of the new programs is run once (preflight.h). What is wrong is said, and nothing
+ * has been touched.
+ * - start: each lane gets a second worker, with the same listening sockets, on a seat of its own.
+ * - switch: when all of them serve, the keeper lets them take the places of the old ones, which
+ * hand over what is idle, finish what is in flight and go (proxy/handover.h).
+ * - leave: the log writer is run again, and we go. The keeper becomes the one that is on disk now,
+ * by exec, and runs the daemon that is.
  *
- * A new worker that does not come up is taken back and the old ones have never stopped. A daemon
- *that dies on the way learns from the keeper who is there (upgrade_recover()).
+ * A new worker that does not come up is taken back, and the old ones have never stopped. A daemon
+ * that dies on the way learns from the keeper who is there (upgrade_recover()).
  */
 #ifndef TEN_UPGRADE_H
 #define TEN_UPGRADE_H

@@ -203,8 +203,8 @@ static void child_timer(struct ev_loop *loop, ev_timer *timer, int events)
 		child_start(loop, child);
 }
 
-static void run(enum child_mode mode, struct ev_loop *loop, const char *name, int64_t uid,
-	int64_t gid, const char *fd_list, char *const *argv)
+static struct child *define(
+	const char *name, int64_t uid, int64_t gid, const char *fd_list, char *const *argv)
 {
 	struct child *child;
 
@@ -222,6 +222,14 @@ static void run(enum child_mode mode, struct ev_loop *loop, const char *name, in
 	child->fd_list = mem_strdup(fd_list);
 	mem_strv_free(child->argv);
 	child->argv = mem_strv_copy(argv);
+	return child;
+}
+
+static void run(enum child_mode mode, struct ev_loop *loop, const char *name, int64_t uid,
+	int64_t gid, const char *fd_list, char *const *argv)
+{
+	struct child *child = define(name, uid, gid, fd_list, argv);
+
 	child->mode = mode;
 	if (child->pid == 0 && !ev_is_active(&child->timer))
 		child_start(loop, child);
@@ -349,6 +357,7 @@ static void child_ended(struct ev_loop *loop, struct child *child, const siginfo
 	ev_timer_stop(loop, &child->timer);
 	if (strcmp(child->name, DAEMON_NAME) == 0) {
 		link_close(loop);
+		keeper_renew();
 		if (!daemon_comes_back(child, exited, info->si_status))
 			child->mode = CHILD_HALTED;
 	}
@@ -418,6 +427,51 @@ void child_signal(const char *name, int signal)
 
 	if (pid > 0)
 		kill(pid, signal);
+}
+
+void child_save(void)
+{
+	struct child *child, *next;
+
+	HASH_ITER (hh, children, child, next) {
+		struct wire_buffer buffer = { 0 };
+
+		wire_add(&buffer, "child");
+		wire_add(&buffer, child->name);
+		wire_add_number(&buffer, child->pid);
+		wire_add(&buffer, child_mode_names[child->mode]);
+		wire_add_number(&buffer, child->uid);
+		wire_add_number(&buffer, child->gid);
+		wire_add(&buffer, child->fd_list);
+		for (size_t i = 0; child->argv[i]; i++)
+			wire_add(&buffer, child->argv[i]);
+		renew_add(&buffer);
+	}
+}
+
+void child_resume(struct ev_loop *loop, const struct wire *wire)
+{
+	char *argv[WIRE_FIELDS] = { NULL };
+	int64_t pid, uid, gid;
+	struct child *child;
+
+	if (!wire_number(wire->fields[2], 0, INT32_MAX, &pid) ||
+		!wire_number(wire->fields[4], -1, UINT32_MAX - 1, &uid) ||
+		!wire_number(wire->fields[5], -1, UINT32_MAX - 1, &gid))
+		return;
+	for (size_t i = 7; i < wire->count; i++)
+		argv[i - 7] = (char *)wire->fields[i];
+	child = define(wire->fields[1], uid, gid, wire->fields[6], argv);
+	child->pid = (pid_t)pid;
+	child->started = ev_now(loop);
+	for (enum child_mode mode = CHILD_KEPT; mode <= CHILD_HALTED; mode++)
+		if (strcmp(wire->fields[3], child_mode_names[mode]) == 0)
+			child->mode = mode;
+	/* It was to be started, or killed, after a while: the while begins anew. */
+	if ((child->pid > 0) == (child->mode == CHILD_HALTED)) {
+		ev_timer_set(&child->timer, child->pid ? HALT_GRACE_SECONDS : 0., 0.);
+		ev_timer_start(loop, &child->timer);
+	}
 }
 
 void child_each(

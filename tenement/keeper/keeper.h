@@ -53,6 +53,9 @@ bool child_reap(
 	struct ev_loop *loop);     /* all that have ended; false: there are no children at all */
 pid_t child_pid(const char *name); /* 0: not running */
 void child_signal(const char *name, int signal);
+/* For the keeper that we become: tell renew_add() of each; take one over from such a message. */
+void child_save(void);
+void child_resume(struct ev_loop *loop, const struct wire *wire);
 void child_each(
 	void (*visit)(void *data, const char *name, pid_t pid, enum child_mode mode), void *data);
 size_t child_count(void);
@@ -69,10 +72,19 @@ void link_send_gone(const char *name, enum child_mode mode, const char *how, int
 void link_send_exit(pid_t pid, uint64_t start, const char *how, int status);
 void link_send_shutdown(void);
 void link_close(struct ev_loop *loop);
+void link_save(void); /* the exits, as child_save() */
+void link_resume(const struct wire *wire);
+
+/* ---- renew.c: becoming the program that is on disk now ---- */
+void renew(char *const *argv); /* returns where it cannot be done, and says so */
+void renew_add(const struct wire_buffer *buffer);
+bool renew_resume(struct ev_loop *loop); /* false: this is a keeper's first life */
 
 /* ---- main.c ---- */
 extern bool keeper_stopping;
 extern bool keeper_daemon_was_ready;
+extern bool keeper_renews; /* when the daemon ends, for the next one */
+void keeper_renew(void);
 /* The daemon ended. Whether that was for good: it was told to, or never got as far as ready. */
 bool keeper_daemon_over(bool exited, int status);
 void keeper_give_up(void); /* it crashes again and again before it was ever ready */

@@ -75,15 +75,20 @@ static void flush(struct ev_loop *loop, ev_io *watcher, int events)
 	ev_io_stop(loop, &writer);
 }
 
+static void make_exit(const struct exit_record *record, struct wire_buffer *buffer)
+{
+	wire_add(buffer, "exit");
+	wire_add_number(buffer, record->pid);
+	wire_add_number(buffer, (int64_t)record->start);
+	wire_add(buffer, record->how);
+	wire_add_number(buffer, record->status);
+}
+
 static void send_exit(const struct exit_record *record)
 {
 	struct wire_buffer buffer = { 0 };
 
-	wire_add(&buffer, "exit");
-	wire_add_number(&buffer, record->pid);
-	wire_add_number(&buffer, (int64_t)record->start);
-	wire_add(&buffer, record->how);
-	wire_add_number(&buffer, record->status);
+	make_exit(record, &buffer);
 	queue(&buffer);
 }
 
@@ -163,6 +168,8 @@ static void handle(struct ev_loop *loop, struct passing *message)
 		child_halt(loop, wire->fields[1]);
 	} else if (wire_is(wire, "list", 0)) {
 		send_everything();
+	} else if (wire_is(wire, "renew", 0)) {
+		keeper_renews = true;
 	} else if (wire_is(wire, "ready", 0)) {
 		keeper_daemon_was_ready = true;
 	} else {
@@ -245,6 +252,29 @@ void link_send_exit(pid_t pid, uint64_t start, const char *how, int status)
 	*record = (struct exit_record){ pid, start, how, status };
 	send_exit(record);
 	kick();
+}
+
+void link_save(void)
+{
+	size_t begin = exit_count > EXITS_KEPT ? exit_count - EXITS_KEPT : 0;
+
+	for (size_t i = begin; i < exit_count; i++) {
+		struct wire_buffer buffer = { 0 };
+
+		make_exit(&exits[i % EXITS_KEPT], &buffer);
+		renew_add(&buffer);
+	}
+}
+
+void link_resume(const struct wire *wire)
+{
+	int64_t pid, start, status;
+
+	if (wire_number(wire->fields[1], 1, INT32_MAX, &pid) &&
+		wire_number(wire->fields[2], 0, INT64_MAX, &start) &&
+		wire_number(wire->fields[4], 0, 255, &status))
+		link_send_exit((pid_t)pid, (uint64_t)start,
+			strcmp(wire->fields[3], "exited") == 0 ? "exited" : "killed", (int)status);
 }
 
 void link_send_shutdown(void)

@@ -19,7 +19,9 @@
 
 bool keeper_stopping;
 bool keeper_daemon_was_ready;
+bool keeper_renews;
 
+static char **own_argv;
 static int exit_status;
 static bool over; /* the daemon is gone for good: everything else goes too */
 static bool swept;
@@ -38,6 +40,13 @@ bool keeper_daemon_over(bool exited, int status)
 		keeper_stopping = true;
 	}
 	return over;
+}
+
+void keeper_renew(void)
+{
+	if (keeper_renews && !keeper_stopping)
+		renew(own_argv);
+	keeper_renews = false;
 }
 
 void keeper_give_up(void)
@@ -137,11 +146,15 @@ int main(int argc, char **argv)
 	ev_signal child, interrupt, terminate, reload, reopen, upgrade;
 	autofree char *daemon = programs_path("tenementd");
 	char **daemon_argv = NULL;
+	sigset_t none;
 
 	log_init("tenement-keeper");
+	own_argv = argv;
 	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "--version") == 0)) {
-		printf("tenement-keeper %s: started by `ten serve`; takes the options of "
-		       "tenementd(8)\n",
+		printf("%stenement-keeper %s\n",
+			argv[1][2] == 'h' ? "started by `ten serve`; takes the options of "
+					    "tenementd(8)\n"
+					  : "",
 			TEN_VERSION);
 		return 0;
 	}
@@ -165,6 +178,11 @@ int main(int argc, char **argv)
 	ev_signal_start(loop, &reopen);
 	ev_signal_start(loop, &upgrade);
 
+	/* What came or ended while one keeper became the next is still to be looked at. */
+	keeper_daemon_was_ready = renew_resume(loop);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	ev_feed_signal_event(loop, SIGCHLD);
 	mem_strv_append(&daemon_argv, daemon);
 	for (int i = 1; i < argc; i++)
 		mem_strv_append(&daemon_argv, argv[i]);

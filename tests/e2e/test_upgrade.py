@@ -6,6 +6,7 @@ import os
 import random
 import re
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -16,7 +17,7 @@ import time
 import pytest
 
 from daemon_rig import Load, in_threads, kill, pids, status, wait_daemon, wait_gone
-from harness import SLOWNESS, build_program, children_of, process_alive, wait_until
+from harness import PROGRAMS, SLOWNESS, build_program, children_of, process_alive, wait_until
 
 KEYS = [f"echo:t{i}" for i in range(3)]
 
@@ -355,6 +356,8 @@ BROKEN = {
         r"the new worker \d ended at once \(status 7\)"),
     "another version": ("tenementd", lambda path: script(path, "echo tenementd 9.9"),
                         "is version 0.1.0, and tenementd is 9.9"),
+    "another keeper": ("tenement-keeper", lambda path: script(path, "echo tenement-keeper 9.9"),
+                       "is version 0.1.0, and tenement-keeper is 9.9"),
     "no log writer": ("tenement-logger", remove, "tenement-logger: No such file or directory"),
 }
 
@@ -577,6 +580,34 @@ def test_output_is_not_lost(three):
     assert t.pid_of("tenement-logger") != logger
     line = "a line of noise that goes on and on"
     wait_until(lambda: t.ten("logs", KEYS[0], "-n", "50").stdout.splitlines().count(line) == 50)
+
+
+def test_the_keeper_becomes_the_new_program(three):
+    """By exec: with its pid and its children, of whom it goes on to learn the end."""
+    t = three(own_programs=True)
+    keeper = t.keeper_pid()
+    for name in PROGRAMS:
+        shutil.copy(t.programs / name, t.programs / "new")
+        (t.programs / "new").rename(t.programs / name)
+
+    def outdated():
+        return [pid for pid in [keeper, *children_of(keeper)]
+                if os.readlink(f"/proc/{pid}/exe").endswith("(deleted)")]
+    # (The tenants are no programs of ours.)
+    assert len(outdated()) == 5
+    with Clients(t) as clients:
+        upgrade(t)
+        clients.wait_turns()
+        victim = pids(t)[KEYS[2]]
+        kill(victim)
+        wait_until(lambda: pids(t).get(KEYS[2]) != victim, what="news of its end")
+        t.wait_ok(KEYS[2])
+        [logger] = [pid for pid, name in children_of(keeper).items() if name == "tenement-logger"[:15]]
+        kill(logger)
+        wait_until(lambda: t.pid_of("tenement-logger") != logger)
+    assert clients.failures == []
+    wait_until(lambda: not outdated(), what="none of the old programs")
+    assert t.serve.poll() is None
 
 
 # ---- what is not an upgrade, and harms nobody either
