@@ -189,6 +189,8 @@ static int check(void)
 		log_error("%s", err.text);
 		return 1;
 	}
+	board_close(board);
+	route_table_close(table);
 	printf("%s\n", TEN_VERSION);
 	return 0;
 }
