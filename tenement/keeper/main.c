@@ -142,9 +142,9 @@ static void raise_descriptor_limit(void)
 
 int main(int argc, char **argv)
 {
-	struct ev_loop *loop = ev_loop_new(EVFLAG_NOENV);
+	struct ev_loop *loop;
 	ev_signal child, interrupt, terminate, reload, reopen, upgrade;
-	autofree char *daemon = programs_path("tenementd");
+	autofree char *daemon = NULL;
 	char **daemon_argv = NULL;
 	sigset_t none;
 
@@ -162,6 +162,8 @@ int main(int argc, char **argv)
 		log_error("cannot adopt tenants: %s", strerror(errno));
 		return EXIT_FAILURE;
 	}
+	loop = ev_loop_new(EVFLAG_NOENV);
+	daemon = programs_path("tenementd");
 	signal(SIGPIPE, SIG_IGN);
 	raise_descriptor_limit();
 	ev_signal_init(&child, on_child, SIGCHLD);
