@@ -24,6 +24,7 @@ _ten() {
 	config) flags="--all" words= ;;
 	pause) flags="" words= ;;
 	unpause) flags="" words= ;;
+	upgrade) flags="" words= ;;
 	check) flags="--dump-json --name" words=files ;;
 	diff) flags="--name --prune" words=files ;;
 	apply) flags="--confirm --dry-run --force --name --prune" words=files ;;
@@ -50,7 +51,7 @@ _ten() {
 		return
 	fi
 	case $words in
-	commands) mapfile -t COMPREPLY < <(compgen -W "init serve status metrics config pause unpause check diff apply ps spawn start stop restart suspend resume rm logs exec route weight overrides history undo version help" -- "$word") ;;
+	commands) mapfile -t COMPREPLY < <(compgen -W "init serve status metrics config pause unpause upgrade check diff apply ps spawn start stop restart suspend resume rm logs exec route weight overrides history undo version help" -- "$word") ;;
 	files) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
 	tenants) mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" ps -aq 2>/dev/null)" -- "$word") ;;
 	services) mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" ps -aq 2>/dev/null | cut -d: -f1 | sort -u)" -- "$word") ;;
