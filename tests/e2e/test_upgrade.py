@@ -17,7 +17,7 @@ import time
 import pytest
 
 from daemon_rig import Load, in_threads, kill, pids, status, wait_daemon, wait_gone
-from harness import PROGRAMS, SLOWNESS, build_program, children_of, process_alive, wait_until
+from harness import PROGRAMS, SLOWNESS, build_program, children_of, free_port, process_alive, wait_until
 
 KEYS = [f"echo:t{i}" for i in range(3)]
 
@@ -62,9 +62,9 @@ def upgrade(t):
 class Raw:
     """A connection whose bytes the test writes and reads itself."""
 
-    def __init__(self, t, key):
+    def __init__(self, t, key, port=None):
         self.host = t.host(key)
-        self.socket = socket.create_connection(("127.0.0.1", t.port), timeout=30 * SLOWNESS)
+        self.socket = socket.create_connection(("127.0.0.1", port or t.port), timeout=30 * SLOWNESS)
         self.file = self.socket.makefile("rb")
 
     def send(self, text):
@@ -234,6 +234,72 @@ def test_keepalive_timeout_goes_on_counting(three):
         while raw.is_open():
             assert time.monotonic() - begun < 10 * SLOWNESS, "each upgrade gave it more time"
             upgrade(t)
+
+
+def test_limits_go_over_with_the_connections(three):
+    """Who goes over is neither counted twice nor forgotten."""
+    t = three(settings={"max_connections_per_ip": 6})
+    t.write("echo-t0.toml", t.tenant("echo", max_connections=4))
+    wait_until(lambda: t.instance(KEYS[0]))
+    raws = []
+
+    def ask(raw, key):
+        raw.host = t.host(key)
+        raw.ask()
+        return raw.head()[0]
+
+    def new(key):
+        with contextlib.closing(Raw(t, key)) as raw:
+            return ask(raw, key)
+
+    def only_five():
+        wait_until(lambda: sum(one["clients"] for one in status(t)["workers"]) == 5, what="5 clients")
+    for i in range(5):
+        raws.append(Raw(t, KEYS[0]))
+        wait_until(lambda: ask(raws[i], KEYS[0 if i < 4 else 1]) == 200)
+        raws[i].file.read1(1 << 20)
+    wait_until(lambda: new(KEYS[0]) == 503, what="the tenant's bound")
+    for _ in range(3):
+        old, _ = upgrade(t)
+        wait_gone(*old)
+        only_five()
+        assert new(KEYS[0]) == 503
+        only_five()
+        with contextlib.closing(Raw(t, KEYS[1])) as sixth:
+            sixth.ok()
+            wait_until(lambda: new(KEYS[1]) == 429, what="the address's bound")
+        only_five()
+        for raw in raws[:4]:
+            raw.host = t.host(KEYS[0])
+            raw.ok()
+    raws[0].close()
+    wait_until(lambda: new(KEYS[0]) == 200, what="room again")
+    for raw in raws[1:]:
+        raw.close()
+    wait_until(lambda: t.instance(KEYS[0])["connections"] == 0)
+
+
+def test_who_introduced_himself_is_known_on_the_other_side(three):
+    """PROXY headers: one that was sent goes over, one that was not may still be."""
+    t = three(start=False)
+    port = free_port()
+    t.settings["listen"] = []
+    t.main = "".join(f"[[settings.listener]]\naddress = {address!r}\nproxy_protocol = {proxied}\n" for address, proxied in [
+        (f"127.0.0.1:{t.port}", "false"), (f"127.0.0.1:{port}", "true")])
+    t.start()
+    t.wait_ok(KEYS[0])
+    before, after = Raw(t, KEYS[0], port), Raw(t, KEYS[0], port)
+    before.send("PROXY TCP4 192.0.2.7 192.0.2.1 1234 80\r\n")
+    before.ok()
+    wait_until(lambda: sum(one["clients"] for one in status(t)["workers"]) == 2)
+    old, _ = upgrade(t)
+    wait_gone(*old)
+    after.send("PROXY TCP4 192.0.2.8 192.0.2.1 1234 80\r\n")
+    for raw, address in [(before, "192.0.2.7"), (after, "192.0.2.8")]:
+        raw.ask()
+        code, body = raw.answer()
+        assert code == 200 and f'["X-Forwarded-For", "{address}"]'.encode() in body
+        raw.close()
 
 
 def test_requests_in_flight_are_finished_and_their_connections_live_on(three):
