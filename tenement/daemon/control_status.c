@@ -9,7 +9,7 @@
 #include "daemon/override.h"
 #include "daemon/reconcile.h"
 #include "daemon/rollout.h"
-#include "daemon/workers.h"
+#include "daemon/listeners.h"
 #include "mem.h"
 
 #define PROBLEMS_SHOWN 50
@@ -147,6 +147,8 @@ static json_t *warnings(struct daemon *d)
 		json_array_append_new(list, json_string("all tenants share the daemon's uid and "
 							"are not protected from each "
 							"other: run `ten serve` as root"));
+	if (listeners_problem())
+		json_array_append_new(list, json_string(listeners_problem()));
 	return list;
 }
 
@@ -178,7 +180,7 @@ bool control_status(struct control_call *call)
 	json_object_set_new(
 		json, "uptime_secs", json_integer((json_int_t)(daemon_now() - d->started)));
 	json_object_set_new(json, "paused_why", json_string(d->paused_why ? d->paused_why : ""));
-	json_object_set_new(json, "listen", describe_strv(workers_addresses()));
+	json_object_set_new(json, "listen", describe_strv(listeners_addresses()));
 	json_object_set_new(json, "tenants", tenants);
 	put_problems(d, json, &status);
 	files = json_pack("{s:I, s:O}", "total", total, "bad", json_object_get(json, "files_bad"));

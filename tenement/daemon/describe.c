@@ -9,7 +9,7 @@
 #include "daemon/override.h"
 #include "daemon/publish.h"
 #include "daemon/reconcile.h"
-#include "daemon/workers.h"
+#include "daemon/listeners.h"
 #include "mem.h"
 #include "names.h"
 #include "suggest.h"
@@ -30,7 +30,7 @@ static json_t *integer_or_null(bool there, int64_t number)
 
 static void put_url(struct daemon *d, json_t *json, const struct ten_spec *spec)
 {
-	char **addresses = workers_addresses();
+	char **addresses = listeners_addresses();
 	autofree char *host = names_host_make(spec->id, spec->service_name, d->domain);
 	const char *colon = addresses && addresses[0] ? strrchr(addresses[0], ':') : NULL;
 	autofree char *url = NULL;

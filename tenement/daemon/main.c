@@ -18,6 +18,7 @@
 #include "daemon/control.h"
 #include "daemon/folders.h"
 #include "daemon/keeper_link.h"
+#include "daemon/listeners.h"
 #include "daemon/notify.h"
 #include "daemon/override.h"
 #include "daemon/publish.h"
@@ -144,7 +145,7 @@ static int prepare(struct daemon *d, struct ten_error *err)
 		return -1;
 	reconcile_load_pause(d);
 	d->set = config_set_new(&d->place);
-	if (workers_share(d, err) < 0 || workers_listen(d, err) < 0 ||
+	if (workers_share(d, err) < 0 || listeners_start(d, err) < 0 ||
 		override_load_all(d, err) < 0 || apply_finish_journal(d, err) < 0 ||
 		confdir_start(d, err) < 0 || notify_start(d, err) < 0 || control_start(d, err) < 0)
 		return -1;
@@ -222,7 +223,7 @@ static void on_upgrade(struct ev_loop *loop, ev_signal *watcher, int events)
 static void on_first_turn(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct daemon *d = ev_userdata(loop);
-	char **addresses = workers_addresses();
+	char **addresses = listeners_addresses();
 
 	(void)timer;
 	(void)events;
@@ -267,7 +268,7 @@ int main(int argc, char **argv)
 	if (prepare(d, &err) < 0 || take_over(d, &err) < 0 || workers_run(d, &err) < 0) {
 		log_error("%s", err.text);
 		if (d->keeper_is_new)
-			workers_remove_sockets();
+			listeners_remove_sockets();
 		return EXIT_FAILURE;
 	}
 	wake_start(d);
@@ -284,7 +285,7 @@ int main(int argc, char **argv)
 	ev_run(d->loop, 0);
 	control_stop(d);
 	if (d->shutting_down) {
-		workers_remove_sockets();
+		listeners_remove_sockets();
 		remove_runtime(d);
 	}
 	return 0;

@@ -12,6 +12,7 @@
 #include "daemon/confdir.h"
 #include "daemon/control.h"
 #include "daemon/lifecycle.h"
+#include "daemon/listeners.h"
 #include "daemon/override.h"
 #include "daemon/publish.h"
 #include "daemon/rollout.h"
@@ -187,6 +188,7 @@ void reconcile_mark_settings(struct daemon *d)
 	d->settings_hash = (uint64_t)settings->wake_queue;
 	dirty_settings = true;
 	workers_update(d);
+	listeners_update(d);
 	config_set_each_service(d->set, mark_route, d);
 	config_set_each_instance(d->set, mark_spec, d);
 }

@@ -216,23 +216,6 @@ static bool is_confirmed(const char *confirmed, const char *spelled)
 	return false;
 }
 
-/* Addresses are compared as `listen` is; what else is said of one that has stayed is not. */
-static void compare_listeners(const struct setting_values *was, const struct setting_values *now)
-{
-	for (size_t i = 0; i < was->listener_count && i < now->listener_count; i++) {
-		const struct listener_values *old = &was->listeners[i], *new = &now->listeners[i];
-		autofree char *line = NULL;
-
-		if (strcmp(old->address, new->address) != 0 ||
-			old->proxy_protocol == new->proxy_protocol)
-			continue;
-		line = mem_printf("proxy_protocol of %s: %s -> %s", old->address,
-			old->proxy_protocol ? "true" : "false",
-			new->proxy_protocol ? "true" : "false");
-		mem_strv_append(&restart_list, line);
-	}
-}
-
 void settings_changed(struct daemon *d)
 {
 	struct setting_values now = { 0 };
@@ -260,7 +243,6 @@ void settings_changed(struct daemon *d)
 		else
 			mem_strv_append(&restart_list, line);
 	}
-	compare_listeners(&d->boot, &now);
 	config_settings_clear(&now);
 	reconcile_mark_settings(d);
 }

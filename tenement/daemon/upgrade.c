@@ -5,6 +5,7 @@
 
 #include "common/log.h"
 #include "daemon/keeper_link.h"
+#include "daemon/listeners.h"
 #include "daemon/preflight.h"
 #include "daemon/workers.h"
 #include "mem.h"
@@ -27,6 +28,9 @@ static const struct {
 static enum { STAGE_NONE, STAGE_CHECK, STAGE_START, STAGE_SWITCH } stage;
 static struct upgrade_report report;
 static size_t checked;
+static bool reload_wanted; /* the workers are to have the present listening sockets */
+static bool recovered;     /* what the daemon before us began is settled */
+static bool reload_only;   /* and nothing else is under way */
 static int olds[BOARD_LANES_MAX], news[BOARD_LANES_MAX]; /* seats; -1: none */
 static ev_timer start_timer, leave_timer, stuck_timer;
 
@@ -115,11 +119,22 @@ static void give_up(struct daemon *d, char *why)
 
 /* ---- switch ---- */
 
+static void start(struct daemon *d);
+
 static void switched(struct daemon *d)
 {
 	for (uint32_t lane = 0; lane < d->workers; lane++) {
 		if (news[lane] < 0 || d->seats[news[lane]].state != SEAT_CURRENT)
 			return;
+	}
+	if (reload_wanted) {
+		start(d);
+		return;
+	}
+	listeners_known(d);
+	if (reload_only) {
+		end(d, NULL);
+		return;
 	}
 	log_info("upgraded to %s: %u worker%s replaced", report.version, d->workers,
 		d->workers == 1 ? "" : "s");
@@ -165,7 +180,13 @@ static void start(struct daemon *d)
 {
 	struct ten_error err;
 
+	if (reload_only && seats_count(d, SEAT_FREE) < d->workers) {
+		log_warn("new listening sockets wait until workers of earlier ones have drained");
+		stage = STAGE_NONE;
+		return;
+	}
 	stage = STAGE_START;
+	reload_wanted = false;
 	for (uint32_t lane = 0; lane < d->workers; lane++)
 		news[lane] = -1;
 	for (uint32_t lane = 0; lane < d->workers; lane++) {
@@ -193,6 +214,14 @@ void upgrade_look(struct daemon *d)
 	switch_over(d);
 }
 
+static void reload_if_wanted(struct daemon *d)
+{
+	if (!reload_wanted || !recovered || stage != STAGE_NONE || d->shutting_down || d->leaving)
+		return;
+	reload_only = true;
+	start(d);
+}
+
 void upgrade_worker_gone(struct daemon *d, uint32_t seat, const struct seat_news *gone)
 {
 	for (uint32_t lane = 0; lane < d->workers; lane++) {
@@ -202,6 +231,7 @@ void upgrade_worker_gone(struct daemon *d, uint32_t seat, const struct seat_news
 		give_up(d, mem_printf("the new worker %u ended at once (%s %d); the old ones go on",
 				   lane, gone->how ? gone->how : "signal", (int)gone->status));
 	}
+	reload_if_wanted(d);
 }
 
 /* ---- check ---- */
@@ -251,6 +281,7 @@ int upgrade_begin(struct daemon *d, struct ten_error *err)
 			seats_count(d, SEAT_RETIRED), d->workers);
 	log_info("upgrading to what is on disk");
 	stage = STAGE_CHECK;
+	reload_only = false;
 	checked = 0;
 	free(report.failed);
 	report.failed = NULL;
@@ -260,6 +291,12 @@ int upgrade_begin(struct daemon *d, struct ten_error *err)
 	return 0;
 }
 
+void upgrade_reload(struct daemon *d)
+{
+	reload_wanted = true;
+	reload_if_wanted(d);
+}
+
 void upgrade_recover(struct daemon *d)
 {
 	bool whole = true;
@@ -267,7 +304,7 @@ void upgrade_recover(struct daemon *d)
 	for (uint32_t i = 0; i < BOARD_WORKERS_MAX; i++)
 		whole = whole && (d->seats[i].state != SEAT_TRIAL || seat_serves(d, i));
 	for (uint32_t i = 0; i < BOARD_WORKERS_MAX; i++) {
-		if (d->seats[i].state != SEAT_TRIAL)
+		if (d->seats[i].state != SEAT_TRIAL || d->table_is_new)
 			continue;
 		if (whole)
 			replace(d, seat_current(d, d->seats[i].lane), (int)i);
@@ -276,6 +313,8 @@ void upgrade_recover(struct daemon *d)
 	}
 	if (seats_count(d, SEAT_RETIRED) || seats_count(d, SEAT_TRIAL))
 		watch_stuck(d);
+	recovered = true;
+	reload_if_wanted(d);
 }
 
 void upgrade_stop(struct daemon *d)

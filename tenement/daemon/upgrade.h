@@ -31,6 +31,9 @@ const struct upgrade_report *upgrade_report(void);
 /* Refused while one is running, while tenement stops, and where there are no seats left. */
 int upgrade_begin(struct daemon *d, struct ten_error *err);
 
+/* The same programs with other listening sockets: now, or when what is under way has been done. */
+void upgrade_reload(struct daemon *d);
+
 /* A bell rang or the keeper said something: go on if that was what was waited for. */
 void upgrade_look(struct daemon *d);
 void upgrade_worker_gone(struct daemon *d, uint32_t seat, const struct seat_news *news);

@@ -1,9 +1,7 @@
 #include "daemon/workers.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +9,6 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/become.h"
@@ -25,18 +22,8 @@
 #include "daemon/upgrade.h"
 #include "mem.h"
 
-#define PROXY_USER  "tenement-proxy"
-#define BACKLOG     4096
-#define UNIX_PREFIX "unix:"
-
+#define PROXY_USER          "tenement-proxy"
 #define ACCESS_SOCKET_BYTES (1 << 20)
-
-static char **addresses;
-
-char **workers_addresses(void)
-{
-	return addresses;
-}
 
 static int shared_eventfd(struct daemon *d, const char *name, struct ten_error *err)
 {
@@ -201,193 +188,6 @@ int workers_share(struct daemon *d, struct ten_error *err)
 	return 0;
 }
 
-/* ---- listening ---- */
-
-static void note_address(int fd, const char *address)
-{
-	struct sockaddr_storage bound;
-	socklen_t len = sizeof(bound);
-	char host[NI_MAXHOST], port[NI_MAXSERV];
-	autofree char *text = NULL;
-
-	if (getsockname(fd, (struct sockaddr *)&bound, &len) < 0 || bound.ss_family == AF_UNIX ||
-		getnameinfo((struct sockaddr *)&bound, len, host, sizeof(host), port, sizeof(port),
-			NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-		text = mem_strdup(address);
-	else
-		text = mem_printf(bound.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
-	mem_strv_append(&addresses, text);
-}
-
-static int unix_socket(struct ten_error *err)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	return fd < 0 ? ten_error_set(err, errno, "socket") : fd;
-}
-
-/* Remove the socket that a program which is gone left at ADDRESS. What is no socket, or still
- * listened on (its queue may be full), is not ours to remove. */
-static int remove_stale(const struct sockaddr_un *address, struct ten_error *err)
-{
-	const char *path = address->sun_path;
-	autoclose int fd = -1;
-	struct stat st;
-
-	if (lstat(path, &st) < 0)
-		return errno == ENOENT ? 0 : ten_error_set(err, errno, "listen on unix:%s", path);
-	if (!S_ISSOCK(st.st_mode))
-		return ten_error_set(
-			err, 0, "listen on unix:%s: there is something that is no socket", path);
-	fd = unix_socket(err);
-	if (fd < 0)
-		return -1;
-	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
-		errno != ECONNREFUSED)
-		return ten_error_set(
-			err, 0, "listen on unix:%s: another program listens there", path);
-	if (unlink(path) < 0)
-		return ten_error_set(err, errno, "remove the old unix:%s", path);
-	return 0;
-}
-
-static int listen_on_path(const char *path, struct ten_error *err)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	autoclose int fd = -1;
-	mode_t mask;
-	int rc;
-
-	if (strlen(path) >= sizeof(address.sun_path))
-		return ten_error_set(err, ENAMETOOLONG, "listen on unix:%s", path);
-	memcpy(address.sun_path, path, strlen(path) + 1);
-	fd = remove_stale(&address, err) < 0 ? -1 : unix_socket(err);
-	if (fd < 0)
-		return -1;
-	/* For everyone, as a port is; made so, and not by a chmod() that could be led astray. */
-	mask = umask(0111);
-	rc = bind(fd, (struct sockaddr *)&address, sizeof(address));
-	umask(mask);
-	if (rc < 0 || listen(fd, BACKLOG) < 0)
-		return ten_error_set(err, errno, "listen on unix:%s", path);
-	return fd_steal(&fd);
-}
-
-/* A socket bound to ADDRESS, with the socket option OPTION set on it as well (0: none). */
-static int bind_port(const char *address, int option, struct ten_error *err)
-{
-	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
-		.ai_socktype = SOCK_STREAM };
-	const char *colon = strrchr(address, ':');
-	autofree char *host = NULL;
-	struct addrinfo *info;
-	autoclose int fd = -1;
-	int one = 1, rc;
-
-	if (!colon)
-		return ten_error_set(err, 0, "listen = \"%s\" has no port", address);
-	host = *address == '[' ? mem_strndup(address + 1, (size_t)(colon - address) - 2)
-			       : mem_strndup(address, (size_t)(colon - address));
-	rc = getaddrinfo(*host ? host : NULL, colon + 1, &hints, &info);
-	if (rc != 0)
-		return ten_error_set(err, 0, "listen = \"%s\": %s", address, gai_strerror(rc));
-	fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd >= 0) {
-		if (info->ai_family == AF_INET6)
-			setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-		if (option)
-			setsockopt(fd, SOL_SOCKET, option, &one, sizeof(one));
-	}
-	rc = fd < 0 ? -1 : bind(fd, info->ai_addr, info->ai_addrlen);
-	freeaddrinfo(info);
-	if (rc < 0)
-		return ten_error_set(err, errno, "listen on %s%s", address,
-			errno == EADDRINUSE
-				? " (another program has it: `ten serve --port N` takes "
-				  "another one)"
-				: "");
-	return fd_steal(&fd);
-}
-
-static int listen_on_port(const char *address, struct ten_error *err)
-{
-	autoclose int fd = bind_port(address, SO_REUSEPORT, err);
-
-	if (fd < 0)
-		return -1;
-	if (listen(fd, BACKLOG) < 0)
-		return ten_error_set(err, errno, "listen on %s", address);
-	return fd_steal(&fd);
-}
-
-/* With SO_REUSEPORT a second tenement would share our port unnoticed: ask first without it. */
-static int check_free(const char *address, struct ten_error *err)
-{
-	autoclose int fd = bind_port(address, 0, err);
-
-	return fd < 0 ? -1 : 0;
-}
-
-/* Each worker has a socket of its own on the address (SO_REUSEPORT), or all have the one of a path.
- * Its name says whether connections begin with a PROXY header: a worker knows nothing else of it.
- */
-static int listen_on(struct daemon *d, size_t place, struct ten_error *err)
-{
-	const char *address = d->boot.listeners[place].address;
-	const char *suffix = d->boot.listeners[place].proxy_protocol ? ".proxy" : "";
-	bool by_path = strncmp(address, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0;
-	autofree char *bound = mem_strdup(address);
-	int shared = -1;
-
-	for (uint32_t w = 0; w < d->workers; w++) {
-		autofree char *name = mem_printf("listen.%u.%zu%s", w, place, suffix);
-		int fd = fds_find(name);
-
-		if (fd < 0 && by_path) {
-			fd = shared >= 0 ? shared
-					 : listen_on_path(address + strlen(UNIX_PREFIX), err);
-		} else if (fd < 0) {
-			if (w == 0 && check_free(address, err) < 0)
-				return -1;
-			fd = listen_on_port(bound, err);
-		}
-		if (fd < 0)
-			return -1;
-		if (fds_find(name) < 0)
-			keeper_link_store(d, name, fd);
-		if (by_path)
-			shared = fd;
-		if (w == 0) {
-			note_address(fd, address);
-			/* Port 0: the others take the port that the first was given. */
-			free(bound);
-			bound = mem_strdup(addresses[mem_strv_length(addresses) - 1]);
-		}
-	}
-	return 0;
-}
-
-int workers_listen(struct daemon *d, struct ten_error *err)
-{
-	for (size_t i = 0; i < d->boot.listener_count; i++)
-		if (listen_on(d, i, err) < 0)
-			return -1;
-	return 0;
-}
-
-void workers_remove_sockets(void)
-{
-	for (size_t i = 0; addresses && addresses[i]; i++) {
-		const char *path = addresses[i] + strlen(UNIX_PREFIX);
-		struct stat st;
-
-		if (strncmp(addresses[i], UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0 &&
-			lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
-			unlink(path);
-	}
-}
-
 /* ---- running ---- */
 
 static int run_logger(struct daemon *d, struct ten_error *err)
@@ -461,8 +261,7 @@ int workers_run(struct daemon *d, struct ten_error *err)
 			return -1;
 		run_worker(d, (uint32_t)seat, keeper_link_run);
 	}
-	if (!d->table_is_new)
-		upgrade_recover(d);
+	upgrade_recover(d);
 	return run_logger(d, err);
 }
 

@@ -9,7 +9,6 @@
 
 /* The shared memory, bells and sockets: those handed down to us, or new ones. */
 int workers_share(struct daemon *d, struct ten_error *err);
-int workers_listen(struct daemon *d, struct ten_error *err);
 int workers_run(struct daemon *d, struct ten_error *err);
 
 /* The bell of a seat, unless it has one. */
@@ -19,16 +18,10 @@ void workers_try(struct daemon *d, uint32_t seat);
 /* End the log writer and run it again, as it now is on disk; its pipes wait. */
 void workers_restart_logger(struct daemon *d);
 
-/* An end leaves no unix socket that was listened on. */
-void workers_remove_sockets(void);
-
 /* Settings of theirs that do not come by the routing table. */
 void workers_update(struct daemon *d);
 
 void workers_stop(struct daemon *d);
 bool workers_are_gone(const struct daemon *d);
-
-/* "127.0.0.1:8080" for each address in use, with the port that the kernel chose for port 0. */
-char **workers_addresses(void);
 
 #endif

@@ -22,6 +22,7 @@
 #include "proxy/wait.h"
 
 #define ACCEPT_BATCH         32
+#define LAST_TURNS           256
 #define ACCEPT_PAUSE_MS      100
 #define ACCEPT_LOG_PERIOD_MS 60000
 #define SHED_COUNT           16
@@ -57,16 +58,6 @@ static void listeners_stop(struct worker *worker)
 		ev_io_stop(worker->loop, &worker->listeners[i]);
 }
 
-void worker_stop_accepting(struct worker *worker)
-{
-	listeners_stop(worker);
-	deadline_stop(&worker->accept_pause);
-	/* Of a socket that nobody else has, connections would wait in vain while we drain. */
-	for (uint32_t i = 0; i < worker->listener_count; i++)
-		close(worker->listeners[i].fd);
-	worker->listener_count = 0;
-}
-
 static void accept_pause_over(struct deadline *deadline)
 {
 	struct worker *worker =
@@ -87,13 +78,11 @@ static void accept_pause(struct worker *worker, int error)
 	deadline_set(&worker->wheel, &worker->accept_pause, worker->now_ms + ACCEPT_PAUSE_MS);
 }
 
-static void accept_event(struct ev_loop *loop, ev_io *io, int events)
+/* False: nobody waits any more, or nobody can be let in. */
+static bool accept_some(struct worker *worker, ev_io *io)
 {
-	struct worker *worker = io->data;
 	enum client_introduction introduction = worker->introductions[io - worker->listeners];
 
-	(void)loop;
-	(void)events;
 	for (int i = 0; i < ACCEPT_BATCH; i++) {
 		struct sockaddr_storage peer = { 0 };
 		socklen_t len = sizeof(peer);
@@ -106,15 +95,38 @@ static void accept_event(struct ev_loop *loop, ev_io *io, int events)
 			continue;
 		}
 		if (errno == EAGAIN || errno == EINTR)
-			return;
+			return errno == EINTR;
 		if (errno == ECONNABORTED || errno == EPROTO)
 			continue;
 		error = errno;
 		if (!worker_shed(worker)) {
 			accept_pause(worker, error);
-			return;
+			return false;
 		}
 	}
+	return true;
+}
+
+static void accept_event(struct ev_loop *loop, ev_io *io, int events)
+{
+	(void)loop;
+	(void)events;
+	accept_some(io->data, io);
+}
+
+void worker_stop_accepting(struct worker *worker)
+{
+	for (uint32_t i = 0; i < worker->listener_count; i++) {
+		ev_io *io = &worker->listeners[i];
+
+		/* The last of a socket that nobody is to have any more; any other has others. */
+		for (int turn = 0; turn < LAST_TURNS && accept_some(worker, io); turn++)
+			;
+		ev_io_stop(worker->loop, io);
+		close(io->fd);
+	}
+	deadline_stop(&worker->accept_pause);
+	worker->listener_count = 0;
 }
 
 /* ---- turns of the loop ---- */

@@ -105,8 +105,8 @@ class Raw:
 
 
 class WebSocket(Raw):
-    def __init__(self, t, key):
-        super().__init__(t, key)
+    def __init__(self, t, key, port=None):
+        super().__init__(t, key, port)
         self.ask("/ws", "GET", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
                  "Sec-WebSocket-Key: " + base64.b64encode(os.urandom(16)).decode())
         assert self.head()[0] == 101
@@ -724,6 +724,109 @@ def test_changes_of_others_touch_nobody(three):
         load.wait_for(50)
         assert workers(t) == old and t.pid_of("tenementd") == daemon
     assert clients.failures == [] and load.failures == []
+
+
+def test_listeners_come_and_go(three):
+    """Who is connected on any of them stays so, on one that is no more as well."""
+    t = three()
+    port, path = free_port(), t.root / "front.sock"
+    with Clients(t) as clients, Load(t, KEYS, threads=3) as load, Load(t, KEYS, threads=2, fresh=True) as fresh:
+        daemon = t.pid_of("tenementd")
+        t.settings["listen"] = [f"127.0.0.1:{t.port}", f"127.0.0.1:{port}", f"unix:{path}"]
+        t.write_main()
+        wait_until(lambda: status(t)["listen"] == t.settings["listen"])
+        # From that moment on connections wait there at worst.
+        raw, ws = Raw(t, KEYS[1], port), WebSocket(t, KEYS[2], port)
+        raw.ok()
+        ws.echo()
+        assert path.exists()
+        clients.wait_turns()
+        t.settings["listen"] = [f"127.0.0.1:{t.port}"]
+        t.write_main()
+        wait_until(lambda: status(t)["listen"] == t.settings["listen"])
+
+        def refused():
+            try:
+                Raw(t, KEYS[0], port).close()
+            except ConnectionRefusedError:
+                return True
+            return False
+        wait_until(refused, what="the end of the listener")
+        assert not path.exists()
+        for _ in range(3):
+            raw.ok()
+            ws.echo()
+        clients.wait_turns()
+        load.wait_for(30)
+        fresh.wait_for(30)
+        assert t.pid_of("tenementd") == daemon
+        kill(daemon)
+        wait_daemon(t, daemon)
+        assert status(t)["listen"] == t.settings["listen"]
+        raw.ok()
+        ws.echo()
+        upgrade(t)
+        raw.ok()
+        ws.echo()
+        raw.close()
+        ws.close()
+    assert clients.failures == [] and load.failures == [] and fresh.failures == []
+
+
+def test_a_listener_that_cannot_be(three):
+    """Another's port: all goes on as it was, and status says so until it is mended."""
+    t = three()
+    before, mine = status(t)["listen"], workers(t)
+    with socket.socket() as foreign:
+        foreign.bind(("127.0.0.1", 0))
+        foreign.listen()
+        port = foreign.getsockname()[1]
+        t.settings["listen"] = [f"127.0.0.1:{free_port()}", f"127.0.0.1:{port}"]
+        t.write_main()
+        wait_until(lambda: [one for one in status(t)["warnings"] if f"127.0.0.1:{port}" in one])
+        assert status(t)["listen"] == before and workers(t) == mine
+        assert t.get(KEYS[0]).status == 200
+    t.settings["listen"] = [f"127.0.0.1:{t.port}", f"127.0.0.1:{port}"]
+    t.write_main()
+    wait_until(lambda: status(t)["listen"] == t.settings["listen"])
+    assert not [one for one in status(t)["warnings"] if f"127.0.0.1:{port}" in one]
+    with contextlib.closing(Raw(t, KEYS[0], port)) as raw:
+        raw.ok()
+
+
+@pytest.mark.parametrize("when", ["check", "start"])
+def test_listeners_change_during_an_upgrade(three, when):
+    t = three(own_programs=True)
+    open_gate = gated(t, start=when == "start")
+    port = free_port()
+    with Clients(t) as clients:
+        first = subprocess.Popen([t.program("ten"), "upgrade"], cwd=t.root, stdout=subprocess.PIPE, text=True)
+        wait_said(t, "upgrading to what is on disk")
+        t.settings["listen"] = [f"127.0.0.1:{t.port}", f"127.0.0.1:{port}"]
+        t.write_main()
+        wait_until(lambda: status(t)["listen"] == t.settings["listen"])
+        open_gate()
+        assert "Upgraded from" in first.communicate(timeout=30 * SLOWNESS)[0]
+        assert first.returncode == 0
+        with contextlib.closing(Raw(t, KEYS[0], port)) as raw:
+            raw.ok()
+        clients.wait_turns()
+    assert clients.failures == []
+
+
+def test_the_daemon_dies_before_the_workers_have_new_listeners(three):
+    t = three(own_programs=True)
+    open_gate = gated(t, start=True)
+    port = free_port()
+    t.settings["listen"] = [f"127.0.0.1:{t.port}", f"127.0.0.1:{port}"]
+    t.write_main()
+    wait_until(lambda: len(trials(t)) == 2, what="two on trial")
+    daemon = t.pid_of("tenementd")
+    kill(daemon)
+    open_gate()
+    wait_daemon(t, daemon)
+    with contextlib.closing(Raw(t, KEYS[0], port)) as raw:
+        raw.ok()
 
 
 # ---- the program by itself
