@@ -89,8 +89,8 @@ static int share_logger(struct daemon *d, struct ten_error *err)
 	return 0;
 }
 
-/* By these each lane's workers hand lines of access logs to the log writer. The more they hold, the longer
- * the log writer may be away; more than a plain user may have is not worth an error. */
+/* By these each lane's workers hand lines of access logs to the log writer. The more they hold, the
+ * longer the log writer may be away; more than a plain user may have is not worth an error. */
 static int share_access(struct daemon *d, struct ten_error *err)
 {
 	const int room = ACCESS_SOCKET_BYTES;

@@ -115,7 +115,7 @@ struct worker_inherited {
 	int board_fd;
 	int daemon_bell;
 	int own_bell;
-	int access_log; /* -1: none */
+	int access_log;  /* -1: none */
 	int handover_in; /* -1: none */
 	int handover_out;
 	int listeners[WORKER_LISTENERS_MAX];
