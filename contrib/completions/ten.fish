@@ -31,7 +31,7 @@ complete -c ten -n __fish_use_subcommand -a config -d 'Show the settings in forc
 complete -c ten -n '__fish_seen_subcommand_from config' -l all -s a -d 'Everything, not only what runs or was set.'
 complete -c ten -n __fish_use_subcommand -a pause -d 'Stop acting on changed files until unpause.'
 complete -c ten -n __fish_use_subcommand -a unpause -d 'Act again, on what has changed meanwhile too.'
-complete -c ten -n __fish_use_subcommand -a upgrade -d 'Replace the running programs by what is on disk now, without losing a request.'
+complete -c ten -n __fish_use_subcommand -a upgrade -d 'Run the programs that are on disk now, losing no request.'
 complete -c ten -n __fish_use_subcommand -a check -d 'Validate configuration without a daemon.'
 complete -c ten -n '__fish_seen_subcommand_from check' -l dump-json -d 'Print the TOML as JSON, each value tagged with its type.'
 complete -c ten -n '__fish_seen_subcommand_from check' -l name -x -d 'What a file that is read from standard input is called in conf.d.'

@@ -9,7 +9,7 @@ _ten_commands() {
 		'config:Show the settings in force, or one of them.'
 		'pause:Stop acting on changed files until unpause.'
 		'unpause:Act again, on what has changed meanwhile too.'
-		'upgrade:Replace the running programs by what is on disk now, without losing a request.'
+		'upgrade:Run the programs that are on disk now, losing no request.'
 		'check:Validate configuration without a daemon.'
 		'diff:Say what would be done, and why.'
 		'apply:Put files into conf.d and wait until they are in force.'

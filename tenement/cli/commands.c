@@ -58,7 +58,7 @@ const struct command commands[] = {
 	{ "unpause", "", GROUP_SERVER, WORDS_NONE, 0, 0, 0, 0, cmd_unpause,
 	  "Act again, on what has changed meanwhile too.", "" },
 	{ "upgrade", "", GROUP_SERVER, WORDS_NONE, 0, 0, 0, 0, cmd_upgrade,
-	  "Replace the running programs by what is on disk now, without losing a request.",
+	  "Run the programs that are on disk now, losing no request.",
 	  "To be run after a package has been upgraded. The new programs are tried out first; when one of them does "
 	  "not start, nothing is changed and the answer says why. Then new proxy workers take over the listening "
 	  "sockets and all idle connections; requests in flight are finished by the old ones, and WebSockets and long "

@@ -35,7 +35,7 @@ def asked(daemon):
 def test_help_lists_every_command(ten):
     text = ten("help").stdout
     for command in ("apply check config diff exec help history init logs overrides pause ps restart resume "
-                    "rm route serve spawn start status stop suspend undo unpause version weight").split():
+                    "rm route serve spawn start status stop suspend undo unpause upgrade version weight").split():
         assert f"\n  {command} " in text
         own = ten("help", command).stdout
         assert own.startswith(f"ten {command} - ")
@@ -508,6 +508,27 @@ def test_pause(ten, daemon):
     ten("pause", "-q")
     assert daemon.requests[-1]["body"] == {"why": ""}
     assert json.loads(ten("unpause", "-o", "json").stdout) == {"paused": False}
+
+
+def test_upgrade(ten, daemon):
+    done = {"from": "0.1.0", "to": "0.2.0", "pid": 98, "workers": [{"worker": 0, "old": 7, "new": 8}]}
+    daemon.on("POST", "/api/upgrade", 200, done)
+    # (whose status says 99: the next daemon)
+    assert ten("upgrade").stdout == (
+        "Upgraded from 0.1.0 to 0.2.0.\n  proxy 0        7 -> 8\n  daemon        98 -> 99\n")
+    assert daemon.requests[-1]["path"] == "/api/status"
+    assert ten("upgrade", "-q").stdout == ""
+    told = json.loads(ten("upgrade", "-o", "json").stdout)
+    assert told["daemon"] == {"old": 98, "new": 99} and told["workers"] == done["workers"]
+
+
+def test_upgrade_that_fails(ten, daemon):
+    daemon.on("POST", "/api/upgrade", 409, {"error": "an upgrade is under way already"})
+    assert ten("upgrade", status=4).stderr == "ten: an upgrade is under way already\n"
+    daemon.on("POST", "/api/upgrade", 422, {"error": "/x/tenement-proxy: Exec format error"})
+    assert ten("upgrade", status=1).stderr == "ten: /x/tenement-proxy: Exec format error\n"
+    daemon.on("POST", "/api/upgrade", 200, {"from": "1", "to": "2", "pid": 99, "workers": []})
+    assert "the new daemon does not answer" in ten("upgrade", "--timeout", "1", status=6).stderr
 
 
 # ---- logs and exec ----

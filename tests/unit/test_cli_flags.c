@@ -19,7 +19,7 @@ COMMAND(apply) COMMAND(check) COMMAND(config) COMMAND(diff) COMMAND(exec) COMMAN
 COMMAND(history) COMMAND(init) COMMAND(logs) COMMAND(overrides) COMMAND(pause) COMMAND(ps)
 COMMAND(restart) COMMAND(resume) COMMAND(rm) COMMAND(route) COMMAND(serve) COMMAND(spawn)
 COMMAND(start) COMMAND(status) COMMAND(stop) COMMAND(suspend) COMMAND(undo)
-COMMAND(unpause) COMMAND(version) COMMAND(weight)
+COMMAND(unpause) COMMAND(upgrade) COMMAND(version) COMMAND(weight)
 /* clang-format on */
 
 #define WORDS_MAX 12
