@@ -524,11 +524,11 @@ def test_upgrade(ten, daemon):
 
 def test_upgrade_that_fails(ten, daemon):
     daemon.on("POST", "/api/upgrade", 409, {"error": "an upgrade is under way already"})
-    assert ten("upgrade", status=4).stderr == "ten: an upgrade is under way already\n"
+    assert ten("upgrade", code=4).stderr == "ten: an upgrade is under way already\n"
     daemon.on("POST", "/api/upgrade", 422, {"error": "/x/tenement-proxy: Exec format error"})
-    assert ten("upgrade", status=1).stderr == "ten: /x/tenement-proxy: Exec format error\n"
+    assert ten("upgrade", code=1).stderr == "ten: /x/tenement-proxy: Exec format error\n"
     daemon.on("POST", "/api/upgrade", 200, {"from": "1", "to": "2", "pid": 99, "workers": []})
-    assert "the new daemon does not answer" in ten("upgrade", "--timeout", "1", status=6).stderr
+    assert "the new daemon does not answer" in ten("upgrade", "--timeout", "1", code=6).stderr
 
 
 # ---- logs and exec ----
