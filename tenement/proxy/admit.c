@@ -97,7 +97,9 @@ bool admit_place(struct exchange *exchange, const struct route_instance *instanc
 		!exchange->from_queue && atomic_load_explicit(&slot->queued, memory_order_relaxed);
 	exchange->admitted = !overtakes && limit_count_take(&slot->admitted, &cell->admitted,
 						   instance->max_concurrent);
-	if (!exchange->admitted && !queue_enter(exchange, instance))
+	if (exchange->admitted)
+		exchange->queue_until_ms = 0;
+	else if (!queue_enter(exchange, instance))
 		exchange_refuse(
 			exchange, 503, BOARD_REFUSED_CONCURRENT, "too many requests at a time");
 	return exchange->admitted;

@@ -40,6 +40,8 @@ static void go_wait(
 		refuse_queue_full(exchange);
 		return;
 	}
+	/* While it waits for this it does not wait for a place. */
+	exchange->queue_until_ms = 0;
 	relay_watch(exchange);
 }
 
@@ -245,7 +247,10 @@ void dispatch_upstream_failed(struct exchange *exchange)
 	if (!refused)
 		exchange->wait_until_ms = 0;
 	if (reused) {
+		/* It has been let in once: nobody who waits goes before it now. */
+		exchange->from_queue = true;
 		dispatch_try(exchange);
+		exchange->from_queue = false;
 		return;
 	}
 	exchange->was_refused = true;

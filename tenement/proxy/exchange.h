@@ -87,8 +87,8 @@ struct exchange {
 	/* Of waiting. */
 	bool rate_counted;       /* by its instance's rate_limit */
 	bool queued;             /* for a place */
-	bool from_queue;         /* it is its turn */
-	uint64_t queue_until_ms; /* 0: has not been in the queue yet */
+	bool from_queue;         /* it is its turn, or has been */
+	uint64_t queue_until_ms; /* 0: has not been in the queue yet for its next place */
 	struct ask *ask;
 	bool asked; /* no second time */
 	uint64_t resolved_generation;

@@ -370,6 +370,31 @@ def test_who_waits_is_not_overtaken_by_a_pipelined_request(rig, tenant_of, gate)
     assert gate.order == ["/1", "/2", "/3"]
 
 
+def test_a_request_that_is_sent_again_keeps_its_place(rig, tenant_of, gate):
+    """It has been let in: neither the queue, be it full, nor the time it waited there counts again."""
+    lose = threading.Event()
+
+    def handler(stream, request):
+        if request.target == "/1" and not lose.is_set():
+            lose.wait(10)
+            return False
+        return gate(stream, request)
+
+    gate.open()
+    tenant = tenant_of(handler)
+    rig.tenant(tenant, max_concurrent=1, queue_size=1)
+    with Client(rig) as first, Client(rig) as second:
+        assert first.get("GET /0 HTTP/1.1").status == 200
+        first.ask("GET /1 HTTP/1.1")
+        wait_until(lambda: len(tenant.requests) == 2)
+        second.ask("GET /2 HTTP/1.1")
+        wait_until(lambda: rig.use()["queued"] == 1)
+        lose.set()
+        assert first.response().status == 200
+        assert second.response().status == 200
+    assert gate.order == ["/0", "/1", "/2"]
+
+
 def test_a_changed_number_of_places_holds_at_once(rig_of, tenant_of, gate):
     rig = rig_of(2)
     tenant = tenant_of(gate)
