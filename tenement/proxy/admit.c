@@ -97,12 +97,16 @@ bool admit_place(struct exchange *exchange, const struct route_instance *instanc
 		!exchange->from_queue && atomic_load_explicit(&slot->queued, memory_order_relaxed);
 	exchange->admitted = !overtakes && limit_count_take(&slot->admitted, &cell->admitted,
 						   instance->max_concurrent);
-	if (exchange->admitted)
+	if (exchange->admitted) {
 		exchange->queue_until_ms = 0;
-	else if (!queue_enter(exchange, instance))
+		return true;
+	}
+	/* When it has been refused EXCHANGE may be the client's next request already, which has a
+	 * place: it must not be looked at. */
+	if (!queue_enter(exchange, instance))
 		exchange_refuse(
 			exchange, 503, BOARD_REFUSED_CONCURRENT, "too many requests at a time");
-	return exchange->admitted;
+	return false;
 }
 
 void admit_leave_place(struct exchange *exchange)

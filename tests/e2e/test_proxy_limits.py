@@ -370,6 +370,25 @@ def test_who_waits_is_not_overtaken_by_a_pipelined_request(rig, tenant_of, gate)
     assert gate.order == ["/1", "/2", "/3"]
 
 
+def test_what_follows_a_refused_request_goes_to_its_own_tenant(rig, tenant_of, gate):
+    """The next one begins, and is let in, before the first one's refusal has returned."""
+    busy, free = tenant_of(gate), tenant_of()
+    rig.tenant(busy, max_concurrent=1, queue_size=0)
+    rig.tenant(free, name="u", max_concurrent=5)
+    with Client(rig) as first, Client(rig) as second:
+        first.ask("GET /0 HTTP/1.1")
+        wait_until(lambda: gate.order == ["/0"])
+        second.send(b"GET /1 HTTP/1.1\r\nHost: t.localhost\r\n\r\n"
+                    b"GET /2 HTTP/1.1\r\nHost: u.localhost\r\n\r\n")
+        assert [second.response().status for _ in range(2)] == [503, 200]
+        assert [request.target for request in free.requests] == ["/2"]
+        assert [request.target for request in busy.requests] == ["/0"]
+        wait_until(lambda: rig.use("u")["in_flight"] == 0)
+        assert rig.use("u")["admitted"] == 0 and rig.use()["in_flight"] == 1
+        gate.open()
+        assert first.response().status == 200
+
+
 def test_a_request_that_is_sent_again_keeps_its_place(rig, tenant_of, gate):
     """It has been let in: neither the queue, be it full, nor the time it waited there counts again."""
     lose = threading.Event()
