@@ -1,6 +1,7 @@
 #include "admit.h"
 
 #include <time.h>
+#include <utlist.h>
 
 #include "board_peers.h"
 #include "limit.h"
@@ -15,10 +16,11 @@
 static void connection_forget(struct client *client)
 {
 	struct worker *worker = client->worker;
+	uint32_t slot = client->counted_for.slot;
 
-	limit_count_give(&worker->board->slots[client->counted_slot].connections,
-		&worker->cells[client->counted_slot].connections);
+	limit_count_give(&worker->board->slots[slot].connections, &worker->cells[slot].connections);
 	client->counted = false;
+	worker->counted_clients--;
 }
 
 static bool connection_admit(struct client *client, const struct route_instance *instance)
@@ -26,7 +28,8 @@ static bool connection_admit(struct client *client, const struct route_instance 
 	struct worker *worker = client->worker;
 	uint32_t slot = instance->self.slot;
 
-	if (client->counted && client->counted_slot == slot)
+	if (client->counted && client->counted_for.slot == slot &&
+		client->counted_for.incarnation == instance->self.incarnation)
 		return true;
 	if (client->counted)
 		connection_forget(client);
@@ -34,8 +37,24 @@ static bool connection_admit(struct client *client, const struct route_instance 
 		return true;
 	client->counted = limit_count_take(&worker->board->slots[slot].connections,
 		&worker->cells[slot].connections, instance->max_connections);
-	client->counted_slot = slot;
+	client->counted_for = instance->self;
+	worker->counted_clients += client->counted;
 	return client->counted;
+}
+
+/* The generation that is acknowledged after this is what lets the slots of those that are gone be
+ * given to others. */
+void admit_examine(struct worker *worker)
+{
+	struct client *client;
+	enum instance_state state;
+
+	if (!worker->counted_clients)
+		return;
+	DL_FOREACH (worker->clients, client)
+		if (client->counted &&
+			!route_table_state(worker->table, client->counted_for, &state))
+			connection_forget(client);
 }
 
 /* ---- rate ---- */

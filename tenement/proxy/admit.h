@@ -12,6 +12,7 @@
 struct client;
 struct exchange;
 struct handover_client;
+struct worker;
 
 /* Whether EXCHANGE may come to INSTANCE at all: its client's connection counts for it from here on
  * (max_connections), and so does the request, once (rate_limit). False: it has been refused. */
@@ -32,5 +33,8 @@ void admit_take_over(struct client *client, const struct handover_client *state)
 
 /* CLIENT is closed: it counts for nothing any more. */
 void admit_forget(struct client *client);
+
+/* The table is of another generation: no client counts for an instance that is gone. */
+void admit_examine(struct worker *worker);
 
 #endif

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "route_table.h"
 #include "proxy/deadline.h"
 
 struct worker;
@@ -46,10 +47,10 @@ struct client {
 	bool more;                 /* and shall go round again */
 	uint64_t trust_generation; /* of the settings by which .trusted was decided */
 	bool trusted;              /* its X-Forwarded-* are believed */
-	bool counted;              /* for the max_connections of counted_slot's instance */
+	bool counted;              /* for the max_connections of counted_for */
 	bool peer_counted;         /* for max_connections_per_ip, at peer_place */
 	bool turned_away;          /* by that */
-	uint32_t counted_slot;     /* of the board */
+	struct route_target counted_for;
 	uint32_t peer_place;
 	bool has_address;
 	uint8_t address[16];         /* IPv4 as ::ffff:a.b.c.d */

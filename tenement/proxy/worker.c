@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "proxy/admit.h"
 #include "proxy/ask.h"
 #include "proxy/client.h"
 #include "proxy/exchange.h"
@@ -141,8 +142,10 @@ static void changes_examine(struct worker *worker)
 {
 	uint64_t generation = route_table_generation(worker->table);
 
-	if (generation != worker->generation)
+	if (generation != worker->generation) {
 		settings_refresh(worker, generation);
+		admit_examine(worker);
+	}
 	upstream_flush_stale(worker);
 	ask_examine(worker);
 	wait_examine(worker);

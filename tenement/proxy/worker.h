@@ -87,6 +87,7 @@ struct worker {
 
 	struct client *clients;       /* all that are open */
 	uint32_t turned_away;         /* of those: who lingers for too many connections */
+	uint32_t counted_clients;     /* of those: who counts for a max_connections */
 	struct upstream_pool *pools;  /* by slot */
 	uint32_t pooled;              /* idle upstream connections in all pools */
 	struct waiting_slot *waiting; /* by slot */

@@ -579,6 +579,24 @@ def test_changed_max_connections(rig, tenant_of):
     wait_until(lambda: rig.use()["connections"] == 0)
 
 
+def test_clients_of_a_tenant_that_is_gone_count_for_none_that_comes_after(rig, tenant_of):
+    """Its place on the board is given to another one."""
+    rig.tenant(tenant_of(), name="a", max_connections=3)
+    clients = clients_of(rig, 3, host="a.localhost")
+    ask_all(clients)
+    assert statuses(clients) == [200] * 3
+    rig.do("drop", "a")
+    rig.tenant(tenant_of(), name="b", max_connections=3)
+    assert rig.use("b")["connections"] == 0
+    others = clients_of(rig, 3, host="b.localhost")
+    ask_all(others)
+    assert statuses(others) == [200] * 3
+    close_all(clients)
+    assert fetch(rig, host="b.localhost").status == 503, "who was forgotten gives nothing back"
+    close_all(others)
+    wait_until(lambda: rig.use("b")["connections"] == 0)
+
+
 # ---- addresses ----
 
 def turned_away(rig, source):
