@@ -1,10 +1,10 @@
 /*
  * A message body on its way from one connection to another through one fixed buffer.
  *
- * The bytes between .at and .ready of a window may be passed on as they are. http_body_take() looks
- * at what was read behind .ready: it takes the source's framing off and puts the destination's on,
- * in place. More is taken only when all that was ready has been passed on (.at == .ready): that is
- * the back-pressure.
+ * The bytes between .at and .ready of a window may be passed on as they are. http_transfer_take()
+ * looks at what was read behind .ready: it takes the source's framing off and puts the
+ * destination's on, in place. More is taken only when all that was ready has been passed on (.at ==
+ * .ready): that is the back-pressure.
  */
 #ifndef TEN_HTTP_BODY_H
 #define TEN_HTTP_BODY_H

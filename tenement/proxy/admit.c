@@ -191,8 +191,10 @@ void admit_hand_over(struct client *client)
 {
 	struct worker *worker = client->worker;
 
-	if (client->counted)
-		ledger_subtract(&worker->cells[client->counted_slot].connections);
+	if (client->counted) {
+		ledger_subtract(&worker->cells[client->counted_for.slot].connections);
+		worker->counted_clients--;
+	}
 	if (client->peer_counted)
 		ledger_subtract(&worker->board->peer_ledgers[worker->index][client->peer_place]);
 	client->counted = client->peer_counted = false;
@@ -201,11 +203,16 @@ void admit_hand_over(struct client *client)
 void admit_take_over(struct client *client, const struct handover_client *state)
 {
 	struct worker *worker = client->worker;
+	enum instance_state now;
 
-	client->counted = state->counted && state->counted_slot < ROUTE_SLOTS_MAX;
-	client->counted_slot = client->counted ? state->counted_slot : 0;
-	if (client->counted)
-		ledger_add(&worker->cells[client->counted_slot].connections);
+	/* A slot that was given to another on the way has been counted anew from nothing. */
+	client->counted =
+		state->counted && route_table_state(worker->table, state->counted_for, &now);
+	client->counted_for = state->counted_for;
+	if (client->counted) {
+		ledger_add(&worker->cells[client->counted_for.slot].connections);
+		worker->counted_clients++;
+	}
 	client->peer_counted = state->peer_counted && state->peer_place < BOARD_PEERS;
 	client->peer_place = client->peer_counted ? state->peer_place : 0;
 	if (client->peer_counted)

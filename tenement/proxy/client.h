@@ -65,10 +65,6 @@ void client_open(struct worker *worker, int fd, const struct sockaddr_storage *p
  * to be. */
 bool client_introduce(struct client *client, const struct proxy_protocol *header);
 
-/* Its address is known for good: may it connect? False: it has been answered, and is closed or
- * about to be. */
-bool client_admit(struct client *client);
-
 /* Takes FD over, with what another worker knew of it; it is idle. */
 void client_adopt(struct worker *worker, int fd, const struct handover_client *state);
 

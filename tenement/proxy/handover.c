@@ -109,7 +109,7 @@ static ssize_t send_client(const struct worker *worker, const struct client *cli
 		.to_be_introduced = client->introduction == CLIENT_TO_BE_INTRODUCED,
 		.counted = client->counted,
 		.peer_counted = client->peer_counted,
-		.counted_slot = client->counted_slot,
+		.counted_for = client->counted_for,
 		.peer_place = client->peer_place };
 	union {
 		char bytes[CMSG_SPACE(sizeof(int))];

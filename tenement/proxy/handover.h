@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "route_table.h"
+
 struct worker;
 struct client;
 
@@ -29,7 +31,7 @@ struct handover_client {
 	/* What it counts for in limits goes over with it (admit.h). */
 	uint8_t counted;
 	uint8_t peer_counted;
-	uint32_t counted_slot;
+	struct route_target counted_for;
 	uint32_t peer_place;
 };
 

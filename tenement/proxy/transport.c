@@ -93,7 +93,9 @@ enum moved transport_read(struct exchange *exchange, int fd, struct http_window 
 	return errno == EAGAIN || errno == EINTR ? MOVED_BLOCKED : MOVED_ERROR;
 }
 
-/* We are the only one who writes the counter: no locked instruction is needed. */
+/* Nobody else adds to the counter: no locked instruction is needed. (The daemon sets it to 0 when
+ * the slot is given to another tenant; in the same instant that is lost, and only a metric is too
+ * large.) */
 static void count(struct exchange *exchange, _Atomic uint64_t *counter, size_t bytes)
 {
 	uint64_t old = atomic_load_explicit(counter, memory_order_relaxed);

@@ -93,7 +93,7 @@ struct worker {
 	struct waiting_slot *waiting; /* by slot */
 	struct pipe *free_pipes;
 	uint32_t pipe_count;  /* of all */
-	struct queue *queues; /* likewise */
+	struct queue *queues; /* by slot */
 	struct queue *queues_to_look;
 	ev_timer queue_timer;
 	struct ask *asks;
