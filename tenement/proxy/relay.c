@@ -17,6 +17,8 @@
 #define PIPE_LEAST   (128 * 1024) /* a shorter rest of a body is copied */
 #define DEPARTURE_MS 16
 
+_Static_assert(RESPONSE_HEAD_MAX <= BUFFER_BYTES - BUFFER_FRAMING, "a window holds a whole head");
+
 /* ---- what to wait for ---- */
 
 static bool wants_more_request(const struct exchange *exchange)
@@ -408,16 +410,10 @@ static bool head_parse(struct exchange *exchange)
 	}
 	if (http_window_space(down))
 		return false;
-	/* A tenant may go on sending 1xx: what they took is used again before more is asked for. */
-	if (down->at > HTTP_WINDOW_BEFORE) {
-		window_rewind(down);
-		exchange_head_end(exchange);
-		return false;
-	}
-	/* The views of the part that was parsed are into the old place: begin anew. */
+	/* The largest head has room, but 1xx came before it: what they took is used again. The
+	 * views of the part that was parsed are into the old place, so it begins anew. */
+	window_rewind(down);
 	exchange_head_end(exchange);
-	if (!buffer_grow(&exchange->worker->buffers, down, down->at + RESPONSE_HEAD_MAX + 64))
-		client_close(exchange->client);
 	return false;
 }
 
