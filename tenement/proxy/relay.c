@@ -154,6 +154,11 @@ static void request_end(struct exchange *exchange)
 {
 	exchange->request_ended = true;
 	exchange->upstream_blocked = false;
+	/* The answer may take long, and there are few pipes. */
+	if (exchange->pipe && !exchange->pipe->bytes) {
+		pipe_give(exchange->worker, exchange->pipe);
+		exchange->pipe = NULL;
+	}
 	if (exchange->request_timeout_ms)
 		exchange->answer_by_ms = exchange->worker->now_ms + exchange->request_timeout_ms;
 	/* Bytes of the body that were noise while it waited are none any more. What lies behind the
