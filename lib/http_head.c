@@ -228,12 +228,14 @@ static int host_parse(struct http_head *head, const struct http_field *field)
 	return 0;
 }
 
-static void connection_parse(struct http_head *head, const struct http_field *field)
+static int connection_parse(struct http_head *head, const struct http_field *field)
 {
 	struct http_text item;
 	size_t at = 0;
 
 	while (http_list_next(field->value, field->value_len, &at, &item)) {
+		if (++head->connection_options > HTTP_CONNECTION_OPTIONS_MAX)
+			return refuse(head, 431, "too many options in Connection");
 		if (http_text_is(item.data, item.len, "close"))
 			head->connection_close = true;
 		else if (http_text_is(item.data, item.len, "keep-alive"))
@@ -241,6 +243,7 @@ static void connection_parse(struct http_head *head, const struct http_field *fi
 		else if (http_text_is(item.data, item.len, "upgrade"))
 			head->connection_upgrade = true;
 	}
+	return 0;
 }
 
 static int expect_parse(struct http_head *head, const struct http_field *field)
@@ -268,8 +271,7 @@ static int field_apply(struct http_head *head, const struct http_field *field)
 		head->chunked = true;
 		return 0;
 	case HTTP_FIELD_CONNECTION:
-		connection_parse(head, field);
-		return 0;
+		return connection_parse(head, field);
 	case HTTP_FIELD_EXPECT:
 		return expect_parse(head, field);
 	case HTTP_FIELD_UPGRADE:

@@ -25,6 +25,8 @@
 
 #define HTTP_FIELDS_MAX 256  /* max_fields is lowered to this */
 #define HTTP_TARGET_MAX 8192 /* 414 beyond */
+/* Of a head; 431 beyond. Each is compared with each field's name: thousands would cost much. */
+#define HTTP_CONNECTION_OPTIONS_MAX 32
 
 enum http_kind { HTTP_REQUEST, HTTP_RESPONSE };
 
@@ -84,6 +86,7 @@ struct http_head {
 	uint64_t content_length;
 	bool chunked;          /* Transfer-Encoding: chunked */
 	bool expects_continue; /* of a 1.1 request */
+	uint32_t connection_options;
 	bool connection_close; /* Connection names it, as below */
 	bool connection_keep_alive;
 	bool connection_upgrade;

@@ -251,6 +251,32 @@ START_TEST(test_parts_of_a_request)
 }
 END_TEST
 
+/* Over all lines together. */
+START_TEST(test_options_of_a_connection)
+{
+	static const char begin[] =
+		"GET / HTTP/1.1\r\nHost: a\r\nConnection: a,,b\r\nConnection: c";
+
+	for (int options = HTTP_CONNECTION_OPTIONS_MAX; options <= HTTP_CONNECTION_OPTIONS_MAX + 1;
+		options++) {
+		char data[sizeof(begin) + 3 * (HTTP_CONNECTION_OPTIONS_MAX + 2)];
+		size_t len = sizeof(begin) - 1;
+
+		memcpy(data, begin, len);
+		for (int i = 3; i < options; i++, len += 2)
+			memcpy(data + len, ",x", 2);
+		memcpy(data + len, "\r\n\r\n", 4);
+		len += 4;
+		if (options <= HTTP_CONNECTION_OPTIONS_MAX) {
+			ck_assert_int_eq(parse(HTTP_REQUEST, data, len), (int)len);
+		} else {
+			ck_assert_int_lt(parse(HTTP_REQUEST, data, len), 0);
+			ck_assert_int_eq(head.refused_status, 431);
+		}
+	}
+}
+END_TEST
+
 START_TEST(test_paths)
 {
 	static const struct {
@@ -394,6 +420,7 @@ int main(void)
 	tcase_add_loop_test(tests, test_responses, 0, sizeof(responses) / sizeof(responses[0]));
 	tcase_add_test(tests, test_nul);
 	tcase_add_test(tests, test_parts_of_a_request);
+	tcase_add_test(tests, test_options_of_a_connection);
 	tcase_add_test(tests, test_paths);
 	tcase_add_test(tests, test_limits);
 	tcase_add_test(tests, test_field_count);
