@@ -230,6 +230,7 @@ void dispatch_upstream_failed(struct exchange *exchange)
 	exchange_drop_upstream(exchange);
 	exchange_leave_board(exchange);
 	deadline_stop(&exchange->deadline);
+	buffer_give(&exchange->worker->buffers, &exchange->down);
 	if (!reused)
 		count_failure(exchange);
 	if (!reused && !refused)

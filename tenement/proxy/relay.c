@@ -79,7 +79,7 @@ static uint64_t due_ms(const struct exchange *exchange)
 	case EXCHANGE_SEND:
 		if (exchange->answer_by_ms)
 			return exchange->answer_by_ms;
-		timeout_ms = exchange->upstream_blocked ||
+		timeout_ms = exchange->request_ended || exchange->upstream_blocked ||
 					     exchange->upstream->state == UPSTREAM_CONNECTING
 				     ? exchange->request_timeout_ms
 				     : worker->settings.client_body_timeout_ms;
@@ -250,9 +250,14 @@ static bool is_relaying(const struct exchange *exchange)
 /* It takes no more. It may have answered before it closed: that is for relay_down() to find out. */
 static void request_cut(struct exchange *exchange)
 {
+	/* Whatever such a connection has to say, it is not about a request of which it has nothing.
+	 */
+	if (!exchange->sent_any) {
+		dispatch_upstream_failed(exchange);
+		return;
+	}
 	exchange->request_cut = true;
 	exchange->upstream_reusable = false;
-	exchange->keep_alive = false;
 	request_end(exchange);
 	if (exchange->state == EXCHANGE_SEND)
 		relay_down(exchange);
@@ -324,7 +329,8 @@ static void final_begin(struct exchange *exchange)
 	bool was_taken =
 		exchange->request_ended && !exchange->request_cut && !body_is_unusual(exchange);
 
-	if ((!framed && exchange->minor == 0) || !exchange->request_ended || worker->draining)
+	if ((!framed && exchange->minor == 0) || !exchange->request_ended ||
+		exchange->request_cut || worker->draining)
 		exchange->keep_alive = false;
 	exchange->upstream_reusable =
 		http_head_keeps_alive(head) && was_taken && body != HTTP_BODY_UNTIL_CLOSE;
@@ -341,11 +347,21 @@ static void head_take(struct exchange *exchange, uint32_t head_bytes)
 	bool upgrade = head->status == 101;
 	bool interim = head->status < 200 && !upgrade;
 
-	/* An answer before the request's head was out, or an upgrade that nobody asked for. */
-	if ((!exchange->answer_seen && transport_pending(&exchange->top)) ||
-		(upgrade && !exchange->upgrading) || (upgrade && !exchange->request_ended)) {
+	bool head_is_out = exchange->answer_seen || !transport_pending(&exchange->top);
+
+	if (!head_is_out && !exchange->sent_any) {
+		dispatch_upstream_failed(exchange); /* it speaks without having been asked */
+		return;
+	}
+	/* Only a refusal can come before the whole head; nor does anybody upgrade unasked. */
+	if ((!head_is_out && (interim || upgrade)) || (upgrade && !exchange->upgrading) ||
+		(upgrade && !exchange->request_ended)) {
 		answer_broken(exchange);
 		return;
+	}
+	if (!head_is_out) {
+		exchange->request_cut = true;
+		request_end(exchange);
 	}
 	if (interim && exchange->minor == 0) {
 		exchange->answer_seen = true;
