@@ -13,7 +13,8 @@
 #include "proxy/exchange.h"
 #include "proxy/worker.h"
 
-#define FREE_MAX 1024
+#define FREE_MAX          1024
+#define UPSTREAM_SHED_MAX 16
 
 void upstream_watch(struct upstream *upstream, int events)
 {
@@ -155,16 +156,45 @@ void upstream_flush_stale(struct worker *worker)
 	}
 }
 
-uint32_t upstream_flush_all(struct worker *worker)
+void upstream_flush_all(struct worker *worker)
 {
-	uint32_t closed = worker->pooled;
 	struct upstream_pool *pool;
 	struct upstream_pool *next;
 
 	HASH_ITER (hh, worker->pools, pool, next) {
 		pool_empty(pool);
 	}
-	return closed;
+}
+
+/* All are kept equally long: the first to expire is the oldest. The longest idle of each pool
+ * suffice to choose from, or a refusal would be as dear as there are connections. */
+uint32_t upstream_shed(struct worker *worker, uint32_t count)
+{
+	struct upstream *oldest[UPSTREAM_SHED_MAX];
+	struct upstream_pool *pool;
+	struct upstream_pool *next;
+	uint32_t found = 0;
+
+	if (count > UPSTREAM_SHED_MAX)
+		count = UPSTREAM_SHED_MAX;
+	HASH_ITER (hh, worker->pools, pool, next) {
+		struct upstream *last = pool->idle ? pool->idle->prev : NULL;
+		uint32_t at = found;
+
+		if (!last || (found == count &&
+				     last->deadline.at_ms >= oldest[count - 1]->deadline.at_ms))
+			continue;
+		if (found == count)
+			at--;
+		else
+			found++;
+		for (; at && oldest[at - 1]->deadline.at_ms > last->deadline.at_ms; at--)
+			oldest[at] = oldest[at - 1];
+		oldest[at] = last;
+	}
+	for (uint32_t i = 0; i < found; i++)
+		upstream_close(oldest[i]);
+	return found;
 }
 
 /* ---- connections ---- */

@@ -66,8 +66,10 @@ void upstream_watch(struct upstream *upstream, int events);
 
 /* Close the idle connections of instances that are not ready any more, or reached elsewhere. */
 void upstream_flush_stale(struct worker *worker);
-/* Close all idle connections. Returns how many. */
-uint32_t upstream_flush_all(struct worker *worker);
+/* Close all idle connections. */
+void upstream_flush_all(struct worker *worker);
+/* Close up to COUNT of those that have been idle for longest. Returns how many. */
+uint32_t upstream_shed(struct worker *worker, uint32_t count);
 void upstream_reap(struct worker *worker);
 
 #endif

@@ -22,12 +22,12 @@
 #include "proxy/upstream.h"
 #include "proxy/wait.h"
 
-#define ACCEPT_BATCH         32
-#define LAST_TURNS           256
-#define ACCEPT_PAUSE_MS      100
-#define ACCEPT_LOG_PERIOD_MS 60000
-#define SHED_COUNT           16
-#define TRIM_PERIOD_MS       1000
+#define ACCEPT_BATCH    32
+#define LAST_TURNS      256
+#define ACCEPT_PAUSE_MS 100
+#define LOG_PERIOD_MS   60000
+#define SHED_COUNT      16 /* of each kind, at a refusal */
+#define TRIM_PERIOD_MS  1000
 
 static uint64_t clock_ms(void)
 {
@@ -39,12 +39,26 @@ static uint64_t clock_ms(void)
 
 /* ---- accepting ---- */
 
+/* What repeats itself with every connection is said once in a while. True: now. */
+static bool is_worth_saying(const struct worker *worker, uint64_t *said_ms)
+{
+	if (*said_ms && worker->now_ms - *said_ms <= LOG_PERIOD_MS)
+		return false;
+	*said_ms = worker->now_ms;
+	return true;
+}
+
 bool worker_shed(struct worker *worker)
 {
-	if (errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS)
+	int error = errno;
+
+	if (error != EMFILE && error != ENFILE && error != ENOMEM && error != ENOBUFS)
 		return false;
-	return pipes_close(worker) + upstream_flush_all(worker) + client_shed(worker, SHED_COUNT) >
-	       0;
+	if (pipes_close(worker))
+		return true;
+	if (is_worth_saying(worker, &worker->shed_logged_ms))
+		log_warn("closing idle connections: %s", strerror(error));
+	return upstream_shed(worker, SHED_COUNT) + client_shed(worker, SHED_COUNT) > 0;
 }
 
 static void listeners_start(struct worker *worker)
@@ -70,11 +84,8 @@ static void accept_pause_over(struct deadline *deadline)
 
 static void accept_pause(struct worker *worker, int error)
 {
-	if (!worker->accept_logged_ms ||
-		worker->now_ms - worker->accept_logged_ms > ACCEPT_LOG_PERIOD_MS) {
-		worker->accept_logged_ms = worker->now_ms;
+	if (is_worth_saying(worker, &worker->accept_logged_ms))
 		log_warn("cannot accept connections for the moment: %s", strerror(error));
-	}
 	listeners_stop(worker);
 	deadline_set(&worker->wheel, &worker->accept_pause, worker->now_ms + ACCEPT_PAUSE_MS);
 }

@@ -76,6 +76,7 @@ struct worker {
 	uint32_t listener_count;
 	struct deadline accept_pause;
 	uint64_t accept_logged_ms;
+	uint64_t shed_logged_ms;
 	uint64_t peer_logged_ms;
 	uint64_t preface_logged_ms;
 
@@ -145,7 +146,8 @@ static inline void worker_ring(struct worker *worker)
 	worker->ring = true;
 }
 
-/* A descriptor was refused for want of any: close what is only kept in reserve. True: try again. */
+/* A descriptor or memory was refused (see errno): close some of what is idle, the oldest first.
+ * True: try again. */
 bool worker_shed(struct worker *worker);
 
 static inline void worker_refusal(struct worker *worker, enum board_refusal why)
