@@ -146,6 +146,23 @@ void client_next(struct client *client)
 	client->parsing = false;
 }
 
+/* There is no memory even to read what it asks for. */
+static void refuse_for_memory(struct client *client)
+{
+	static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
+				     "Retry-After: 1\r\nConnection: close\r\n\r\n";
+
+	worker_shed(client->worker);
+	worker_refusal(client->worker, BOARD_REFUSED_OVERLOAD);
+	if (client->state == CLIENT_CLOSED)
+		return;
+	if (send(client->io.fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL) < 0) {
+		client_close(client);
+		return;
+	}
+	client_linger(client);
+}
+
 static void readable_event(struct ev_loop *loop, ev_io *io, int events)
 {
 	struct client *client = io->data;
@@ -155,7 +172,7 @@ static void readable_event(struct ev_loop *loop, ev_io *io, int events)
 	case CLIENT_IDLE:
 		client->exchange = exchange_open(client);
 		if (!client->exchange) {
-			client_close(client);
+			refuse_for_memory(client);
 			return;
 		}
 		client->state = CLIENT_BUSY;
@@ -279,6 +296,7 @@ static struct client *make(struct worker *worker, int fd, enum client_introducti
 	} else {
 		client = malloc(sizeof(*client));
 		if (!client) {
+			worker_shed(worker);
 			close(fd);
 			return NULL;
 		}

@@ -312,6 +312,15 @@ void exchange_refuse_until(struct exchange *exchange, uint16_t status, enum boar
 		answer_error(exchange, status, text, retry_after_secs ? retry_after : NULL));
 }
 
+void exchange_refuse_for_memory(struct exchange *exchange)
+{
+	worker_shed(exchange->worker);
+	exchange->keep_alive = false;
+	/* What it holds is what the answer can be written into. */
+	buffer_give(&exchange->worker->buffers, &exchange->up);
+	exchange_refuse(exchange, 503, BOARD_REFUSED_OVERLOAD, "overloaded");
+}
+
 void exchange_answer_suspended(struct exchange *exchange, const struct route_instance *instance)
 {
 	count_refusal(exchange, BOARD_REFUSED_DOWN);

@@ -136,6 +136,9 @@ void exchange_refuse(
 void exchange_refuse_until(struct exchange *exchange, uint16_t status, enum board_refusal why,
 	const char *text, uint32_t retry_after_secs);
 
+/* So, because memory was refused. */
+void exchange_refuse_for_memory(struct exchange *exchange);
+
 /* The page of a suspended tenant; what /health of the root domain says. */
 void exchange_answer_suspended(struct exchange *exchange, const struct route_instance *instance);
 void exchange_answer_health(struct exchange *exchange);

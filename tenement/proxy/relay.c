@@ -226,6 +226,9 @@ static bool request_pull(struct exchange *exchange)
 		break;
 	case MOVED_BLOCKED:
 		return false;
+	case MOVED_NO_MEMORY:
+		exchange_refuse_for_memory(exchange);
+		return false;
 	default:
 		client_close(exchange->client); /* it went away in the middle of its request */
 		return false;
@@ -378,7 +381,7 @@ static void head_take(struct exchange *exchange, uint32_t head_bytes)
 	if (!interim && !upgrade)
 		connection = exchange->keep_alive ? REWRITE_KEEP : REWRITE_CLOSE;
 	if (!rewrite_response(exchange, head, connection)) {
-		client_close(exchange->client);
+		exchange_refuse_for_memory(exchange);
 		return;
 	}
 	exchange->answer_seen = true;
@@ -417,7 +420,7 @@ static bool head_parse(struct exchange *exchange)
 	int bytes;
 
 	if (!exchange->head && !exchange_head_begin(exchange, HTTP_RESPONSE)) {
-		exchange_abort(exchange);
+		exchange_refuse_for_memory(exchange);
 		return false;
 	}
 	bytes = http_head_parse(exchange->head, down->data + down->at, down->end - down->at);
@@ -460,7 +463,9 @@ static bool head_pull(struct exchange *exchange)
 		return true;
 	if (moved == MOVED_BLOCKED)
 		return false;
-	if (exchange->answer_seen || (down->data && down->end > down->at))
+	if (moved == MOVED_NO_MEMORY)
+		exchange_refuse_for_memory(exchange);
+	else if (exchange->answer_seen || (down->data && down->end > down->at))
 		answer_broken(exchange);
 	else
 		dispatch_upstream_failed(exchange);
@@ -516,6 +521,7 @@ static bool answer_pull(struct exchange *exchange)
 		result = http_transfer_eof(body, &exchange->down);
 		break;
 	case MOVED_ERROR:
+	case MOVED_NO_MEMORY:
 		break;
 	}
 	if (result < 0) {

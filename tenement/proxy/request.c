@@ -69,7 +69,7 @@ static void request_begin(struct exchange *exchange, uint32_t head_bytes)
 	if (result == ROUTE_FOUND || result == ROUTE_ASKS)
 		access_log_begin(exchange, head, head_bytes);
 	if ((result == ROUTE_FOUND || result == ROUTE_ASKS) && !rewrite_request(exchange, head)) {
-		client_close(exchange->client);
+		exchange_refuse_for_memory(exchange);
 		return;
 	}
 	/* The views into the head end here: framing may be written over its last bytes. */
@@ -117,7 +117,7 @@ void request_parse(struct exchange *exchange)
 	 * it too small, so there are no views into it yet. */
 	if ((!exchange->head && !exchange_head_begin(exchange, HTTP_REQUEST)) ||
 		!buffer_grow(&exchange->worker->buffers, up, exchange_head_room(exchange))) {
-		exchange_abort(exchange);
+		exchange_refuse_for_memory(exchange);
 		return;
 	}
 	bytes = http_head_parse(exchange->head, up->data + up->ready, up->end - up->ready);

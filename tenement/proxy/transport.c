@@ -78,7 +78,7 @@ enum moved transport_read(struct exchange *exchange, int fd, struct http_window 
 
 	if (!window->data && !(exchange->bulk && buffer_take_large(pool, window)) &&
 		!buffer_take(pool, window, BUFFER_BYTES))
-		return MOVED_ERROR;
+		return MOVED_NO_MEMORY;
 	http_window_reset(window);
 	space = http_window_space(window);
 	got = recv(fd, window->data + window->end, space, 0);

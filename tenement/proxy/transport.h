@@ -11,7 +11,7 @@
 
 struct exchange;
 
-enum moved { MOVED_ALL, MOVED_BLOCKED, MOVED_EOF, MOVED_ERROR };
+enum moved { MOVED_ALL, MOVED_BLOCKED, MOVED_EOF, MOVED_ERROR, MOVED_NO_MEMORY };
 
 static inline uint32_t transport_pending(const struct http_window *window)
 {

@@ -38,8 +38,10 @@ static enum moved pump(struct exchange *exchange, const struct direction *way)
 		if (was_read)
 			return MOVED_ALL;
 		moved = transport_read(exchange, way->from, way->window);
-		if (moved == MOVED_ERROR || moved == MOVED_BLOCKED)
-			return moved == MOVED_BLOCKED ? MOVED_ALL : moved;
+		if (moved == MOVED_BLOCKED)
+			return MOVED_ALL;
+		if (moved == MOVED_ERROR || moved == MOVED_NO_MEMORY)
+			return MOVED_ERROR;
 		*way->eof = moved == MOVED_EOF;
 		way->window->ready = way->window->end;
 	}

@@ -1,3 +1,4 @@
+#define HASH_NONFATAL_OOM 1
 #include "upstream.h"
 
 #include <errno.h>
@@ -102,6 +103,10 @@ static struct upstream_pool *pool_make(const struct upstream *upstream)
 	pool->incarnation = upstream->target.incarnation;
 	pool->address = upstream->address;
 	HASH_ADD_INT(worker->pools, slot, pool);
+	if (!pool->hh.tbl) { /* no memory for the table itself */
+		free(pool);
+		return NULL;
+	}
 	return pool;
 }
 

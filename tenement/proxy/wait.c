@@ -1,3 +1,4 @@
+#define HASH_NONFATAL_OOM 1
 #include "wait.h"
 
 #include <stdlib.h>
@@ -33,6 +34,10 @@ static struct waiting_slot *slot_make(struct worker *worker, uint32_t slot)
 		return NULL;
 	made->slot = slot;
 	HASH_ADD_INT(worker->waiting, slot, made);
+	if (!made->hh.tbl) { /* no memory for the table itself */
+		free(made);
+		return NULL;
+	}
 	return made;
 }
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #include "proxy/handover.h"
 #include "proxy/pipe.h"
 #include "proxy/queue.h"
+#include "proxy/reserve.h"
 #include "proxy/upstream.h"
 #include "proxy/wait.h"
 
@@ -90,6 +92,14 @@ static void accept_pause(struct worker *worker, int error)
 	deadline_set(&worker->wheel, &worker->accept_pause, worker->now_ms + ACCEPT_PAUSE_MS);
 }
 
+/* accept() wants a descriptor before it looks whether anybody is there. */
+static bool somebody_waits(int listener)
+{
+	struct pollfd queue = { .fd = listener, .events = POLLIN };
+
+	return poll(&queue, 1, 0) > 0;
+}
+
 /* False: nobody waits any more, or nobody can be let in. */
 static bool accept_some(struct worker *worker, ev_io *io)
 {
@@ -111,6 +121,9 @@ static bool accept_some(struct worker *worker, ev_io *io)
 		if (errno == ECONNABORTED || errno == EPROTO)
 			continue;
 		error = errno;
+		if (!somebody_waits(io->fd))
+			return false;
+		errno = error;
 		if (!worker_shed(worker)) {
 			accept_pause(worker, error);
 			return false;
@@ -344,6 +357,7 @@ int worker_init(struct worker *worker, uint32_t index, const struct worker_inher
 	worker->daemon_bell = inherited->daemon_bell;
 	worker->own_bell = inherited->own_bell;
 	worker->now_ms = clock_ms();
+	reserve_init();
 	worker->loop = ev_default_loop(EVFLAG_AUTO | EVFLAG_NOENV);
 	if (!worker->loop)
 		return ten_error_set(err, errno, "cannot make an event loop");

@@ -1,0 +1,11 @@
+/*
+ * Memory kept aside for the loop: libev ends the process when it is refused any. It asks rarely,
+ * and for little, so a refusal gives back what is kept here and asks once more.
+ */
+#ifndef TEN_PROXY_RESERVE_H
+#define TEN_PROXY_RESERVE_H
+
+/* Before the loop is made. */
+void reserve_init(void);
+
+#endif
