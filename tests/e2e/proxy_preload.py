@@ -31,7 +31,7 @@ class PreloadedRig(Rig):
         return self._read()[:2]
 
     def fail_writes(self, count, error=errno.EPIPE, after=0):
-        """Let the next COUNT writes to tenants on unix sockets fail, each after AFTER bytes of it."""
+        """Let the next COUNT writes to tenants on unix sockets fail, once AFTER bytes are out."""
         with open(self.path, "r+b") as file:
             file.seek(struct.calcsize("=QQ"))
             file.write(struct.pack("=IIII", count, error, after, 0))
