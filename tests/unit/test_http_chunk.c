@@ -6,47 +6,55 @@
 #include "http_chunk.h"
 
 static const struct {
+	const char *rfc; /* and the section of it that says so */
 	const char *data;
 	const char *decoded; /* NULL: refused */
 	const char *rest;    /* behind the end */
 } rows[] = {
-	{ "0\r\n\r\n", "", "" },
-	{ "3\r\nabc\r\n0\r\n\r\n", "abc", "" },
-	{ "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\nGET /", "abcde", "GET /" },
-	{ "a\r\n0123456789\r\nA\r\n0123456789\r\n000\r\n\r\n", "01234567890123456789", "" },
-	{ "3;a=b;c=\"d\"\r\nabc\r\n0;x\r\n\r\n", "abc", "" },
-	{ "0\r\nA: b\r\nC:\r\n\r\nx", "", "x" },
-	{ "2\r\n\r\n\r\n0\r\n\r\n", "\r\n", "" },
-	/* sizes */
-	{ "\r\n", NULL, NULL },
-	{ ";a\r\n", NULL, NULL },
-	{ " 3\r\nabc\r\n", NULL, NULL },
-	{ "3 \r\nabc\r\n", NULL, NULL },
-	{ "3\t;a\r\nabc\r\n", NULL, NULL },
-	{ "0x3\r\nabc\r\n", NULL, NULL },
-	{ "-3\r\nabc\r\n", NULL, NULL },
-	{ "+3\r\nabc\r\n", NULL, NULL },
-	{ "g\r\n", NULL, NULL },
-	{ "1000000000000000\r\n", NULL, NULL },
-	{ "0000000000000003\r\nabc\r\n", NULL, NULL },
-	{ "10000000000000003\r\nabc\r\n", NULL, NULL },
-	/* line ends */
-	{ "3\nabc\r\n0\r\n\r\n", NULL, NULL },
-	{ "3\r\nabc\n0\r\n\r\n", NULL, NULL },
-	{ "3\r\nabcd\r\n0\r\n\r\n", NULL, NULL },
-	{ "3\rabc\r\n", NULL, NULL },
-	{ "3;a\nabc\r\n", NULL, NULL },
-	{ "3;a\rb\r\nabc\r\n", NULL, NULL },
-	{ "3;\x01\r\n", NULL, NULL },
-	{ "0\r\n\n", NULL, NULL },
-	{ "0\r\n\rx", NULL, NULL },
-	/* trailers */
-	{ "0\r\nA\r\n\r\n", NULL, NULL },
-	{ "0\r\nA : b\r\n\r\n", NULL, NULL },
-	{ "0\r\n b\r\n\r\n", NULL, NULL },
-	{ "0\r\n: b\r\n\r\n", NULL, NULL },
-	{ "0\r\nA: b\n\r\n", NULL, NULL },
-	{ "0\r\nA: \x7f\r\n\r\n", NULL, NULL },
+	{ "9112, 7.1", "0\r\n\r\n", "", "" },
+	{ "9112, 7.1", "3\r\nabc\r\n0\r\n\r\n", "abc", "" },
+	{ "9112, 7.1", "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\nGET /", "abcde", "GET /" },
+	{ "9112, 7.1", "a\r\n0123456789\r\nA\r\n0123456789\r\n000\r\n\r\n", "01234567890123456789",
+		"" },
+	{ "9112, 7.1.1", "3;a=b;c=\"d\"\r\nabc\r\n0;x\r\n\r\n", "abc", "" },
+	{ "9112, 7.1.2", "0\r\nA: b\r\nC:\r\n\r\nx", "", "x" },
+	{ "9112, 7.1", "2\r\n\r\n\r\n0\r\n\r\n", "\r\n", "" },
+	{ "9112, 7.1", "\r\n", NULL, NULL },
+	{ "9112, 7.1.1", ";a\r\n", NULL, NULL },
+	{ "9112, 7.1", " 3\r\nabc\r\n", NULL, NULL },
+	{ "9112, 7.1", "3 \r\nabc\r\n", NULL, NULL },
+	{ "9112, 7.1.1", "3\t;a\r\nabc\r\n", NULL, NULL },
+	{ "9112, 7.1", "0x3\r\nabc\r\n", NULL, NULL },
+	{ "9112, 7.1", "-3\r\nabc\r\n", NULL, NULL },
+	{ "9112, 7.1", "+3\r\nabc\r\n", NULL, NULL },
+	{ "9112, 7.1", "g\r\n", NULL, NULL },
+	{ "9112, 7.1", "1000000000000000\r\n", NULL, NULL },
+	{ "9112, 7.1", "0000000000000003\r\nabc\r\n", NULL, NULL },
+	{ "9112, 7.1", "10000000000000003\r\nabc\r\n", NULL, NULL },
+	{ "9112, 7.1", "3\nabc\r\n0\r\n\r\n", NULL, NULL },
+	{ "9112, 7.1", "3\r\nabc\n0\r\n\r\n", NULL, NULL },
+	{ "9112, 7.1", "3\r\nabcd\r\n0\r\n\r\n", NULL, NULL },
+	{ "9112, 7.1", "3\rabc\r\n", NULL, NULL },
+	{ "9112, 7.1.1", "3;a\nabc\r\n", NULL, NULL },
+	{ "9112, 7.1.1", "3;a\rb\r\nabc\r\n", NULL, NULL },
+	{ "9112, 7.1.1", "3;\x01\r\n", NULL, NULL },
+	{ "9112, 7.1", "0\r\n\n", NULL, NULL },
+	{ "9112, 7.1", "0\r\n\rx", NULL, NULL },
+	{ "9112, 7.1.2", "0\r\nA\r\n\r\n", NULL, NULL },
+	{ "9112, 7.1.2", "0\r\nA : b\r\n\r\n", NULL, NULL },
+	{ "9112, 7.1.2", "0\r\n b\r\n\r\n", NULL, NULL },
+	{ "9112, 7.1.2", "0\r\n: b\r\n\r\n", NULL, NULL },
+	{ "9112, 7.1.2", "0\r\nA: b\n\r\n", NULL, NULL },
+	{ "9112, 7.1.2", "0\r\nA: \x7f\r\n\r\n", NULL, NULL },
+	{ "9112, 7.1", "\t3\r\nabc\r\n", NULL, NULL },
+	{ "9112, 7.1", "3\r\nabc\r\n0 \r\n\r\n", NULL, NULL },
+	{ "9112, 7.1", "3\r\nabc\r\n\r\n0\r\n\r\n", NULL, NULL },
+	{ "9112, 7.1", "3_0\r\nabc\r\n", NULL, NULL },
+	{ "9112, 7.1", "\xef\xbc\x93\r\nabc\r\n", NULL, NULL },
+	{ "9112, 7.1.1", "3 ;x\r\nabc\r\n", NULL, NULL },
+	{ "9112, 7.1.1", "3;a=\x7f\r\nabc\r\n", NULL, NULL },
+	{ "9112, 7.1.2", "0\r\nA: b\r\n c\r\n\r\n", NULL, NULL },
+	{ "9112, 7.1.2", "0\r\nA: b\rC: d\r\n\r\n", NULL, NULL },
 };
 
 static char window_data[4096];
@@ -107,7 +115,8 @@ START_TEST(test_every_split)
 	for (size_t cut = 0; cut <= strlen(data); cut++) {
 		struct result plain = pass(data, cut, HTTP_BODY_CHUNKED, HTTP_CODING_PLAIN);
 
-		ck_assert_msg(plain.refused == !rows[_i].decoded, "%s at %zu", data, cut);
+		ck_assert_msg(plain.refused == !rows[_i].decoded, "RFC %s: %s at %zu", rows[_i].rfc,
+			data, cut);
 		if (plain.refused)
 			continue;
 		ck_assert(plain.done);
