@@ -55,9 +55,8 @@ static void list(struct control_call *call)
 
 struct goal {
 	char *key;
-	bool up; /* ready; else: without a process */
-	double since;
-	pid_t not_pid; /* a restart is over when it is another process */
+	bool up;       /* ready; else: without a process */
+	pid_t not_pid; /* a restart, or a stop, is over when it is another process */
 	json_t *extra; /* put into the answer */
 };
 
@@ -83,8 +82,9 @@ static json_t *goal_look(struct daemon *d, void *data, bool time_is_up, int *sta
 			json_object_update(answer, goal->extra);
 		return answer;
 	}
-	busy = instance->in_dirty || instance->wanted_awake || instance->told_to_restart ||
-	       instance->told_to_stop;
+	busy = instance->in_dirty || instance->told_to_restart || instance->told_to_stop ||
+	       (instance->wanted_awake && instance->state != INSTANCE_SUSPENDED &&
+		       instance->state != INSTANCE_STOPPED);
 	if (goal->up)
 		reached = (instance->state == INSTANCE_READY &&
 				  (!goal->not_pid || instance->run->pid != goal->not_pid)) ||
@@ -92,7 +92,9 @@ static json_t *goal_look(struct daemon *d, void *data, bool time_is_up, int *sta
 					    instance->state == INSTANCE_STOPPED ||
 					    instance->state == INSTANCE_SUSPENDED));
 	else
-		reached = !busy && !is_up(instance->state);
+		/* Under load it may be up again before anybody has looked. */
+		reached = (!busy && !is_up(instance->state)) ||
+			  (goal->not_pid && instance->run && instance->run->pid != goal->not_pid);
 	if (!reached && !time_is_up)
 		return NULL;
 	answer = describe_instance(d, instance);
@@ -169,7 +171,7 @@ static void stop(struct control_call *call, struct instance *instance)
 	if (is_up(instance->state))
 		instance->told_to_stop = true;
 	instance_mark(call->d, instance);
-	wait_for(call, instance->key, false, 0, NULL);
+	wait_for(call, instance->key, false, instance->run ? instance->run->pid : 0, NULL);
 }
 
 static void restart(struct control_call *call, struct instance *instance)

@@ -1,11 +1,12 @@
 """Declared states, and what an operator does by hand to a declared tenant."""
 
 import json
+import threading
 
 import pytest
 
 from daemon_rig import kill_daemon, pids, status, wait_gone, wait_no_problem
-from harness import wait_until
+from harness import process_alive, wait_until
 
 
 @pytest.fixture
@@ -185,3 +186,33 @@ def test_pause_stops_acting_until_unpause(alice):
     t.wait_state("tiny:bob", "ready")
     assert not status(t)["paused"]
     wait_no_problem(t)
+
+
+def test_a_command_returns_though_requests_go_on(tenement):
+    """Under load a tenant is wanted again in the moment in which it is down."""
+    t = tenement()
+    t.write("echo.toml", t.service("echo"))
+    t.write("echo-a.toml", t.tenant("echo"))
+    t.wait_ok("echo:a")
+    over = threading.Event()
+
+    def ask():
+        while not over.is_set():
+            t.get("echo:a")
+    visitors = [threading.Thread(target=ask, daemon=True) for _ in range(4)]
+    for visitor in visitors:
+        visitor.start()
+    try:
+        for _ in range(3):
+            pid = t.wait_state("echo:a", "ready")["pid"]
+            answer = t.control("POST", "/api/instances/echo:a/stop", {"timeout": 20})
+            assert answer.status == 200 and "timeout" not in answer.json()
+            assert not process_alive(pid)
+            t.wait_state("echo:a", "ready")
+            answer = t.control("POST", "/api/instances/echo:a/suspend", {"timeout": 20}).json()
+            assert answer["state"] == "suspended" and "timeout" not in answer
+            assert "timeout" not in t.control("POST", "/api/instances/echo:a/resume", {"timeout": 20}).json()
+    finally:
+        over.set()
+        for visitor in visitors:
+            visitor.join(30)
