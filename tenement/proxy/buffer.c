@@ -47,7 +47,14 @@ bool buffer_take(struct buffer_pool *pool, struct http_window *window, uint32_t 
 		return lend(window, malloc(room), room);
 	}
 	data = free_take(pool, size);
-	return lend(window, data ? data : malloc(size_bytes[size]), size_bytes[size]);
+	if (!data)
+		data = malloc(size_bytes[size]);
+	/* An answer that says so is still to be written. */
+	if (!data && size == BUFFER_SMALL) {
+		size = BUFFER_NORMAL;
+		data = free_take(pool, size);
+	}
+	return lend(window, data, size_bytes[size]);
 }
 
 bool buffer_take_large(struct buffer_pool *pool, struct http_window *window)
@@ -105,4 +112,19 @@ void buffer_trim(struct buffer_pool *pool)
 			pool->large_count -= unused;
 		pool->sizes[size].least = pool->sizes[size].count;
 	}
+}
+
+uint32_t buffer_flush(struct buffer_pool *pool)
+{
+	uint32_t freed = 0;
+
+	for (enum buffer_size size = 0; size < BUFFER_SIZES; size++) {
+		freed += pool->sizes[size].count;
+		if (size == BUFFER_LARGE)
+			pool->large_count -= pool->sizes[size].count;
+		while (pool->sizes[size].count)
+			free(pool->sizes[size].free[--pool->sizes[size].count]);
+		pool->sizes[size].least = 0;
+	}
+	return freed;
 }

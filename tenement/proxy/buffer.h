@@ -51,4 +51,7 @@ bool buffer_grow(struct buffer_pool *pool, struct http_window *window, uint32_t 
 bool buffer_can_trim(const struct buffer_pool *pool);
 void buffer_trim(struct buffer_pool *pool);
 
+/* Free all that is not lent. Returns how many. */
+uint32_t buffer_flush(struct buffer_pool *pool);
+
 #endif

@@ -152,10 +152,9 @@ static void refuse_for_memory(struct client *client)
 	static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
 				     "Retry-After: 1\r\nConnection: close\r\n\r\n";
 
+	client->state = CLIENT_LINGER; /* not one of the idle */
 	worker_shed(client->worker);
 	worker_refusal(client->worker, BOARD_REFUSED_OVERLOAD);
-	if (client->state == CLIENT_CLOSED)
-		return;
 	if (send(client->io.fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL) < 0) {
 		client_close(client);
 		return;

@@ -1,3 +1,4 @@
+#define HASH_NONFATAL_OOM 1
 #include "queue.h"
 
 #include <stdlib.h>
@@ -44,6 +45,10 @@ static struct queue *queue_make(struct worker *worker, uint32_t slot)
 		return NULL;
 	made->slot = slot;
 	HASH_ADD_INT(worker->queues, slot, made);
+	if (!made->hh.tbl) { /* no memory for the table itself */
+		free(made);
+		return NULL;
+	}
 	if (!ev_is_active(&worker->queue_timer))
 		ev_timer_again(worker->loop, &worker->queue_timer);
 	return made;

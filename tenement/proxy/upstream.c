@@ -314,6 +314,8 @@ static enum upstream_result connect_new(struct worker *worker,
 		return UPSTREAM_NO_FD;
 	result = is_unix ? connect_unix(fd, instance) : connect_port(fd, instance, &state);
 	*upstream = result == UPSTREAM_OK ? object_take(worker) : NULL;
+	if (result == UPSTREAM_OK && !*upstream && worker_shed(worker))
+		*upstream = object_take(worker);
 	if (!*upstream) {
 		close(fd);
 		return result == UPSTREAM_OK ? UPSTREAM_NO_FD : result;

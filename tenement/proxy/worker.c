@@ -50,13 +50,19 @@ static bool is_worth_saying(const struct worker *worker, uint64_t *said_ms)
 	return true;
 }
 
+static bool is_memory(int error)
+{
+	return error == ENOMEM || error == ENOBUFS;
+}
+
 bool worker_shed(struct worker *worker)
 {
 	int error = errno;
 
-	if (error != EMFILE && error != ENFILE && error != ENOMEM && error != ENOBUFS)
+	if (error != EMFILE && error != ENFILE && !is_memory(error))
 		return false;
-	if (pipes_close(worker))
+	/* First what nobody will miss. */
+	if (pipes_close(worker) || (is_memory(error) && buffer_flush(&worker->buffers)))
 		return true;
 	if (is_worth_saying(worker, &worker->shed_logged_ms))
 		log_warn("closing idle connections: %s", strerror(error));

@@ -176,10 +176,9 @@ def unlimit_memory(rig):
 @pytest.mark.skipif(SANITIZED, reason="a sanitizer takes address space as it likes")
 @pytest.mark.parametrize("more", [0, 64 << 10, 1 << 20, 8 << 20])
 def test_running_out_of_memory(rig, tenant_of, more):
-    """Hundreds of bodies are under way, each in a buffer, and there is no more."""
-    release = threading.Event()
+    """Hundreds wait for a tenant to wake, each with a body in a buffer, and there is no more."""
     rig.do("settings", header_timeout=60000)
-    rig.tenant(tenant_of(lambda stream, request: release.wait(DEADLINE) and answer(request.body)))
+    rig.tenant(tenant_of(lambda stream, request: answer(request.body)), state="asleep", wake_queue=1000, wait_ms=60000)
     assert fetch(rig, "POST / HTTP/1.1", "Content-Length: 0", host="nobody.localhost").status == 404
     pid = rig.worker()["pid"]
     limit_memory(rig, more)
@@ -189,7 +188,7 @@ def test_running_out_of_memory(rig, tenant_of, more):
         client.send(b"POST / HTTP/1.1\r\nHost: t.localhost\r\nContent-Length: 20000\r\n\r\n" + b"x" * 10000)
         clients.append(client)
     wait_until(lambda: said(rig, "Cannot allocate memory"))
-    release.set()
+    rig.do("state", "t", "ready")
     statuses = []
     for client in clients:
         try:
@@ -203,7 +202,7 @@ def test_running_out_of_memory(rig, tenant_of, more):
             assert response.status == 503 or response.body == b"x" * 20000
         client.sock.close()
     unlimit_memory(rig)
-    assert set(statuses) == {200, 503}
+    assert set(statuses) <= {200, 503} and len(statuses) > 20
     assert rig.worker()["pid"] == pid and os.path.exists(f"/proc/{pid}")
     for _ in range(10):
         assert fetch(rig, "POST / HTTP/1.1", "Content-Length: 3", body=b"abc").body == b"abc"
