@@ -154,6 +154,11 @@ static inline void board_worker_enter(struct board *board, uint32_t worker)
 	atomic_fetch_or(&board->live, 1ull << worker);
 }
 
+static inline bool board_worker_is_live(const struct board *board, uint32_t worker)
+{
+	return atomic_load(&board->live) >> worker & 1;
+}
+
 static inline void board_worker_leave(struct board *board, uint32_t worker)
 {
 	atomic_fetch_and(&board->live, ~(1ull << worker));

@@ -24,6 +24,7 @@
 #include "daemon/publish.h"
 #include "daemon/reconcile.h"
 #include "daemon/record.h"
+#include "daemon/seats.h"
 #include "daemon/settings.h"
 #include "daemon/uids.h"
 #include "daemon/upgrade.h"
@@ -191,6 +192,7 @@ static int take_over(struct daemon *d, struct ten_error *err)
 	publish_sweep(d);
 	if (keeper_link_start(d, err) < 0)
 		return -1;
+	seats_settle(d);
 	return reconcile_start(d, err);
 }
 

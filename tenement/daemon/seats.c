@@ -46,6 +46,13 @@ static void leave(struct daemon *d, uint32_t number)
 	d->hosts_changed = true;
 }
 
+void seats_settle(struct daemon *d)
+{
+	for (uint32_t i = 0; i < BOARD_WORKERS_MAX; i++)
+		if (d->seats[i].state == SEAT_FREE && board_worker_is_live(d->board, i))
+			leave(d, i);
+}
+
 void seats_note(struct daemon *d, const struct seat_news *news)
 {
 	struct ten_error err;

@@ -42,6 +42,10 @@ struct seat_news {
 };
 void seats_note(struct daemon *d, const struct seat_news *news);
 
+/* The keeper has said who is there. Those that ended, or were being cleared away, while there was
+ * no daemon have left what they held on the board: take it back. */
+void seats_settle(struct daemon *d);
+
 /* "proxy.LANE.SEAT", as the keeper calls the worker; the caller frees. */
 char *seat_name(const struct daemon *d, uint32_t seat);
 

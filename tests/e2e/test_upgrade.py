@@ -561,6 +561,24 @@ def test_the_daemon_dies_at_any_moment(three, seed):
     wait_until(lambda: all_workers(t) == sorted(workers(t)), what="the end of the old workers")
 
 
+def test_a_worker_that_dies_while_there_is_no_daemon(three):
+    """What it held on the board does not outlive it, or its tenant would never sleep again."""
+    t = three()
+    with contextlib.closing(Raw(t, KEYS[0])) as raw:
+        raw.ask("/?delay=30")
+        wait_until(lambda: t.instance(KEYS[0])["in_flight"] == 1)
+        old, _ = upgrade(t)
+        daemon, left = t.pid_of("tenementd"), [pid for pid in old if process_alive(pid)]
+        os.kill(t.keeper_pid(), signal.SIGSTOP)
+        kill(daemon)
+        for pid in left:
+            kill(pid)
+        os.kill(t.keeper_pid(), signal.SIGCONT)
+        wait_daemon(t, daemon)
+        wait_gone(*left)
+    wait_until(lambda: t.instance(KEYS[0])["in_flight"] == 0, what="nothing in flight")
+
+
 def test_what_is_on_its_way_outlives_the_new_worker(three):
     """The old workers hand over to ones that do not read, and end; then those are killed: what they
     had not taken yet is taken by the next."""
