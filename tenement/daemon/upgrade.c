@@ -222,14 +222,29 @@ static void reload_if_wanted(struct daemon *d)
 	start(d);
 }
 
+/* Once the keeper has been asked for the change the others may have their places already, and what
+ * they replaced be about to go: to take them back could leave a lane with nobody. */
+static void new_worker_gone(struct daemon *d, uint32_t lane, const struct seat_news *gone)
+{
+	const char *how = gone->how ? gone->how : "signal";
+	int status = (int)gone->status;
+
+	if (stage == STAGE_SWITCH)
+		end(d, mem_printf("the new worker %u ended at once (%s %d); its old one goes on, "
+				  "and the others are new",
+			       lane, how, status));
+	else
+		give_up(d, mem_printf("the new worker %u ended at once (%s %d); the old ones go on",
+				   lane, how, status));
+}
+
 void upgrade_worker_gone(struct daemon *d, uint32_t seat, const struct seat_news *gone)
 {
 	for (uint32_t lane = 0; lane < d->workers; lane++) {
 		if ((stage != STAGE_START && stage != STAGE_SWITCH) || news[lane] != (int)seat)
 			continue;
 		news[lane] = -1;
-		give_up(d, mem_printf("the new worker %u ended at once (%s %d); the old ones go on",
-				   lane, gone->how ? gone->how : "signal", (int)gone->status));
+		new_worker_gone(d, lane, gone);
 	}
 	reload_if_wanted(d);
 }

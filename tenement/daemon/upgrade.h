@@ -9,7 +9,8 @@
  * - leave: the log writer is run again, and we go. The keeper becomes the one that is on disk now,
  * by exec, and runs the daemon that is.
  *
- * A new worker that does not come up is taken back, and the old ones have never stopped. A daemon
+ * A new worker that does not come up is taken back, and the old ones have never stopped. One that
+ * ends before it has its lane leaves that to the old one. A daemon
  * that dies on the way learns from the keeper who is there (upgrade_recover()).
  */
 #ifndef TEN_UPGRADE_H

@@ -573,10 +573,36 @@ def test_a_worker_that_dies_while_there_is_no_daemon(three):
         kill(daemon)
         for pid in left:
             kill(pid)
+        wait_gone(daemon, *left)
         os.kill(t.keeper_pid(), signal.SIGCONT)
         wait_daemon(t, daemon)
-        wait_gone(*left)
     wait_until(lambda: t.instance(KEYS[0])["in_flight"] == 0, what="nothing in flight")
+
+
+def test_one_of_the_new_workers_dies_while_they_take_over(three):
+    """Whether the others have taken their places is the keeper's to know: none of them is taken back."""
+    t = three(own_programs=True, settings={"workers": 2})
+    open_gate = gated(t, start=True)
+    with Load(t, KEYS) as load:
+        first = subprocess.Popen([t.program("ten"), "upgrade"], cwd=t.root, stderr=subprocess.PIPE, text=True)
+        waiting = wait_until(lambda: len(trials(t)) == 2 and trials(t), what="two on trial")
+        time.sleep(0.2 * SLOWNESS)  # the daemon has been told of both
+        os.kill(t.keeper_pid(), signal.SIGSTOP)
+        open_gate()
+        time.sleep(0.5 * SLOWNESS)  # both serve, and the daemon has asked for the change
+        kill(waiting[0])
+        wait_gone(waiting[0])
+        os.kill(t.keeper_pid(), signal.SIGCONT)
+        assert "ended at once (signal 9)" in first.communicate(timeout=30 * SLOWNESS)[1]
+        assert first.returncode == 1
+        load.wait_for(50)
+        wait_until(lambda: not status(t)["draining_workers"], what="the end of the one that was replaced")
+        assert len(workers(t)) == 2 and waiting[1] in workers(t)
+        assert all(process_alive(pid) for pid in workers(t))
+        for _ in range(40):
+            with contextlib.closing(Raw(t, KEYS[0])) as raw:
+                raw.ok()
+        upgrade(t)
 
 
 def test_what_is_on_its_way_outlives_the_new_worker(three):
