@@ -356,7 +356,7 @@ static void child_ended(struct ev_loop *loop, struct child *child, const siginfo
 	child->quick_deaths = quick ? child->quick_deaths + 1 : 0;
 	ev_timer_stop(loop, &child->timer);
 	if (strcmp(child->name, DAEMON_NAME) == 0) {
-		link_close(loop);
+		link_finish(loop);
 		keeper_renew();
 		if (!daemon_comes_back(child, exited, info->si_status))
 			child->mode = CHILD_HALTED;

@@ -72,6 +72,8 @@ void link_send_gone(const char *name, enum child_mode mode, const char *how, int
 void link_send_exit(pid_t pid, uint64_t start, const char *how, int status);
 void link_send_shutdown(void);
 void link_close(struct ev_loop *loop);
+/* The daemon is gone: what it said before is heard first. */
+void link_finish(struct ev_loop *loop);
 void link_save(void); /* the exits, as child_save() */
 void link_resume(const struct wire *wire);
 

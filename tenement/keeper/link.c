@@ -225,6 +225,13 @@ void link_close(struct ev_loop *loop)
 		unqueue();
 }
 
+void link_finish(struct ev_loop *loop)
+{
+	if (link_fd >= 0)
+		readable(loop, &reader, EV_READ);
+	link_close(loop);
+}
+
 void link_send_child(const char *name, pid_t pid, enum child_mode mode)
 {
 	send_child(NULL, name, pid, mode);

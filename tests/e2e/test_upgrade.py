@@ -605,6 +605,22 @@ def test_one_of_the_new_workers_dies_while_they_take_over(three):
         upgrade(t)
 
 
+def test_what_a_daemon_said_before_it_died_is_heard(three):
+    """The keeper, too slow to hear it at once, has the end of the tenant's output all the same."""
+    t = three()
+    t.ten("stop", KEYS[1])
+    daemon, keeper = t.pid_of("tenementd"), t.keeper_pid()
+    os.kill(keeper, signal.SIGSTOP)
+    t.wait_ok(KEYS[1])
+    kill(daemon)
+    wait_gone(daemon)
+    os.kill(keeper, signal.SIGCONT)
+    wait_daemon(t, daemon)
+    output = os.readlink(f"/proc/{pids(t)[KEYS[1]]}/fd/1")
+    held = [os.readlink(f"/proc/{keeper}/fd/{fd}") for fd in os.listdir(f"/proc/{keeper}/fd")]
+    assert output.startswith("pipe:") and output in held
+
+
 def test_what_is_on_its_way_outlives_the_new_worker(three):
     """The old workers hand over to ones that do not read, and end; then those are killed: what they
     had not taken yet is taken by the next."""
