@@ -41,7 +41,6 @@ static char *problem;
 static bool started;
 /* What is in force, for the daemon after us: a line each, after one that says whether the workers
  * have yet to be told. */
-static int list_fd = -1;
 
 char **listeners_addresses(void)
 {
@@ -154,23 +153,23 @@ static void note_addresses(void)
 		mem_strv_append(&addresses, listeners[i].bound);
 }
 
+/* What is wanted, as one message to the keeper, between those that bring new sockets and those that
+ * drop old ones: wherever we are killed, there are sockets for all that the list has. */
 static int write_list(struct daemon *d, bool workers_know, struct ten_error *err)
 {
 	autotext struct text text = { 0 };
 
+	autoclose int fd = memfd_create("tenement-listeners", MFD_CLOEXEC);
+
 	text_puts(&text, workers_know ? "told\n" : "news\n");
-	for (size_t i = 0; i < listener_count; i++)
-		text_printf(&text, "%u %d %s\n", listeners[i].place, listeners[i].proxied,
-			listeners[i].address);
-	if (list_fd < 0) {
-		list_fd = memfd_create("tenement-listeners", MFD_CLOEXEC);
-		if (list_fd < 0)
-			return ten_error_set(err, errno, "memfd_create");
-		keeper_link_store(d, LIST_FD, list_fd);
+	for (size_t i = 0; i < listener_count; i++) {
+		if (listeners[i].wanted)
+			text_printf(&text, "%u %d %s\n", listeners[i].place, listeners[i].proxied,
+				listeners[i].address);
 	}
-	if (pwrite(list_fd, text.data, text.len, 0) != (ssize_t)text.len ||
-		ftruncate(list_fd, (off_t)text.len) < 0)
+	if (fd < 0 || write(fd, text.data, text.len) != (ssize_t)text.len)
 		return ten_error_set(err, errno, "noting the listeners");
+	keeper_link_store(d, LIST_FD, fd);
 	return 0;
 }
 
@@ -181,10 +180,10 @@ static struct listener *append(void)
 }
 
 /* Of the daemon before us. */
-static void read_list(bool *workers_know)
+static void read_list(int fd, bool *workers_know)
 {
 	autofree char *text = mem_alloc(LIST_MAX + 1);
-	ssize_t len = pread(list_fd, text, LIST_MAX, 0);
+	ssize_t len = pread(fd, text, LIST_MAX, 0);
 	char *rest = text, *line;
 
 	text[len > 0 ? len : 0] = '\0';
@@ -202,13 +201,43 @@ static void read_list(bool *workers_know)
 	}
 }
 
+static bool is_listed(uint32_t place)
+{
+	for (size_t i = 0; i < listener_count; i++)
+		if (listeners[i].place == place)
+			return true;
+	return false;
+}
+
+/* Sockets that the daemon before us opened and had no time to list, or no time to drop. */
+static void drop_unlisted(struct daemon *d)
+{
+	const char *name;
+
+	for (size_t i = 0; (name = fds_name(i)); i++) {
+		unsigned lane, place;
+
+		if (sscanf(name, "listen.%u.%u", &lane, &place) != 2)
+			continue;
+		if (place >= next_place)
+			next_place = place + 1;
+		if (is_listed(place))
+			continue;
+		keeper_link_drop(d, name);
+		close(FDS_FIRST + (int)i);
+	}
+}
+
 int listeners_start(struct daemon *d, struct ten_error *err)
 {
+	const int list_fd = fds_find(LIST_FD);
 	bool workers_know = true;
 
-	list_fd = fds_find(LIST_FD);
-	if (list_fd >= 0)
-		read_list(&workers_know);
+	if (list_fd >= 0) {
+		read_list(list_fd, &workers_know);
+		drop_unlisted(d);
+		close(list_fd);
+	}
 	for (size_t i = 0; list_fd < 0 && i < d->boot.listener_count; i++)
 		make(append(), d->boot.listeners[i].address, d->boot.listeners[i].proxy_protocol,
 			next_place++);
@@ -344,6 +373,8 @@ static void keep_all(struct daemon *d, size_t had, const struct ten_error *err)
 {
 	log_error("%s: listening goes on as it was", err->text);
 	forget_from(d, had);
+	for (size_t i = 0; i < had; i++)
+		listeners[i].wanted = true;
 	problem = mem_strdup(err->text);
 }
 
@@ -372,10 +403,10 @@ void listeners_update(struct daemon *d)
 		tell_keeper(d, &listeners[i]);
 		log_info("listening on %s", listeners[i].bound);
 	}
-	close_unwanted(d);
-	note_addresses();
 	if (write_list(d, false, &err) < 0)
 		log_error("%s", err.text);
+	close_unwanted(d);
+	note_addresses();
 	upgrade_reload(d);
 }
 

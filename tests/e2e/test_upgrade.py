@@ -889,6 +889,40 @@ def test_the_daemon_dies_before_the_workers_have_new_listeners(three):
         raw.ok()
 
 
+def refuses(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=10).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_the_daemon_dies_in_the_middle_of_a_change_of_listeners(three):
+    """More messages than the socket to the keeper holds, who does not read: some arrive, others never do."""
+    t = three(settings={"workers": 8})
+    ports = {free_port() for _ in range(59)} - {t.port}  # none twice
+    many = [f"127.0.0.1:{port}" for port in (t.port, *ports)]
+
+    def change(addresses):
+        daemon, keeper = t.pid_of("tenementd"), t.keeper_pid()
+        os.kill(keeper, signal.SIGSTOP)
+        t.settings["listen"] = addresses
+        t.write_main()
+        time.sleep(1 * SLOWNESS)
+        kill(daemon)
+        wait_gone(daemon)
+        os.kill(keeper, signal.SIGCONT)
+        wait_daemon(t, daemon)
+        wait_until(lambda: status(t)["listen"] == addresses)
+        for address in addresses:
+            with contextlib.closing(Raw(t, KEYS[0], int(address.split(":")[1]))) as raw:
+                raw.ok()
+    change(many)
+    change(many[:1])
+    for address in many[1:]:
+        wait_until(lambda a=address: refuses(int(a.split(":")[1])), what=f"the end of {address}")
+
+
 # ---- the program by itself
 
 def test_check_refuses_what_is_not_ours():
