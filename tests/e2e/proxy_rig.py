@@ -44,8 +44,9 @@ class Rig:
             self.stderr.append(line)
 
     def _line(self):
-        ready, _, _ = select.select([self.process.stdout], [], [], DEADLINE * 2)
-        line = self.process.stdout.readline() if ready else ""
+        poll = select.poll()
+        poll.register(self.process.stdout, select.POLLIN)
+        line = self.process.stdout.readline() if poll.poll(DEADLINE * 2000) else ""
         assert line, "the rig ended: " + "".join(self.stderr)
         return line
 
