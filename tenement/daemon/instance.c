@@ -120,6 +120,7 @@ void instance_free(struct daemon *d, struct instance *instance)
 {
 	assert(!instance->in_dirty && !instance->queued);
 	ev_timer_stop(d->loop, &instance->timer);
+	record_forget(instance);
 	HASH_DEL(d->instances, instance);
 	run_free(d, instance->run);
 	spec_unref(instance->spec);
@@ -160,7 +161,9 @@ void instance_set_state(
 	if (state != INSTANCE_DRAINING && state != INSTANCE_STOPPING)
 		instance->draining_idle = false;
 	route_table_set_state(d->table, instance->target, state);
-	d->hosts_changed = true;
+	/* Who waits goes on waiting while it starts. */
+	if (state != INSTANCE_STARTING)
+		d->hosts_changed = true;
 	if (was != state)
 		log_info("%s: %s -> %s%s%s", instance->key, instance_state_names[was],
 			instance_state_names[state], why ? ": " : "", why ? why : "");

@@ -74,8 +74,9 @@ struct instance {
 	uint64_t failed_hash; /* restart_hash of what failed */
 
 	ev_timer timer; /* of the present state */
-	bool in_dirty, queued;
+	bool in_dirty, queued, record_due;
 	struct instance *next_dirty;
+	TAILQ_ENTRY(instance) due; /* of those whose record is to be written */
 	TAILQ_ENTRY(instance) queue; /* of those that wait for their turn to start */
 	UT_hash_handle hh;
 };

@@ -287,7 +287,11 @@ static void serve(struct daemon *d, struct instance *instance)
 	instance->wanted_awake = false;
 	instance->unhealthy = false;
 	instance_set_reason(instance, NULL);
-	if (record_write(d, instance, &err) < 0)
+	/* Who comes back and finds it as one that starts sees that it listens, and no harm is done;
+	 * but its READY=1 does not come a second time. */
+	if (instance->run->spec->values.ready != READY_NOTIFY)
+		record_write_later(instance);
+	else if (record_write(d, instance, &err) < 0)
 		log_warn("%s: %s", instance->key, err.text);
 	/* Where it is first, then that it is there. */
 	publish_or_log(d, instance);

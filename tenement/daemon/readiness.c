@@ -5,30 +5,36 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/become.h"
 #include "common/process.h"
+#include "daemon/folder_watch.h"
 #include "daemon/listening.h"
 #include "daemon/probe.h"
+#include "daemon/short_timer.h"
 #include "mem.h"
 
 /* The kernel tells of the bind (inotify) but not of the listen() after it, nor of anything on a
- * port: there, tries that begin at a fraction of a millisecond and grow. */
+ * port: there, tries that begin at a fraction of a millisecond, and are never further apart than a
+ * millisecond or the LOOK_SHARE of the time it has taken so far. A health check costs the tenant
+ * itself something, and is made again less often. */
+#define BOUND_LOOK_SECONDS 0.00005
 #define FIRST_LOOK_SECONDS 0.0003
+#define MOST_LOOK_SECONDS  0.0009
 #define LAST_LOOK_SECONDS  0.01
 #define LOOK_GROWTH        1.4
+#define LOOK_SHARE         0.0005
+#define PROBE_SHARE        0.01
 #define PROBE_SECONDS      5.0
 
 struct readiness {
 	struct daemon *daemon;
 	struct instance *instance;
-	ev_timer timer;
+	struct short_timer timer;
 	double interval;
-	int inotify; /* of the socket's folder; -1: none */
-	ev_io io;
+	struct folder_watch watch; /* of the socket's folder */
 	bool notified;
 	struct probe *probe;
 };
@@ -53,7 +59,9 @@ static int open_socket_to_proxy(struct daemon *d, struct instance *instance)
 	if (d->proxy_uid == UINT32_MAX)
 		return 1;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (chown(path, (uid_t)-1, d->proxy_gid) < 0 || chmod(path, 0660) < 0) {
+	/* Only what differs: a change is an event in its folder, and would be looked at again. */
+	if ((st.st_gid != d->proxy_gid && chown(path, (uid_t)-1, d->proxy_gid) < 0) ||
+		((st.st_mode & 07777) != 0660 && chmod(path, 0660) < 0)) {
 		instance_set_reason(
 			instance, mem_printf("%s: %s", run->socket_path, strerror(errno)));
 		return -1;
@@ -123,15 +131,19 @@ static void done(struct daemon *d, struct instance *instance)
 	instance_mark(d, instance);
 }
 
-static void look_again(struct daemon *d, struct readiness *readiness)
+/* Once more, at the latest after SHARE of the time since it was started. */
+static void look_again(struct readiness *readiness, double share)
 {
-	ev_timer_stop(d->loop, &readiness->timer);
-	ev_now_update(d->loop);
-	ev_timer_set(&readiness->timer, readiness->interval, 0.);
-	ev_timer_start(d->loop, &readiness->timer);
+	double at_most = (daemon_now() - readiness->instance->run->started) * share;
+
+	short_timer_set(readiness->daemon->loop, &readiness->timer, readiness->interval);
 	readiness->interval *= LOOK_GROWTH;
-	if (readiness->interval > LAST_LOOK_SECONDS)
-		readiness->interval = LAST_LOOK_SECONDS;
+	if (at_most < MOST_LOOK_SECONDS)
+		at_most = MOST_LOOK_SECONDS;
+	if (at_most > LAST_LOOK_SECONDS)
+		at_most = LAST_LOOK_SECONDS;
+	if (readiness->interval > at_most)
+		readiness->interval = at_most;
 }
 
 static void on_probed(void *data, const char *problem)
@@ -146,7 +158,7 @@ static void on_probed(void *data, const char *problem)
 		return;
 	}
 	instance_set_reason(instance, mem_printf("health check: %s", problem));
-	look_again(d, readiness);
+	look_again(readiness, PROBE_SHARE);
 }
 
 static void look(struct daemon *d, struct readiness *readiness)
@@ -157,7 +169,7 @@ static void look(struct daemon *d, struct readiness *readiness)
 	if (readiness->probe)
 		return;
 	if (!listens_on_socket(d, instance) && !listens_on_port(d, instance)) {
-		look_again(d, readiness);
+		look_again(readiness, LOOK_SHARE);
 		return;
 	}
 	if (values->ready == READY_HEALTH && values->health)
@@ -170,56 +182,46 @@ static void look(struct daemon *d, struct readiness *readiness)
 			instance_set_reason(instance,
 				mem_strdup(
 					"it listens, but READY=1 has not come on NOTIFY_SOCKET"));
-		look_again(d, readiness);
+		look_again(readiness, LOOK_SHARE);
 	}
 }
 
-static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
+static void on_look(void *data)
 {
-	(void)events;
-	look(ev_userdata(loop), timer->data);
+	struct readiness *readiness = data;
+
+	look(readiness->daemon, readiness);
 }
 
 /* Something happened in the socket's folder: look at once, and closely from here on. */
-static void on_inotify(struct ev_loop *loop, ev_io *io, int events)
+static void on_folder(void *data)
 {
-	struct readiness *readiness = io->data;
-	char buffer[4096];
+	struct readiness *readiness = data;
 
-	(void)events;
-	while (read(readiness->inotify, buffer, sizeof(buffer)) > 0)
-		;
-	readiness->interval = FIRST_LOOK_SECONDS;
-	look(ev_userdata(loop), readiness);
-}
-
-static void watch_folder(struct daemon *d, struct readiness *readiness, const char *socket_path)
-{
-	const char *slash = socket_path ? strrchr(socket_path, '/') : NULL;
-	autofree char *folder =
-		slash ? mem_strndup(socket_path, (size_t)(slash - socket_path)) : NULL;
-
-	readiness->inotify = folder ? inotify_init1(IN_NONBLOCK | IN_CLOEXEC) : -1;
-	if (readiness->inotify < 0)
+	if (readiness->probe)
 		return;
-	inotify_add_watch(readiness->inotify, folder, IN_CREATE | IN_MOVED_TO | IN_ATTRIB);
-	ev_io_init(&readiness->io, on_inotify, readiness->inotify, EV_READ);
-	readiness->io.data = readiness;
-	ev_io_start(d->loop, &readiness->io);
+	readiness->interval = BOUND_LOOK_SECONDS;
+	short_timer_set(readiness->daemon->loop, &readiness->timer, 0.);
 }
 
 void readiness_start(struct daemon *d, struct instance *instance)
 {
 	struct readiness *readiness = mem_alloc(sizeof(*readiness));
+	const char *path = instance->run->socket_path;
+	const char *slash = path ? strrchr(path, '/') : NULL;
 
 	readiness->daemon = d;
 	readiness->instance = instance;
 	readiness->interval = FIRST_LOOK_SECONDS;
-	ev_timer_init(&readiness->timer, on_look, 0., 0.);
-	readiness->timer.data = readiness;
+	readiness->watch.number = -1;
+	short_timer_init(&readiness->timer, on_look, readiness);
 	instance->run->readiness = readiness;
-	watch_folder(d, readiness, instance->run->socket_path);
-	look_again(d, readiness);
+	if (slash) {
+		autofree char *folder = mem_strndup(path, (size_t)(slash - path));
+
+		folder_watch_start(d, &readiness->watch, folder, on_folder, readiness);
+	}
+	look_again(readiness, LOOK_SHARE);
 }
 
 void readiness_stop(struct daemon *d, struct run *run)
@@ -229,12 +231,9 @@ void readiness_stop(struct daemon *d, struct run *run)
 	if (!readiness)
 		return;
 	run->readiness = NULL;
-	ev_timer_stop(d->loop, &readiness->timer);
+	short_timer_end(d->loop, &readiness->timer);
 	probe_cancel(d, readiness->probe);
-	if (readiness->inotify >= 0) {
-		ev_io_stop(d->loop, &readiness->io);
-		close(readiness->inotify);
-	}
+	folder_watch_end(&readiness->watch);
 	free(readiness);
 }
 

@@ -15,6 +15,7 @@
 #include "daemon/listeners.h"
 #include "daemon/override.h"
 #include "daemon/publish.h"
+#include "daemon/record.h"
 #include "daemon/rollout.h"
 #include "daemon/settings.h"
 #include "daemon/wake.h"
@@ -132,6 +133,7 @@ static void turn(struct ev_loop *loop, ev_prepare *watcher, int events)
 	load(d);
 	apply(d);
 	publish(d);
+	record_write_due(d);
 	control_turn(d);
 	if (d->dirty || dirty_routes || dirty_settings)
 		ev_idle_start(loop, &busy_watcher);

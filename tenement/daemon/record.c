@@ -24,6 +24,8 @@
 #define RECORD_VERSION 1
 #define RECORD_MAX     4096
 
+static TAILQ_HEAD(, instance) due = TAILQ_HEAD_INITIALIZER(due);
+
 static char *record_path(const char *key)
 {
 	return mem_printf("instances/%s", key);
@@ -45,6 +47,34 @@ int record_write(struct daemon *d, const struct instance *instance, struct ten_e
 		(uint64_t)(run->ready_since * 1000), instance->restarts,
 		run->socket_path ? run->socket_path : "");
 	return files_write_fast(d->run_fd, path, text.data, text.len, 0600, err);
+}
+
+void record_write_later(struct instance *instance)
+{
+	if (instance->record_due)
+		return;
+	instance->record_due = true;
+	TAILQ_INSERT_TAIL(&due, instance, due);
+}
+
+void record_forget(struct instance *instance)
+{
+	if (!instance->record_due)
+		return;
+	instance->record_due = false;
+	TAILQ_REMOVE(&due, instance, due);
+}
+
+void record_write_due(struct daemon *d)
+{
+	struct instance *instance;
+	struct ten_error err;
+
+	while ((instance = TAILQ_FIRST(&due))) {
+		record_forget(instance);
+		if (instance->run && record_write(d, instance, &err) < 0)
+			log_warn("%s: %s", instance->key, err.text);
+	}
 }
 
 void record_remove(struct daemon *d, const char *key)

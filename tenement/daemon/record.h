@@ -8,6 +8,12 @@
 #include "daemon/instance.h"
 
 int record_write(struct daemon *d, const struct instance *instance, struct ten_error *err);
+
+/* The same at the end of the turn, when the workers have been told: record_write_due(). */
+void record_write_later(struct instance *instance);
+void record_write_due(struct daemon *d);
+void record_forget(struct instance *instance); /* nothing is due any more */
+
 void record_remove(struct daemon *d, const char *key);
 
 /* Take over all processes that have a record and still live; end those that cannot be. After the
