@@ -152,6 +152,9 @@ static struct plan_step ready(const struct plan_want *want, const struct plan_ha
 		drain.why = "told to";
 		return drain;
 	}
+	/* It took nothing from its socket, so that there is nothing to drain. */
+	if (have->failed_start)
+		return step(PLAN_STOP, "not ready within startup_timeout");
 	if (have->told_to_restart || have->unhealthy) {
 		drain.why = have->unhealthy ? "health checks failed" : "told to";
 		drain.again = true;

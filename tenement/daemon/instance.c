@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "common/log.h"
+#include "daemon/activation.h"
 #include "daemon/health.h"
 #include "daemon/log_stream.h"
 #include "daemon/readiness.h"
@@ -107,6 +108,7 @@ void run_free(struct daemon *d, struct run *run)
 		HASH_DELETE(by_pid, d->runs, run);
 	d->port_given[run->port] = false;
 	readiness_stop(d, run);
+	activation_boot_stop(d, run);
 	health_stop(d, run);
 	if (run->failed_fd >= 0)
 		close(run->failed_fd);
@@ -121,6 +123,7 @@ void instance_free(struct daemon *d, struct instance *instance)
 	assert(!instance->in_dirty && !instance->queued);
 	ev_timer_stop(d->loop, &instance->timer);
 	record_forget(instance);
+	activation_drop(d, instance);
 	HASH_DEL(d->instances, instance);
 	run_free(d, instance->run);
 	spec_unref(instance->spec);
@@ -161,6 +164,7 @@ void instance_set_state(
 	if (state != INSTANCE_DRAINING && state != INSTANCE_STOPPING)
 		instance->draining_idle = false;
 	route_table_set_state(d->table, instance->target, state);
+	activation_state_is(d, instance);
 	/* Who waits goes on waiting while it starts. */
 	if (state != INSTANCE_STARTING)
 		d->hosts_changed = true;

@@ -14,6 +14,8 @@
 
 struct readiness;
 struct health;
+struct activation;
+struct activation_boot;
 
 /* A process of a tenant. */
 struct run {
@@ -39,6 +41,8 @@ struct run {
 	int failed_fd;               /* see spawn_problem(); -1: none */
 	struct readiness *readiness; /* while it is awaited */
 	struct health *health;
+	bool counted;                 /* among those that start */
+	struct activation_boot *boot; /* while it has taken nothing from its socket yet */
 	UT_hash_handle by_pid;
 };
 
@@ -58,6 +62,7 @@ struct instance {
 	const struct ten_spec *published; /* whose host names are in the table */
 	uint64_t live_hash;
 	struct run *run;
+	struct activation *activation; /* its socket, where that is ours: see daemon/activation.h */
 	char *reason; /* why it is in this state, for people; NULL: nothing to say */
 
 	/* news since the last look */
@@ -76,7 +81,7 @@ struct instance {
 	ev_timer timer; /* of the present state */
 	bool in_dirty, queued, record_due;
 	struct instance *next_dirty;
-	TAILQ_ENTRY(instance) due; /* of those whose record is to be written */
+	TAILQ_ENTRY(instance) due;   /* of those whose record is to be written */
 	TAILQ_ENTRY(instance) queue; /* of those that wait for their turn to start */
 	UT_hash_handle hh;
 };

@@ -8,6 +8,7 @@
 
 #include "common/log.h"
 #include "common/process.h"
+#include "daemon/activation.h"
 #include "daemon/folders.h"
 #include "daemon/health.h"
 #include "daemon/publish.h"
@@ -84,16 +85,26 @@ void lifecycle_observe(struct daemon *d, const struct instance *instance, struct
 		.restarts_used_up = restarts_used_up(d, instance),
 		.killed = run && run->killed,
 	};
+	/* One that ends before it took anything from its socket ended while it started. */
+	if (run && run->boot && run->exit != PLAN_EXIT_NONE && instance->state == INSTANCE_READY)
+		have->state = INSTANCE_STARTING;
 	/* What failed is tried again when its file changes. */
 	if ((instance->state == INSTANCE_FAILED || instance->state == INSTANCE_BACKOFF) && !run)
 		have->restart_hash = instance->failed_hash;
 }
 
-/* Whether it is ready or not, INSTANCE is no longer one of those that start. */
-static void leave_starting(struct daemon *d)
+static void enter_starting(struct daemon *d, struct run *run)
 {
-	if (d->starting)
+	run->counted = true;
+	d->starting++;
+}
+
+/* Whether it is ready or not, RUN is no longer one of those that start. */
+static void leave_starting(struct daemon *d, struct run *run)
+{
+	if (run->counted)
 		d->starting--;
+	run->counted = false;
 	reconcile_mark_starters(d);
 }
 
@@ -101,12 +112,11 @@ static void leave_starting(struct daemon *d)
 static void drop_run(struct daemon *d, struct instance *instance)
 {
 	/* Also one that only waited for its turn, or could not be started, makes room. */
-	if (instance->run && instance->state == INSTANCE_STARTING)
-		leave_starting(d);
-	else
+	if (!instance->run) {
 		reconcile_mark_starters(d);
-	if (!instance->run)
 		return;
+	}
+	leave_starting(d, instance->run);
 	run_free(d, instance->run);
 	instance->run = NULL;
 }
@@ -182,6 +192,7 @@ static void take_out(struct daemon *d, struct instance *instance)
 	d->by_slot[instance->target.slot] = NULL;
 	instance->known = false;
 	d->hosts_changed = true;
+	activation_drop(d, instance);
 	folders_remove_socket(d, instance->key);
 	log_info("%s: no longer declared; its data stays", instance->key);
 }
@@ -195,7 +206,7 @@ static char *failure_reason(const struct instance *instance)
 		return problem;
 	if (!run || instance->failed_start || instance->unhealthy)
 		return mem_strdup(instance->reason ? instance->reason : "it could not be started");
-	return describe_exit(run, run->ready ? "" : "before it was ready: ");
+	return describe_exit(run, run->ready && !run->boot ? "" : "before it was ready: ");
 }
 
 /* It failed: ACTION says whether it is tried again (PLAN_BACKOFF) or given up (PLAN_FAIL). */
@@ -272,8 +283,13 @@ static void start(struct daemon *d, struct instance *instance)
 		fail(d, instance, restarts_used_up(d, instance) ? PLAN_FAIL : PLAN_BACKOFF);
 		return;
 	}
-	d->starting++;
+	enter_starting(d, instance->run);
 	instance_set_reason(instance, NULL);
+	if (instance->activation && instance->spec->values.ready == READY_LISTEN) {
+		instance->run->ready = instance->run->by_socket = true;
+		activation_boot_start(d, instance);
+		return;
+	}
 	readiness_start(d, instance);
 	instance_arm(d, instance, limit);
 }
@@ -282,7 +298,8 @@ static void serve(struct daemon *d, struct instance *instance)
 {
 	struct ten_error err;
 
-	leave_starting(d);
+	if (!instance->run->boot)
+		leave_starting(d, instance->run);
 	instance->run->ready_since = daemon_now();
 	instance->wanted_awake = false;
 	instance->unhealthy = false;
@@ -330,8 +347,8 @@ static void stop(struct daemon *d, struct instance *instance, const struct plan_
 	struct run *run = instance->run;
 	const struct ten_spec *spec = instance->spec ? instance->spec : run->spec;
 
+	leave_starting(d, run);
 	if (instance->state == INSTANCE_STARTING) {
-		leave_starting(d);
 		instance->failed_start = instance->time_is_up && !step->again;
 		if (instance->failed_start)
 			instance_set_reason(instance,
@@ -344,6 +361,7 @@ static void stop(struct daemon *d, struct instance *instance, const struct plan_
 	}
 	instance->again = instance->again || step->again;
 	readiness_stop(d, run);
+	activation_boot_stop(d, run);
 	health_stop(d, run);
 	instance_set_state(d, instance, INSTANCE_STOPPING, step->why);
 	/* Written first: who comes back between must not take it for one that serves. */
@@ -411,6 +429,21 @@ bool lifecycle_step(struct daemon *d, struct instance *instance, const struct pl
 	return false;
 }
 
+void lifecycle_took(struct daemon *d, struct instance *instance)
+{
+	leave_starting(d, instance->run);
+}
+
+void lifecycle_did_not_take(struct daemon *d, struct instance *instance)
+{
+	instance->failed_start = true;
+	instance_set_reason(
+		instance, mem_printf("it took nothing from its socket (LISTEN_FDS) within "
+				     "startup_timeout = %lld s",
+				  (long long)instance->run->spec->values.startup_timeout));
+	instance_mark(d, instance);
+}
+
 void lifecycle_process_ended(
 	struct daemon *d, pid_t pid, uint64_t start_time, bool exited, int status)
 {
@@ -456,7 +489,7 @@ void lifecycle_adopted(struct daemon *d, struct instance *instance)
 			instance_arm(d, instance, 0.);
 	} else {
 		instance_set_state(d, instance, INSTANCE_STARTING, "taken over");
-		d->starting++;
+		enter_starting(d, run);
 		readiness_start(d, instance);
 		instance_arm(d, instance, (double)instance->spec->values.startup_timeout);
 	}

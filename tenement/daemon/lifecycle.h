@@ -22,6 +22,11 @@ void lifecycle_process_ended(
  */
 void lifecycle_kill_all(struct daemon *d);
 
+/* What waited in the socket of INSTANCE when it was started has been taken, or is not taken in
+ * time. */
+void lifecycle_took(struct daemon *d, struct instance *instance);
+void lifecycle_did_not_take(struct daemon *d, struct instance *instance);
+
 /* INSTANCE->run was found alive after a restart of the daemon. */
 void lifecycle_adopted(struct daemon *d, struct instance *instance);
 

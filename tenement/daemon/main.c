@@ -13,6 +13,7 @@
 #include "common/fds.h"
 #include "common/files.h"
 #include "common/log.h"
+#include "daemon/activation.h"
 #include "daemon/apply.h"
 #include "daemon/confdir.h"
 #include "daemon/control.h"
@@ -187,6 +188,7 @@ static void settle_states(struct daemon *d)
 static int take_over(struct daemon *d, struct ten_error *err)
 {
 	route_table_each_instance(d->table, take_over_slot, d);
+	activation_take_over(d);
 	record_adopt_all(d);
 	settle_states(d);
 	publish_sweep(d);

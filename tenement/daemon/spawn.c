@@ -18,6 +18,7 @@
 #include "common/become.h"
 #include "common/log.h"
 #include "common/process.h"
+#include "daemon/activation.h"
 #include "daemon/folders.h"
 #include "daemon/log_stream.h"
 #include "daemon/orphans.h"
@@ -194,6 +195,7 @@ struct child {
 	int go;     /* a byte comes when its record is written; its end when the daemon died */
 	int failed; /* where a reason goes; closed by exec */
 	int out, error;
+	int activation; /* -1: none */
 };
 
 static void fail(const struct child *child, const char *reason)
@@ -226,6 +228,9 @@ static void child_main(struct child *child)
 	/* What the daemon has open is close-on-exec; this is for what a library may have forgotten.
 	 */
 	syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
+	child->failed = fcntl(child->failed, F_DUPFD_CLOEXEC, ACTIVATION_FD + 1);
+	if (child->activation >= 0 && activation_pass(child->activation, child->words.env) < 0)
+		fail(child, "passing its socket");
 	if (become_tenant(&child->become, &err) < 0)
 		fail(child, err.text);
 	environ = child->words.env;
@@ -317,6 +322,32 @@ static int launch(struct daemon *d, struct instance *instance, struct child *chi
 	return 0;
 }
 
+static int make_socket(
+	struct daemon *d, struct instance *instance, struct child *child, struct ten_error *err)
+{
+	const struct run *run = instance->run;
+
+	child->activation = -1;
+	if (!instance->spec->values.socket_activation) {
+		activation_drop(d, instance);
+		return folders_make_socket(d, run->socket_path, run->uid, run->gid, err);
+	}
+	if (activation_prepare(d, instance, err) < 0)
+		return -1;
+	child->activation = activation_fd(instance);
+	return 0;
+}
+
+/* As systemd has it; a name of a socket unit without one of its own is that of the unit. */
+static void name_socket(const struct ten_spec *spec, struct spawn_words *words)
+{
+	autofree char *name = mem_printf("%s.socket", spec->service_name);
+
+	env_set(&words->env, "LISTEN_FDS", "1");
+	env_set(&words->env, "LISTEN_PID", ACTIVATION_BLANK);
+	env_set(&words->env, "LISTEN_FDNAMES", name);
+}
+
 int spawn_start(struct daemon *d, struct instance *instance, struct ten_error *err)
 {
 	const struct ten_spec *spec = instance->spec;
@@ -334,8 +365,10 @@ int spawn_start(struct daemon *d, struct instance *instance, struct ten_error *e
 		(run->socket_path = spawn_socket_path(d, spec, err)) &&
 		pick_port(d, &run->port, err) == 0 &&
 		folders_make_data(d, spec, run->uid, run->gid, err) == 0 &&
-		folders_make_socket(d, run->socket_path, run->uid, run->gid, err) == 0 &&
+		make_socket(d, instance, &child, err) == 0 &&
 		spawn_words_make(d, spec, run, &child.words, err) == 0) {
+		if (child.activation >= 0)
+			name_socket(spec, &child.words);
 		child.become = (struct become){ .uid = run->uid,
 			.gid = run->gid,
 			.workdir = child.words.workdir,

@@ -69,7 +69,8 @@ static void inherit_matching(void *data, const char *name, int fd)
 {
 	struct prefix *prefix = data;
 
-	/* Streams ("log:...") can be many, and are for those who ask for them by that prefix. */
+	/* Streams ("log:...") and tenants' sockets ("socket:...") can be many, and are for those
+	 * who ask for them by that prefix. */
 	if (strncmp(name, prefix->prefix, prefix->len) == 0 && (prefix->len || !strchr(name, ':')))
 		inherit(prefix->list, name, fd);
 }

@@ -188,7 +188,7 @@ int main(int argc, char **argv)
 	mem_strv_append(&daemon_argv, daemon);
 	for (int i = 1; i < argc; i++)
 		mem_strv_append(&daemon_argv, argv[i]);
-	child_run(loop, DAEMON_NAME, -1, -1, "*", daemon_argv);
+	child_run(loop, DAEMON_NAME, -1, -1, "*,socket:*", daemon_argv);
 	ev_run(loop, 0);
 	mem_strv_free(daemon_argv);
 	ev_loop_destroy(loop);

@@ -140,9 +140,7 @@ static const struct {
 		"pids_limit = 5 cannot be given by this build: it can give 0; remove the key to "
 		"take "
 		"the default" },
-	{ OPTION_SERVICE, "socket_activation", "true", NULL,
-		"socket_activation = true cannot be given by this build: it can give false; remove "
-		"the key to take the default" },
+	{ OPTION_SERVICE, "socket_activation", "true", "true", NULL },
 	{ OPTION_SERVICE, "suspended_status", "402", "402", NULL },
 	{ OPTION_SERVICE, "suspended_status", "404", NULL,
 		"suspended_status = 404 cannot be given by this build: it can give 402 or 503; "

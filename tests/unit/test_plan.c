@@ -154,6 +154,8 @@ static const struct row ready[] = {
 	{ ON_DEMAND, RUNS(.state = INSTANCE_READY, .told_to_stop = true, .told_to_restart = true),
 		PLAN_DRAIN, 0 },
 	{ ON_DEMAND, RUNS(.state = INSTANCE_READY, .unhealthy = true), PLAN_DRAIN, AGAIN },
+	{ ON_DEMAND, RUNS(.state = INSTANCE_READY, .failed_start = true), PLAN_STOP, 0 },
+	{ STOPPED, RUNS(.state = INSTANCE_READY, .failed_start = true), PLAN_DRAIN, 0 },
 	{ STOPPED, RUNS(.state = INSTANCE_READY), PLAN_DRAIN, 0 },
 	{ SUSPENDED, RUNS(.state = INSTANCE_READY, .in_use = true), PLAN_DRAIN, 0 },
 	{ NOTHING, RUNS(.state = INSTANCE_READY), PLAN_DRAIN, 0 },
