@@ -63,10 +63,12 @@ struct daemon {
 	/* the actual state */
 	struct instance *instances; /* by key */
 	struct instance *by_slot[ROUTE_SLOTS_MAX];
-	struct instance *dirty;       /* those with news */
-	struct run *runs;             /* by pid */
-	TAILQ_HEAD(, instance) queue; /* wait for their turn to start */
-	uint32_t starting;            /* that have a process and are not ready */
+	struct instance *dirty;      /* those with news, in order */
+	struct instance *last_dirty; /* of those, if there are any */
+	struct run *runs;            /* by pid */
+	TAILQ_HEAD(instance_queue, instance)
+	queue;             /* wait for their turn to start: see start_queue.h */
+	uint32_t starting; /* that have a process and are not ready */
 	uint32_t cores;
 	uint16_t next_port;
 	bool port_given[65536]; /* to a process that lives */

@@ -139,8 +139,12 @@ void instance_mark(struct daemon *d, struct instance *instance)
 	if (instance->in_dirty)
 		return;
 	instance->in_dirty = true;
-	instance->next_dirty = d->dirty;
-	d->dirty = instance;
+	/* First come, first served. */
+	if (d->dirty)
+		d->last_dirty->next_dirty = instance;
+	else
+		d->dirty = instance;
+	d->last_dirty = instance;
 }
 
 void instance_set_reason(struct instance *instance, char *reason)

@@ -83,6 +83,7 @@ struct instance {
 	struct instance *next_dirty;
 	TAILQ_ENTRY(instance) due;   /* of those whose record is to be written */
 	TAILQ_ENTRY(instance) queue; /* of those that wait for their turn to start */
+	uint64_t round;              /* its place there */
 	UT_hash_handle hh;
 };
 

@@ -17,13 +17,8 @@
 #include "daemon/reconcile.h"
 #include "daemon/rollout.h"
 #include "daemon/spawn.h"
+#include "daemon/start_queue.h"
 #include "mem.h"
-
-/* First come, first served: who has not queued does not pass those who have. */
-static bool may_start(const struct daemon *d, const struct instance *instance)
-{
-	return reconcile_start_room(d) > 0 && (instance->queued || TAILQ_EMPTY(&d->queue));
-}
 
 static bool restarts_used_up(const struct daemon *d, const struct instance *instance)
 {
@@ -80,7 +75,7 @@ void lifecycle_observe(struct daemon *d, const struct instance *instance, struct
 		.again = instance->again,
 		.draining_idle = instance->draining_idle,
 		.failed_start = instance->failed_start,
-		.may_start = may_start(d, instance),
+		.may_start = start_queue_may(d, instance),
 		.may_roll = spec && !d->paused && rollout_may(d, spec->service_name),
 		.restarts_used_up = restarts_used_up(d, instance),
 		.killed = run && run->killed,
@@ -105,7 +100,7 @@ static void leave_starting(struct daemon *d, struct run *run)
 	if (run->counted)
 		d->starting--;
 	run->counted = false;
-	reconcile_mark_starters(d);
+	start_queue_mark(d);
 }
 
 /* The process is gone or never was: everything of it goes. */
@@ -113,7 +108,7 @@ static void drop_run(struct daemon *d, struct instance *instance)
 {
 	/* Also one that only waited for its turn, or could not be started, makes room. */
 	if (!instance->run) {
-		reconcile_mark_starters(d);
+		start_queue_mark(d);
 		return;
 	}
 	leave_starting(d, instance->run);
@@ -257,7 +252,7 @@ static void rest(struct daemon *d, struct instance *instance, const char *why)
 		instance->failure_count = 0;
 	if (instance->rolling && !again)
 		rollout_ended(d, instance, NULL);
-	reconcile_unqueue(d, instance);
+	start_queue_leave(d, instance);
 	drop_run(d, instance);
 	instance->again = instance->told_to_stop = instance->told_to_restart = false;
 	instance->unhealthy = instance->failed_start = false;
@@ -276,7 +271,7 @@ static void start(struct daemon *d, struct instance *instance)
 	instance->wanted_awake = instance->told_to_restart = false;
 	if (instance->failure_count)
 		instance->restarts++;
-	reconcile_unqueue(d, instance);
+	start_queue_leave(d, instance);
 	instance_set_state(d, instance, INSTANCE_STARTING, NULL);
 	if (spawn_start(d, instance, &err) < 0) {
 		instance_set_reason(instance, mem_strdup(err.text));
@@ -394,7 +389,7 @@ bool lifecycle_step(struct daemon *d, struct instance *instance, const struct pl
 		return true;
 	case PLAN_QUEUE:
 		instance_set_state(d, instance, INSTANCE_STARTING, "waits for its turn");
-		reconcile_queue_start(d, instance);
+		start_queue_enter(d, instance);
 		return false;
 	case PLAN_START:
 		start(d, instance);

@@ -96,6 +96,7 @@ static void apply(struct daemon *d)
 		struct instance *instance = d->dirty;
 
 		d->dirty = instance->next_dirty;
+		instance->next_dirty = NULL;
 		instance->in_dirty = false;
 		want(d, instance);
 		plan_and_apply(d, instance);
@@ -244,44 +245,6 @@ enum tenant_state reconcile_effective_state(struct daemon *d, const struct ten_s
 		if (strcmp(override->value, tenant_state_names[state]) == 0)
 			return (enum tenant_state)state;
 	return TENANT_ON_DEMAND;
-}
-
-/* ---- turns to start ---- */
-
-size_t reconcile_start_room(const struct daemon *d)
-{
-	int64_t set = config_set_settings(d->set)->max_concurrent_starts;
-	uint64_t most = set ? (uint64_t)set : 2ull * d->cores;
-
-	return d->starting < most ? most - d->starting : 0;
-}
-
-void reconcile_queue_start(struct daemon *d, struct instance *instance)
-{
-	if (instance->queued)
-		return;
-	instance->queued = true;
-	TAILQ_INSERT_TAIL(&d->queue, instance, queue);
-}
-
-void reconcile_unqueue(struct daemon *d, struct instance *instance)
-{
-	if (!instance->queued)
-		return;
-	instance->queued = false;
-	TAILQ_REMOVE(&d->queue, instance, queue);
-}
-
-void reconcile_mark_starters(struct daemon *d)
-{
-	size_t room = reconcile_start_room(d);
-	struct instance *instance;
-
-	TAILQ_FOREACH (instance, &d->queue, queue) {
-		if (!room--)
-			break;
-		instance_mark(d, instance);
-	}
 }
 
 /* ---- the whole ---- */

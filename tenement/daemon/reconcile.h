@@ -16,12 +16,6 @@ void reconcile_mark_route(struct daemon *d, const char *service);
 void reconcile_mark_settings(struct daemon *d);
 void reconcile_mark_change(struct daemon *d, const struct config_change *change);
 
-/* ---- turns to start ---- */
-size_t reconcile_start_room(const struct daemon *d);
-void reconcile_queue_start(struct daemon *d, struct instance *instance);
-void reconcile_unqueue(struct daemon *d, struct instance *instance);
-void reconcile_mark_starters(struct daemon *d); /* there is room for the first in the queue */
-
 /* Stop acting, and go on. WHY may be NULL. Kept on disk: a restart of the daemon does not end it.
  */
 int reconcile_pause(struct daemon *d, const char *why, struct ten_error *err);

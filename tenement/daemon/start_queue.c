@@ -1,0 +1,113 @@
+#include "daemon/start_queue.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#include "mem.h"
+#include "names.h"
+
+/* Start-time fair queueing: the n-th that waits of each service is of round n, counted from the
+ * round that is being served; the queue is in order of rounds, and within one in order of arrival.
+ */
+struct service {
+	char name[NAMES_MAX + 1];
+	uint64_t last_round;
+	UT_hash_handle hh;
+};
+static struct service *services; /* since the queue was empty */
+static uint64_t present_round;
+
+static size_t room(const struct daemon *d)
+{
+	int64_t set = config_set_settings(d->set)->max_concurrent_starts;
+	uint64_t most = set ? (uint64_t)set : 2ull * d->cores;
+
+	return d->starting < most ? most - d->starting : 0;
+}
+
+static struct service *service_of(const struct instance *instance)
+{
+	size_t len = strcspn(instance->key, ":");
+	struct service *service;
+
+	HASH_FIND(hh, services, instance->key, len, service);
+	if (service)
+		return service;
+	service = mem_alloc(sizeof(*service));
+	memcpy(service->name, instance->key, len < NAMES_MAX ? len : NAMES_MAX);
+	service->last_round = present_round;
+	HASH_ADD(hh, services, name, len, service);
+	return service;
+}
+
+static void forget_services(void)
+{
+	struct service *service, *next;
+
+	HASH_ITER (hh, services, service, next) {
+		HASH_DEL(services, service);
+		free(service);
+	}
+	present_round = 0;
+}
+
+void start_queue_enter(struct daemon *d, struct instance *instance)
+{
+	struct instance *before = TAILQ_LAST(&d->queue, instance_queue);
+	struct service *service;
+
+	if (instance->queued)
+		return;
+	service = service_of(instance);
+	if (service->last_round < present_round)
+		service->last_round = present_round;
+	instance->round = ++service->last_round;
+	instance->queued = true;
+	while (before && before->round > instance->round)
+		before = TAILQ_PREV(before, instance_queue, queue);
+	if (before)
+		TAILQ_INSERT_AFTER(&d->queue, before, instance, queue);
+	else
+		TAILQ_INSERT_HEAD(&d->queue, instance, queue);
+}
+
+void start_queue_leave(struct daemon *d, struct instance *instance)
+{
+	if (!instance->queued)
+		return;
+	instance->queued = false;
+	if (instance == TAILQ_FIRST(&d->queue))
+		present_round = instance->round;
+	TAILQ_REMOVE(&d->queue, instance, queue);
+	if (TAILQ_EMPTY(&d->queue))
+		forget_services();
+}
+
+bool start_queue_may(const struct daemon *d, const struct instance *instance)
+{
+	size_t places = room(d);
+	const struct instance *first;
+
+	if (!instance->queued)
+		return places && TAILQ_EMPTY(&d->queue);
+	TAILQ_FOREACH (first, &d->queue, queue) {
+		if (!places--)
+			break;
+		if (first == instance)
+			return true;
+	}
+	return false;
+}
+
+void start_queue_mark(struct daemon *d)
+{
+	size_t places = room(d);
+	struct instance *instance;
+
+	TAILQ_FOREACH (instance, &d->queue, queue) {
+		if (!places--)
+			break;
+		instance_mark(d, instance);
+	}
+}
