@@ -194,10 +194,19 @@ int board_worker_clear(struct board *board, int fd, uint32_t worker, struct ten_
 }
 
 /* What is held now is not touched: those who hold it will give it back. */
+void board_wake_clear(struct board_wake *wake)
+{
+	atomic_store(&wake->turn_us, 0);
+	atomic_store(&wake->spawned_us, 0);
+	atomic_store(&wake->ready_us, 0);
+	atomic_store(&wake->first_byte_us, 0);
+}
+
 void board_slot_clear(struct board *board, uint32_t number)
 {
 	struct board_slot *slot = &board->slots[number];
 
+	board_wake_clear(&board->wakes[number]);
 	atomic_store(&slot->rate_at_ns, 0);
 	atomic_store(&slot->carried_last_used_ms, 0);
 	atomic_store(&slot->carried_failures, 0);

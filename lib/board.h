@@ -34,7 +34,7 @@
 #include "error.h"
 #include "route_table.h"
 
-#define BOARD_VERSION     3
+#define BOARD_VERSION     4
 #define BOARD_WORKERS_MAX 64
 #define BOARD_LANES_MAX   (BOARD_WORKERS_MAX / 2) /* a lane's next worker needs a page, too */
 #define BOARD_PICKS_MAX   65536
@@ -107,6 +107,17 @@ struct board_slot {
 	_Alignas(64) _Atomic uint64_t refusals[BOARD_REFUSALS_MAX];
 };
 
+/* The moments of a tenant's latest start, CLOCK_MONOTONIC. Written by the daemon, but for the last.
+ */
+#define BOARD_TURN_WAITS UINT64_MAX
+struct board_wake {
+	_Atomic uint64_t
+		turn_us; /* it was its turn to start; BOARD_TURN_WAITS: it waits for that */
+	_Atomic uint64_t spawned_us; /* its process was there */
+	_Atomic uint64_t ready_us;
+	_Atomic uint64_t first_byte_us; /* of the first answer to who had waited; 0: none yet */
+};
+
 struct board_worker {
 	_Atomic uint64_t acknowledged; /* routing table generation of which no older view is held */
 	_Atomic uint32_t pid;          /* 0: none yet */
@@ -135,6 +146,7 @@ struct board {
 	_Atomic uint64_t peers[BOARD_PEERS]; /* see board_peers.h */
 	_Alignas(4096) _Atomic uint32_t peer_ledgers[BOARD_WORKERS_MAX][BOARD_PEERS];
 	_Alignas(4096) struct board_cell cells[BOARD_WORKERS_MAX][ROUTE_SLOTS_MAX];
+	_Alignas(4096) struct board_wake wakes[ROUTE_SLOTS_MAX];
 };
 _Static_assert(BOARD_WORKERS_MAX == 64, "a bit each");
 
@@ -163,6 +175,9 @@ static inline void board_worker_leave(struct board *board, uint32_t worker)
 {
 	atomic_fetch_and(&board->live, ~(1ull << worker));
 }
+
+/* It is not started, and its latest start is forgotten. */
+void board_wake_clear(struct board_wake *wake);
 
 /* SLOT is given to a tenant: what was counted of the one before is not its. */
 void board_slot_clear(struct board *board, uint32_t slot);

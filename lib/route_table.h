@@ -24,7 +24,7 @@
 
 #include "error.h"
 
-#define ROUTE_TABLE_VERSION 3
+#define ROUTE_TABLE_VERSION 4
 #define ROUTE_SLOTS_MAX     131072
 #define ROUTE_HOST_MAX      253
 #define ROUTE_SOCKET_MAX    107            /* sun_path less its NUL, unix(7) */
@@ -113,6 +113,7 @@ struct route_instance {
 	uint32_t queue_size;               /* requests that may wait for a place among those */
 	uint32_t queue_timeout_ms;         /* how long one may */
 	uint32_t max_connections;          /* of clients; 0: no bound */
+	bool server_timing;                /* who was woken for it is told how long it took */
 	uint32_t suspended_status;         /* 503 or 402 */
 	const char *suspended_page;        /* HTML, NUL-terminated; NULL: our own */
 	uint32_t access_log;               /* an enum access_format */

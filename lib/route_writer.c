@@ -271,6 +271,7 @@ int route_table_put_instance(
 		.queue_size = instance->queue_size,
 		.queue_timeout_ms = instance->queue_timeout_ms,
 		.max_connections = instance->max_connections,
+		.server_timing = instance->server_timing,
 	};
 	return single_publish(table, &table->slots[instance->self.slot].instance, &record, err);
 }

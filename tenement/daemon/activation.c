@@ -20,6 +20,7 @@
 #include "daemon/keeper_link.h"
 #include "daemon/lifecycle.h"
 #include "daemon/short_timer.h"
+#include "daemon/wake_times.h"
 #include "mem.h"
 
 #define NAME_PREFIX       "socket:"
@@ -97,6 +98,7 @@ static void on_queue(struct ev_loop *loop, ev_io *io, int events)
 	(void)events;
 	if (instance->state == INSTANCE_ASLEEP) {
 		ev_io_stop(loop, io); /* until it sleeps again */
+		wake_times_wanted(instance);
 		instance->wanted_awake = true;
 		instance_mark(activation->daemon, instance);
 		return;

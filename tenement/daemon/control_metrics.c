@@ -4,6 +4,7 @@
 
 #include "daemon/control.h"
 #include "daemon/instance.h"
+#include "daemon/wake_times.h"
 #include "mem.h"
 #include "text.h"
 
@@ -150,6 +151,7 @@ static void put_all(struct daemon *d, struct text *text)
 	put_numbers(text, rows, count);
 	put_bytes(text, rows, count);
 	put_refusals(text, rows, count);
+	wake_times_put(d, text);
 }
 
 bool control_metrics(struct control_call *call)

@@ -72,6 +72,9 @@ struct instance {
 	/* memory of the present way down */
 	bool again, draining_idle, failed_start, rolling;
 
+	/* of its latest start, CLOCK_MONOTONIC; 0: not so, or taken note of: see wake_times.h */
+	uint64_t wanted_us, turn_us, spawned_us, ready_us;
+
 	double *failures; /* when it failed, within restart_window; the oldest first */
 	size_t failure_count;
 	uint32_t restarts;

@@ -18,6 +18,7 @@
 #include "daemon/rollout.h"
 #include "daemon/spawn.h"
 #include "daemon/start_queue.h"
+#include "daemon/wake_times.h"
 #include "mem.h"
 
 static bool restarts_used_up(const struct daemon *d, const struct instance *instance)
@@ -181,6 +182,7 @@ static void take_out(struct daemon *d, struct instance *instance)
 {
 	if (instance->rolling)
 		rollout_ended(d, instance, NULL);
+	wake_times_collect(d, instance);
 	if (instance->published)
 		publish_remove_hosts(d, instance);
 	route_table_slot_give_back(d->table, instance->target);
@@ -272,12 +274,14 @@ static void start(struct daemon *d, struct instance *instance)
 	if (instance->failure_count)
 		instance->restarts++;
 	start_queue_leave(d, instance);
+	wake_times_turn(d, instance);
 	instance_set_state(d, instance, INSTANCE_STARTING, NULL);
 	if (spawn_start(d, instance, &err) < 0) {
 		instance_set_reason(instance, mem_strdup(err.text));
 		fail(d, instance, restarts_used_up(d, instance) ? PLAN_FAIL : PLAN_BACKOFF);
 		return;
 	}
+	wake_times_spawned(d, instance);
 	enter_starting(d, instance->run);
 	instance_set_reason(instance, NULL);
 	if (instance->activation && instance->spec->values.ready == READY_LISTEN) {
@@ -305,6 +309,7 @@ static void serve(struct daemon *d, struct instance *instance)
 		record_write_later(instance);
 	else if (record_write(d, instance, &err) < 0)
 		log_warn("%s: %s", instance->key, err.text);
+	wake_times_ready(d, instance);
 	/* Where it is first, then that it is there. */
 	publish_or_log(d, instance);
 	instance_set_state(d, instance, INSTANCE_READY, NULL);

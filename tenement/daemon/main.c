@@ -180,8 +180,11 @@ static void settle_states(struct daemon *d)
 	struct instance *instance, *next;
 
 	HASH_ITER (hh, d->instances, instance, next) {
-		if (instance->known && !instance->run)
+		if (instance->known && !instance->run) {
+			/* (who waited for its turn waits no more) */
+			board_wake_clear(&d->board->wakes[instance->target.slot]);
 			instance_set_state(d, instance, INSTANCE_ASLEEP, NULL);
+		}
 	}
 }
 

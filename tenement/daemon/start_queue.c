@@ -4,6 +4,7 @@
 #include <string.h>
 #include <uthash.h>
 
+#include "daemon/wake_times.h"
 #include "mem.h"
 #include "names.h"
 
@@ -64,6 +65,7 @@ void start_queue_enter(struct daemon *d, struct instance *instance)
 		service->last_round = present_round;
 	instance->round = ++service->last_round;
 	instance->queued = true;
+	wake_times_queued(d, instance);
 	while (before && before->round > instance->round)
 		before = TAILQ_PREV(before, instance_queue, queue);
 	if (before)
@@ -77,6 +79,7 @@ void start_queue_leave(struct daemon *d, struct instance *instance)
 	if (!instance->queued)
 		return;
 	instance->queued = false;
+	wake_times_unqueued(d, instance);
 	if (instance == TAILQ_FIRST(&d->queue))
 		present_round = instance->round;
 	TAILQ_REMOVE(&d->queue, instance, queue);

@@ -7,6 +7,7 @@
 #include "daemon/declare.h"
 #include "daemon/instance.h"
 #include "daemon/readiness.h"
+#include "daemon/wake_times.h"
 #include "daemon/upgrade.h"
 #include "mem.h"
 #include "names.h"
@@ -29,6 +30,7 @@ static void look_at_word(struct daemon *d, uint32_t first_slot, uint64_t bits)
 			instance->state == INSTANCE_STOPPED ||
 			instance->state == INSTANCE_SUSPENDED)
 			continue;
+		wake_times_wanted(instance);
 		instance->wanted_awake = true;
 		instance_mark(d, instance);
 	}

@@ -5,6 +5,7 @@
 #include "proxy/exchange.h"
 #include "proxy/queue.h"
 #include "proxy/relay.h"
+#include "proxy/timing.h"
 #include "proxy/upstream.h"
 #include "proxy/wait.h"
 #include "proxy/worker.h"
@@ -23,7 +24,8 @@ static void refuse_queue_full(struct exchange *exchange)
 static void go_wait(
 	struct exchange *exchange, const struct route_instance *instance, uint32_t retry_ms)
 {
-	if (exchange->worker->now_ms >= exchange->wait_until_ms && exchange->wait_until_ms) {
+	if (exchange->worker->now_ms >= exchange->wait_until_ms && exchange->wait_until_ms &&
+		!timing_extends(exchange, instance)) {
 		if (exchange->was_refused)
 			exchange_refuse(exchange, 502, BOARD_REFUSED_UPSTREAM,
 				"the application does not answer");
@@ -114,6 +116,7 @@ static void instance_take(struct exchange *exchange, const struct route_instance
 	exchange->stream_idle_timeout_ms = instance->stream_idle_timeout_ms;
 	exchange->upgraded_idle_timeout_ms = instance->upgraded_idle_timeout_ms;
 	exchange->max_body_bytes = instance->max_body_bytes;
+	exchange->server_timing = instance->server_timing;
 }
 
 static void try_ready(struct exchange *exchange, const struct route_instance *instance)

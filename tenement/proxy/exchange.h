@@ -92,8 +92,11 @@ struct exchange {
 	struct ask *ask;
 	bool asked; /* no second time */
 	uint64_t resolved_generation;
-	uint64_t wait_until_ms; /* 0: has not waited yet */
-	uint64_t retry_at_ms;   /* 0: waits for the bell alone */
+	uint64_t wait_until_ms;  /* 0: has not waited yet */
+	uint64_t waited_from_us; /* for its tenant; 0: has not */
+	bool had_turn;           /* its time was put off until after its tenant's turn */
+	bool server_timing;
+	uint64_t retry_at_ms; /* 0: waits for the bell alone */
 	uint32_t retry_ms;
 	bool looked_again;
 	bool was_refused; /* the tenant refused its connection when it said it was ready */

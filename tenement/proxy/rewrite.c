@@ -6,12 +6,13 @@
 
 #include "proxy/client.h"
 #include "proxy/exchange.h"
+#include "proxy/timing.h"
 #include "proxy/worker.h"
 #include "sticky.h"
 
 /* What we add, less what it copies of the head and of the host name. */
 #define REQUEST_ADDED_MAX  512
-#define RESPONSE_ADDED_MAX 256
+#define RESPONSE_ADDED_MAX 288
 #define HOST_COPIES        4
 
 /* ---- writing ---- */
@@ -398,16 +399,22 @@ bool rewrite_response(
 	struct exchange *exchange, const struct http_head *head, enum rewrite_connection connection)
 {
 	struct http_window *out = &exchange->top;
+	char timing_text[TIMING_TEXT_MAX];
 	char status[4] = { (char)('0' + head->status / 100), (char)('0' + head->status / 10 % 10),
 		(char)('0' + head->status % 10), ' ' };
+	struct http_text timing = { timing_text, 0 };
 
-	if (!begin(exchange, head->bytes + RESPONSE_ADDED_MAX))
+	if (exchange->waited_from_us && connection != REWRITE_INTERIM)
+		timing.len = timing_answered(exchange, timing_text);
+	if (!begin(exchange, head->bytes + RESPONSE_ADDED_MAX + (uint32_t)timing.len))
 		return false;
 	put_string(out, "HTTP/1.1 ");
 	put(out, status, sizeof(status));
 	put_text(out, &head->reason);
 	put_string(out, "\r\n");
 	put_fields(out, exchange, head);
+	if (timing.len)
+		put_line(out, "Server-Timing: ", &timing);
 	if (exchange->sticky_tag && connection != REWRITE_INTERIM)
 		put_sticky(out, exchange, head);
 	if (connection == REWRITE_CLOSE)

@@ -7,6 +7,7 @@
 
 #include "proxy/dispatch.h"
 #include "proxy/exchange.h"
+#include "proxy/timing.h"
 #include "proxy/worker.h"
 
 struct waiting_slot {
@@ -54,6 +55,7 @@ bool wait_enter(struct exchange *exchange, const struct route_instance *instance
 		return false;
 	DL_APPEND(list->first, exchange);
 	exchange->waiting = true;
+	timing_wait(exchange);
 	exchange->state = EXCHANGE_WAIT;
 	if (!exchange->wait_until_ms)
 		exchange->wait_until_ms = worker->now_ms + instance->wait_ms;

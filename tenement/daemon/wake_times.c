@@ -1,0 +1,174 @@
+#include "daemon/wake_times.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "mem.h"
+
+#define HOUR_US 3600000000u
+
+enum phase { QUEUE, SPAWN, BOOT, FIRST_BYTE, PHASES };
+static const char *const phase_names[PHASES] = { "queue", "spawn", "boot", "first_byte" };
+
+static const double bounds[] = { 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,
+	2.5, 5, 10, 30 };
+#define BOUNDS (sizeof(bounds) / sizeof(bounds[0]))
+
+struct histogram {
+	uint64_t counts[BOUNDS + 1];
+	uint64_t sum_us;
+};
+
+struct service {
+	char *name;
+	struct histogram phases[PHASES];
+	UT_hash_handle hh;
+};
+static struct service *services;
+
+static uint64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
+}
+
+static struct service *service_of(const struct instance *instance)
+{
+	size_t len = strcspn(instance->key, ":");
+	struct service *service;
+
+	HASH_FIND(hh, services, instance->key, len, service);
+	if (service)
+		return service;
+	service = mem_alloc(sizeof(*service));
+	service->name = mem_strndup(instance->key, len);
+	HASH_ADD_KEYPTR(hh, services, service->name, len, service);
+	return service;
+}
+
+static void count(const struct instance *instance, enum phase phase, uint64_t took_us)
+{
+	struct histogram *histogram = &service_of(instance)->phases[phase];
+	size_t bucket = 0;
+
+	while (bucket < BOUNDS && (double)took_us > bounds[bucket] * 1e6)
+		bucket++;
+	histogram->counts[bucket]++;
+	histogram->sum_us += took_us;
+}
+
+static struct board_wake *wake_of(struct daemon *d, const struct instance *instance)
+{
+	return &d->board->wakes[instance->target.slot];
+}
+
+void wake_times_wanted(struct instance *instance)
+{
+	if (!instance->wanted_awake && instance->state == INSTANCE_ASLEEP)
+		instance->wanted_us = now_us();
+}
+
+void wake_times_queued(struct daemon *d, struct instance *instance)
+{
+	atomic_store(&wake_of(d, instance)->turn_us, BOARD_TURN_WAITS);
+}
+
+void wake_times_unqueued(struct daemon *d, struct instance *instance)
+{
+	struct board_wake *wake = wake_of(d, instance);
+
+	if (atomic_load(&wake->turn_us) == BOARD_TURN_WAITS)
+		atomic_store(&wake->turn_us, 0);
+}
+
+/* The first byte is what the proxy says: no more than a number in a sum, and kept within reason. */
+void wake_times_collect(struct daemon *d, struct instance *instance)
+{
+	struct board_wake *wake = wake_of(d, instance);
+	uint64_t first = atomic_load(&wake->first_byte_us);
+
+	if (!instance->ready_us || first < instance->ready_us ||
+		first - instance->ready_us > HOUR_US)
+		return;
+	count(instance, FIRST_BYTE, first - instance->ready_us);
+	instance->ready_us = 0; /* once */
+}
+
+void wake_times_turn(struct daemon *d, struct instance *instance)
+{
+	struct board_wake *wake = wake_of(d, instance);
+
+	wake_times_collect(d, instance);
+	instance->turn_us = now_us();
+	instance->ready_us = 0;
+	if (instance->wanted_us)
+		count(instance, QUEUE, instance->turn_us - instance->wanted_us);
+	instance->wanted_us = 0;
+	board_wake_clear(wake);
+	atomic_store(&wake->turn_us, instance->turn_us);
+}
+
+void wake_times_spawned(struct daemon *d, struct instance *instance)
+{
+	instance->spawned_us = now_us();
+	count(instance, SPAWN, instance->spawned_us - instance->turn_us);
+	atomic_store(&wake_of(d, instance)->spawned_us, instance->spawned_us);
+}
+
+void wake_times_ready(struct daemon *d, struct instance *instance)
+{
+	/* One that another daemon started was taken over meanwhile. */
+	if (!instance->spawned_us)
+		return;
+	instance->ready_us = now_us();
+	count(instance, BOOT, instance->ready_us - instance->spawned_us);
+	atomic_store(&wake_of(d, instance)->ready_us, instance->ready_us);
+}
+
+static void put_histogram(struct text *text, const char *service, const char *phase,
+	const struct histogram *histogram)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < BOUNDS; i++) {
+		sum += histogram->counts[i];
+		text_printf(text,
+			"tenement_wake_seconds_bucket{service=\"%s\",phase=\"%s\",le=\"%g\"} "
+			"%" PRIu64 "\n",
+			service, phase, bounds[i], sum);
+	}
+	sum += histogram->counts[BOUNDS];
+	text_printf(text,
+		"tenement_wake_seconds_bucket{service=\"%s\",phase=\"%s\",le=\"+Inf\"} %" PRIu64
+		"\n"
+		"tenement_wake_seconds_sum{service=\"%s\",phase=\"%s\"} %.6f\n"
+		"tenement_wake_seconds_count{service=\"%s\",phase=\"%s\"} %" PRIu64 "\n",
+		service, phase, sum, service, phase, (double)histogram->sum_us / 1e6, service,
+		phase, sum);
+}
+
+void wake_times_put(struct daemon *d, struct text *text)
+{
+	struct instance *instance, *next;
+	struct service *service;
+
+	HASH_ITER (hh, d->instances, instance, next) {
+		if (instance->known)
+			wake_times_collect(d, instance);
+	}
+	text_printf(text, "# HELP tenement_wake_seconds Time of wakes in the queue for a turn, "
+			  "until there is a process, "
+			  "until it is ready, and until the first byte of an answer.\n"
+			  "# TYPE tenement_wake_seconds histogram\n");
+	for (service = services; service; service = service->hh.next) {
+		if (!config_set_service(d->set, service->name))
+			continue;
+		for (int phase = 0; phase < PHASES; phase++)
+			put_histogram(
+				text, service->name, phase_names[phase], &service->phases[phase]);
+	}
+}
