@@ -21,6 +21,22 @@ DEADLINE = 60
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": "/tmp",
                "TENANT_ID": "t", "PORT": "0"}
 
+# The shortest HTTP server that Python has, on a unix socket.
+PYTHON = """
+import http.server, os, socketserver
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+    def address_string(self):
+        return ""
+    def log_message(self, *words):
+        pass
+socketserver.UnixStreamServer(os.environ["SOCKET_PATH"], Handler).serve_forever()
+"""
+
 
 def wait_for(condition, what):
     end = time.monotonic() + DEADLINE

@@ -18,6 +18,18 @@ static int limit(int resource, rlim_t value)
 	return setrlimit(resource, &both);
 }
 
+/* As capng_apply(CAPNG_SELECT_BOUNDS), which reads files of /proc for it: a third of a millisecond
+ * of each wake. */
+static int drop_bounding_set(void)
+{
+	int present;
+
+	for (int cap = 0; (present = prctl(PR_CAPBSET_READ, cap, 0, 0, 0)) >= 0; cap++)
+		if (present && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
+			return -1;
+	return 0;
+}
+
 int become_tenant(const struct become *who, struct ten_error *err)
 {
 	if (who->nofile && limit(RLIMIT_NOFILE, who->nofile) < 0)
@@ -25,7 +37,7 @@ int become_tenant(const struct become *who, struct ten_error *err)
 	if (limit(RLIMIT_CORE, 0) < 0)
 		return ten_error_set(err, errno, "limit of core files");
 	capng_clear(CAPNG_SELECT_BOTH);
-	if (geteuid() == 0 && capng_apply(CAPNG_SELECT_BOUNDS) < 0)
+	if (geteuid() == 0 && drop_bounding_set() < 0)
 		return ten_error_set(err, errno, "dropping the capability bounding set");
 	if (who->uid != BECOME_KEEP) {
 		if (setgroups(0, NULL) < 0 || setresgid(who->gid, who->gid, who->gid) < 0 ||

@@ -21,12 +21,12 @@ static int inotify = -1;
 static void tell(int number)
 {
 	struct folder *folder;
-	struct folder_watch *watch;
+	struct folder_watch *watch, *next;
 
 	HASH_FIND_INT(folders, &number, folder);
 	if (!folder)
 		return;
-	DL_FOREACH (folder->first, watch)
+	DL_FOREACH_SAFE (folder->first, watch, next)
 		watch->happened(watch->data);
 }
 

@@ -10,7 +10,7 @@
 
 struct folder_watch {
 	int number;                   /* of the kernel's watch; -1: none */
-	void (*happened)(void *data); /* not to end the watch from within it */
+	void (*happened)(void *data); /* may end this watch, and no other */
 	void *data;
 	struct folder_watch *next, *prev; /* of the same folder */
 };

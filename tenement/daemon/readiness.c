@@ -198,10 +198,8 @@ static void on_folder(void *data)
 {
 	struct readiness *readiness = data;
 
-	if (readiness->probe)
-		return;
 	readiness->interval = BOUND_LOOK_SECONDS;
-	short_timer_set(readiness->daemon->loop, &readiness->timer, 0.);
+	look(readiness->daemon, readiness);
 }
 
 void readiness_start(struct daemon *d, struct instance *instance)
