@@ -155,6 +155,20 @@ def test_a_killed_daemon_finds_the_socket_again(one):
     assert socket_path(t).stat().st_ino == inode
 
 
+def test_an_upgrade_keeps_the_socket_and_who_is_in_it(one):
+    t = one(PASSED + " --start-delay 1")
+    thread, answers = asked(t)
+    t.wait_state("x:a", "ready")
+    inode = socket_path(t).stat().st_ino
+    t.ten("upgrade")
+    thread.join(30 * SLOWNESS)
+    assert answers[0].status == 200
+    t.ten("stop", "x:a")
+    t.wait_state("x:a", "asleep")
+    assert t.get("x:a").status == 200
+    assert socket_path(t).stat().st_ino == inode
+
+
 def test_a_tenant_killed_under_load_costs_no_idempotent_request(one):
     # (the tiny one says its answer in one piece: none is cut in its middle)
     t = one("tiny", settings={"max_restarts": 100, "backoff_base_ms": 10})
