@@ -197,6 +197,7 @@ int board_worker_clear(struct board *board, int fd, uint32_t worker, struct ten_
 void board_wake_clear(struct board_wake *wake)
 {
 	atomic_store(&wake->turn_us, 0);
+	atomic_store(&wake->queued, 0);
 	atomic_store(&wake->spawned_us, 0);
 	atomic_store(&wake->ready_us, 0);
 	atomic_store(&wake->first_byte_us, 0);

@@ -112,7 +112,8 @@ struct board_slot {
 #define BOARD_TURN_WAITS UINT64_MAX
 struct board_wake {
 	_Atomic uint64_t
-		turn_us; /* it was its turn to start; BOARD_TURN_WAITS: it waits for that */
+		turn_us;         /* it was its turn to start; BOARD_TURN_WAITS: it waits for that */
+	_Atomic uint64_t queued; /* whether it had to wait for that */
 	_Atomic uint64_t spawned_us; /* its process was there */
 	_Atomic uint64_t ready_us;
 	_Atomic uint64_t first_byte_us; /* of the first answer to who had waited; 0: none yet */

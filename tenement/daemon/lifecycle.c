@@ -273,8 +273,8 @@ static void start(struct daemon *d, struct instance *instance)
 	instance->wanted_awake = instance->told_to_restart = false;
 	if (instance->failure_count)
 		instance->restarts++;
-	start_queue_leave(d, instance);
 	wake_times_turn(d, instance);
+	start_queue_leave(d, instance);
 	instance_set_state(d, instance, INSTANCE_STARTING, NULL);
 	if (spawn_start(d, instance, &err) < 0) {
 		instance_set_reason(instance, mem_strdup(err.text));

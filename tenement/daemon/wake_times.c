@@ -109,6 +109,7 @@ void wake_times_turn(struct daemon *d, struct instance *instance)
 		count(instance, QUEUE, instance->turn_us - instance->wanted_us);
 	instance->wanted_us = 0;
 	board_wake_clear(wake);
+	atomic_store(&wake->queued, instance->queued);
 	atomic_store(&wake->turn_us, instance->turn_us);
 }
 

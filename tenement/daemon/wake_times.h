@@ -11,6 +11,7 @@
 void wake_times_wanted(struct instance *instance); /* before it is marked so */
 void wake_times_queued(struct daemon *d, struct instance *instance);
 void wake_times_unqueued(struct daemon *d, struct instance *instance);
+/* Before it leaves the queue. */
 void wake_times_turn(struct daemon *d, struct instance *instance);
 void wake_times_spawned(struct daemon *d, struct instance *instance);
 void wake_times_ready(struct daemon *d, struct instance *instance);

@@ -39,7 +39,8 @@ bool timing_extends(struct exchange *exchange, const struct route_instance *inst
 	if (turn == BOARD_TURN_WAITS) {
 		until_ms = exchange->worker->now_ms + instance->wait_ms;
 	} else {
-		if (exchange->had_turn || turn < exchange->waited_from_us)
+		if (exchange->had_turn || turn < exchange->waited_from_us ||
+			!atomic_load(&wake_of(exchange)->queued))
 			return false;
 		exchange->had_turn = true;
 		until_ms = turn / 1000 + instance->wait_ms;

@@ -8,7 +8,8 @@ import socket
 from daemon_rig import in_threads, kill, kill_daemon, pids, wait_gone
 from harness import wait_until
 
-SAMPLE = re.compile(r'^([a-z_]+)(?:\{(.*)\})? ([0-9]+)$')
+SAMPLE = re.compile(r'^([a-z_]+)(?:\{(.*)\})? ([0-9.]+)$')
+OF_HISTOGRAM = re.compile("_(bucket|sum|count)$")
 
 
 def metrics(t):
@@ -24,10 +25,10 @@ def metrics(t):
             typed.add(name)
         elif not line.startswith("# HELP "):
             name, labels, number = SAMPLE.match(line).groups()
-            assert name in typed
+            assert name in typed or OF_HISTOGRAM.sub("", name) in typed
             key = (name, *(labels.split(",") if labels else ()))
             assert key not in found, key
-            found[key] = int(number)
+            found[key] = float(number) if "." in number else int(number)
     return found
 
 
