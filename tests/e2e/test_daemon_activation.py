@@ -5,10 +5,11 @@ import pathlib
 import signal
 import socket
 import threading
+import time
 
 import pytest
 
-from daemon_rig import ROOT, Load, kill, kill_daemon, pids, wait_gone
+from daemon_rig import ROOT, Load, kill, kill_daemon, pids, wait_daemon, wait_gone
 from harness import SLOWNESS, process_alive, wait_until
 
 QUICK = {"backoff_base_ms": 100, "backoff_max_ms": 400}
@@ -153,6 +154,24 @@ def test_a_killed_daemon_finds_the_socket_again(one):
     kill_daemon(t)
     assert t.get("x:a").status == 200
     assert socket_path(t).stat().st_ino == inode
+
+
+def test_killed_at_any_moment_of_a_start(one):
+    """However little of it was done: the request is answered, by one process, from one socket."""
+    t = one()
+    for delay in (0, 0.001, 0.002, 0.004, 0.008, 0.02, 0.05):
+        daemon = t.pid_of("tenementd")
+        thread, answers = asked(t)
+        end = time.monotonic() + delay
+        while time.monotonic() < end:
+            pass
+        kill(daemon)
+        thread.join(30 * SLOWNESS)
+        assert answers[0].status == 200
+        wait_daemon(t, daemon)
+        assert pids(t)["x:a"] == answers[0].json()["pid"]
+        t.ten("stop", "x:a")
+        wait_gone(answers[0].json()["pid"])
 
 
 def test_an_upgrade_keeps_the_socket_and_who_is_in_it(one):
