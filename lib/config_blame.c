@@ -20,12 +20,12 @@ struct set_file *config_blame_instance(
 	for (size_t i = 0; i < 2; i++)
 		if (declared[i]->count && declared[i]->claimants[0].file->in_play)
 			return declared[i]->claimants[0].file;
-	return main && main->in_play ? main : NULL;
+	return main && set_file_in_play(set, main) ? main : NULL;
 }
 
 void config_blame(struct config_set *set, struct set_file *file)
 {
-	assert(file->in_play);
+	assert(set_file_in_play(set, file));
 	if (file->bad)
 		return;
 	file->bad = true;

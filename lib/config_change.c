@@ -82,6 +82,12 @@ static void begin_waiting(struct config_set *set, struct set_file *file)
 	file->wanted.problems = (struct config_problems){ 0 };
 }
 
+/* A main file goes of which the settings alone are in force. */
+static bool ends_partial(const struct config_set *set, const struct set_file *file)
+{
+	return set->partial && !file->wanted.text && strcmp(file->name, CONFIG_MAIN) == 0;
+}
+
 static void begin_staged(struct config_set *set, struct set_file *file)
 {
 	begin_file(set, file);
@@ -90,7 +96,7 @@ static void begin_staged(struct config_set *set, struct set_file *file)
 	file->wanted =
 		(struct set_wanted){ .waiting = true, .text = mem_steal(&file->staged_text) };
 	/* What is in force is wanted again, or what never was in force is gone. */
-	if (same_text(file->wanted.text, file->good)) {
+	if (same_text(file->wanted.text, file->good) && !ends_partial(set, file)) {
 		config_file_free(file->wanted.text);
 		file->wanted = (struct set_wanted){ 0 };
 	}
@@ -175,15 +181,63 @@ static void describe_instances(struct config_set *set, struct change_lists *list
 	}
 }
 
+/* The main file of which, as the judgement has it, the settings alone are in force; NULL: none. */
+static const struct config_file *partial_main(const struct config_set *set)
+{
+	const struct set_file *main = set_file_find(set, CONFIG_MAIN);
+
+	if (set->partial_now)
+		return main->wanted.text;
+	return main && main->in_play ? NULL : set->partial;
+}
+
+static char *declared_service(const struct config_set *set, const char *name)
+{
+	const struct set_service *service = name ? set_service_find(set, name) : NULL;
+
+	return service && service->declared->count ? mem_strdup(name) : NULL;
+}
+
+static void copy_declared(
+	const struct config_set *set, struct option_map *to, const struct option_map *from)
+{
+	to->pairs = mem_alloc((from->count + 1) * sizeof(*to->pairs));
+	for (size_t i = 0; i < from->count; i++) {
+		char *service = declared_service(set, from->pairs[i].value);
+
+		if (service)
+			to->pairs[to->count++] =
+				(struct option_pair){ mem_strdup(from->pairs[i].name), service };
+	}
+}
+
+/* What of MAIN's routing leads somewhere. */
+static struct config_routing make_routing(
+	const struct config_set *set, const struct config_file *main)
+{
+	struct config_routing routing = { 0 };
+
+	if (!main)
+		return routing;
+	routing.default_service = declared_service(set, main->routing.default_service);
+	copy_declared(set, &routing.subdomains, &main->routing.subdomains);
+	copy_declared(set, &routing.paths, &main->routing.paths);
+	return routing;
+}
+
 static bool settings_differ(const struct config_set *set)
 {
 	struct set_file *main = set_file_find(set, CONFIG_MAIN);
 	const struct config_file *text = main ? set_file_text(main) : NULL;
 	const struct config_file *good = main ? main->good : NULL;
+	struct config_routing partial = make_routing(set, partial_main(set));
+	bool differ =
+		config_settings_hash(set->settings_now) != config_settings_hash(&set->settings) ||
+		config_routing_hash(text ? &text->routing : &partial) !=
+			config_routing_hash(good ? &good->routing : &set->partial_routing);
 
-	return config_settings_hash(set->settings_now) != config_settings_hash(&set->settings) ||
-	       config_routing_hash(text ? &text->routing : &set->no_routing) !=
-		       config_routing_hash(good ? &good->routing : &set->no_routing);
+	config_routing_clear(&partial);
+	return differ;
 }
 
 void config_change_describe(struct config_set *set, struct change_lists *lists)
@@ -230,6 +284,21 @@ static void commit_services(struct config_set *set)
 		service->good_file = service->declared->claimants[0].file;
 		make_values(set, service, &service->values);
 	}
+}
+
+static void commit_partial(struct config_set *set)
+{
+	const struct config_file *main = partial_main(set);
+
+	config_routing_clear(&set->partial_routing);
+	set->partial_routing = make_routing(set, main);
+	if (main != set->partial) {
+		config_file_free(set->partial);
+		set->partial = main ? config_file_parse(main->name, main->display, main->folder,
+					      main->text, main->len)
+				    : NULL;
+	}
+	set->partial_now = false;
 }
 
 static void commit_settings(struct config_set *set)
@@ -287,6 +356,7 @@ void config_change_commit(struct config_set *set)
 	commit_instances(set);
 	commit_services(set);
 	commit_settings(set);
+	commit_partial(set);
 	set_state_sweep(set);
 	for (size_t i = 0; i < set->judged.count; i++)
 		commit_file(set, set->judged.items[i]);
@@ -315,17 +385,13 @@ void config_change_rollback(struct config_set *set)
 		if (file->in_play)
 			set_file_put_back(set, file);
 	}
+	set->partial_now = false;
+	set_state_restore_settings(set);
 	for (size_t i = 0; i < set->touched_instances.count; i++) {
 		struct set_instance *instance = set->touched_instances.items[i];
 		set_instance_claim(set, instance, instance->spec);
 		spec_unref(instance->wanted);
 		instance->wanted = NULL;
-	}
-	if (set->settings_now == &set->next_settings) {
-		assert(config_settings_hash(&set->next_settings) ==
-			config_settings_hash(&set->settings));
-		config_settings_clear(&set->next_settings);
-		set->settings_now = &set->settings;
 	}
 	set_state_sweep(set);
 	for (size_t i = 0; i < set->judged.count; i++)

@@ -260,7 +260,7 @@ static struct set_file *blame_of_owner(const struct config_set *set, const enum 
 	if (*owner == OWNER_SERVICE && service->declared->count &&
 		service->declared->claimants[0].file->in_play)
 		return service->declared->claimants[0].file;
-	return main && main->in_play ? main : NULL;
+	return main && set_file_in_play(set, main) ? main : NULL;
 }
 
 /* OWNER's claim of PATH meets OTHER's of WHERE, and is put back with BLAMED. */

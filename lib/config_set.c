@@ -101,6 +101,8 @@ void config_set_free(struct config_set *set)
 	config_claims_free(set->sockets);
 	config_settings_clear(&set->settings);
 	config_settings_clear(&set->next_settings);
+	config_file_free(set->partial);
+	config_routing_clear(&set->partial_routing);
 	options_clear(OPTION_SERVICE, &set->service_defaults);
 	options_clear(OPTION_TENANT, &set->tenant_defaults);
 	lists[0] = &set->staged;
@@ -295,7 +297,7 @@ const struct config_routing *config_set_routing(const struct config_set *set)
 {
 	const struct set_file *main = set_file_find(set, CONFIG_MAIN);
 
-	return main && main->good ? &main->good->routing : &set->no_routing;
+	return main && main->good ? &main->good->routing : &set->partial_routing;
 }
 
 const struct service_values *config_set_service(const struct config_set *set, const char *name)
@@ -376,6 +378,15 @@ void config_set_each_file(const struct config_set *set,
 
 	for (; file; file = file->hh.next)
 		visit(data, file->name, !file->wanted.waiting);
+}
+
+const char *config_set_settings_text(const struct config_set *set, size_t *len)
+{
+	if (!set->partial)
+		return config_set_text(set, CONFIG_MAIN, len);
+	if (len)
+		*len = set->partial->len;
+	return set->partial->text;
 }
 
 size_t config_set_file_tenants(const struct config_set *set, const char *name)

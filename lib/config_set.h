@@ -157,6 +157,9 @@ void config_set_each_service(
 /* The text in force of file NAME, or NULL; and which names there are (in force or staged or wrong).
  */
 const char *config_set_text(const struct config_set *set, const char *name, size_t *len);
+/* The text whose settings are in force: the main file's, also when it is wrong in that it does not
+ * fit the others and none of it was in force before. */
+const char *config_set_settings_text(const struct config_set *set, size_t *len);
 void config_set_each_file(const struct config_set *set,
 	void (*visit)(void *data, const char *name, bool good), void *data);
 /* How much was done since the set was made, or was reset. */

@@ -315,28 +315,50 @@ void set_state_claim_own(struct config_set *set)
 	move_own(set, MOVE_IN);
 }
 
-/* What the main file says of settings is in force for the judgement from here on. */
-static void switch_settings(struct config_set *set, const struct config_file *main)
+/* All that settings decide about is looked at again. */
+static void mark_all(struct config_set *set)
 {
 	struct set_service *service, *next_service;
 	struct set_instance *instance, *next_instance;
-	uint64_t spec_hash;
 
-	move_own(set, MOVE_OUT);
-	config_settings_clear(&set->next_settings);
-	config_settings_make(&set->next_settings, &set->place, main);
-	set->settings_now = &set->next_settings;
-	move_own(set, MOVE_IN);
-	spec_hash = config_settings_spec_hash(set->settings_now);
-	if (spec_hash == set->spec_hash)
-		return;
-	set->spec_hash = spec_hash;
 	HASH_ITER (hh, set->services, service, next_service) {
 		touch_service(set, service);
 		place_folder(set, service);
 	}
 	HASH_ITER (hh, set->instances, instance, next_instance)
 		set_instance_mark(set, instance);
+}
+
+static void note_switch(struct config_set *set)
+{
+	uint64_t spec_hash = config_settings_spec_hash(set->settings_now);
+
+	if (spec_hash == set->spec_hash)
+		return;
+	set->spec_hash = spec_hash;
+	mark_all(set);
+}
+
+/* What the main file says of settings is in force for the judgement from here on. */
+static void switch_settings(struct config_set *set, const struct config_file *main)
+{
+	move_own(set, MOVE_OUT);
+	config_settings_clear(&set->next_settings);
+	config_settings_make(&set->next_settings, &set->place, main);
+	set->settings_now = &set->next_settings;
+	move_own(set, MOVE_IN);
+	note_switch(set);
+}
+
+void set_state_restore_settings(struct config_set *set)
+{
+	if (set->settings_now == &set->settings)
+		return;
+	move_own(set, MOVE_OUT);
+	set->settings_now = &set->settings;
+	move_own(set, MOVE_IN);
+	note_switch(set);
+	config_settings_clear(&set->next_settings);
 }
 
 static void move_all(struct config_set *set, struct set_file *file, const struct config_file *text,
@@ -364,12 +386,30 @@ void set_file_play(struct config_set *set, struct set_file *file)
 
 void set_file_put_back(struct config_set *set, struct set_file *file)
 {
-	assert(file->in_play);
+	bool main = strcmp(file->name, CONFIG_MAIN) == 0;
+
+	assert(set_file_in_play(set, file));
+	if (!file->in_play) {
+		set->partial_now = false;
+		set_state_restore_settings(set);
+		return;
+	}
 	move_all(set, file, file->wanted.text, MOVE_OUT);
 	file->in_play = false;
 	move_all(set, file, file->good, MOVE_IN);
-	if (strcmp(file->name, CONFIG_MAIN) == 0)
-		switch_settings(set, file->good);
+	if (main && !file->good && file->wanted.text) {
+		/* Who was found wrong may be right beside what is left of it. */
+		set->partial_now = true;
+		file->bad = false;
+		mark_all(set);
+	} else if (main) {
+		set_state_restore_settings(set);
+	}
+}
+
+bool set_file_in_play(const struct config_set *set, const struct set_file *file)
+{
+	return file->in_play || (set->partial_now && strcmp(file->name, CONFIG_MAIN) == 0);
 }
 
 static void sweep_instance(struct config_set *set, struct set_instance *instance)

@@ -143,7 +143,12 @@ struct config_set {
 	struct setting_values next_settings;       /* while the main file is in play */
 	const struct setting_values *settings_now; /* one of the two */
 	uint64_t spec_hash; /* of settings_now, as far as specs depend on them */
-	struct config_routing no_routing;
+
+	/* A main file of which nothing was in force yet and that does not fit the others: its
+	 * settings are in force all the same, and of its routing what names a service there is. */
+	struct config_file *partial; /* NULL: there is none */
+	struct config_routing partial_routing;
+	bool partial_now; /* in the judgement at work: the main file's settings stay in play */
 
 	/* Marked for the judgement at work. */
 	struct set_list judged;
@@ -173,9 +178,16 @@ void set_wanted_clear(struct set_wanted *wanted);
 /* The text of FILE that the index has; NULL: none. */
 const struct config_file *set_file_text(const struct set_file *file);
 
-/* Move FILE's declarations: from those in force to the wanted ones, and back. */
+/* Move FILE's declarations: from those in force to the wanted ones, and back. Settings of a main
+ * file that was never in force stay at first, and go when FILE is put back once more. */
 void set_file_play(struct config_set *set, struct set_file *file);
 void set_file_put_back(struct config_set *set, struct set_file *file);
+
+/* Whether there is anything of FILE to be put back. */
+bool set_file_in_play(const struct config_set *set, const struct set_file *file);
+
+/* The settings in force are those of the judgement again. */
+void set_state_restore_settings(struct config_set *set);
 
 struct set_resource *set_resource_find(
 	const struct config_set *set, const char *kind, const char *name);

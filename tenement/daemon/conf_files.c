@@ -218,7 +218,7 @@ static void read_one(struct daemon *d, struct conf_file *file, struct conf_readi
 		reading->why = mem_strdup(err.text);
 	/* The main file may never have been there; one that went away removes nothing. */
 	if (!file->present && strcmp(file->name, CONFIG_MAIN) == 0 &&
-		config_set_text(d->set, CONFIG_MAIN, NULL)) {
+		config_set_settings_text(d->set, NULL)) {
 		reading->why = mem_printf("%s is gone; what it said stays in force", path);
 	}
 	file->dirty = false;

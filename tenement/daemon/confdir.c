@@ -144,10 +144,10 @@ static void note_verdicts(struct daemon *d, const struct config_change *change)
 		conf_files_get(files, change->rejected[i])->was_dirty = false;
 }
 
-static bool main_was_accepted(const struct config_change *change)
+static bool has_main(char *const *names)
 {
-	for (size_t i = 0; change->accepted && change->accepted[i]; i++)
-		if (strcmp(change->accepted[i], CONFIG_MAIN) == 0)
+	for (size_t i = 0; names && names[i]; i++)
+		if (strcmp(names[i], CONFIG_MAIN) == 0)
 			return true;
 	return false;
 }
@@ -162,7 +162,7 @@ static void judge(struct daemon *d)
 	note_verdicts(d, &change);
 	accepted_keep(d, &change, confdir->author ? confdir->author : "conf.d");
 	/* What is pinned does not differ in the set, but in the file. */
-	if (change.settings || main_was_accepted(&change))
+	if (change.settings || has_main(change.accepted) || has_main(change.rejected))
 		settings_changed(d);
 	reconcile_mark_change(d, &change);
 	note_comings_and_goings(d, &change);

@@ -184,7 +184,7 @@ static bool file_settings(struct daemon *d, struct setting_values *settings)
 {
 	struct ten_error err;
 	size_t len = 0;
-	const char *text = config_set_text(d->set, CONFIG_MAIN, &len);
+	const char *text = config_set_settings_text(d->set, &len);
 
 	return read_settings(&raw_place, text, len, settings, &err) == 0;
 }

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from daemon_rig import ROOT, pids, status, wait_gone, wait_no_problem, wait_problem
+from daemon_rig import ROOT, kill_daemon, pids, status, wait_gone, wait_no_problem, wait_problem
 from harness import wait_until
 
 GREEN, BLUE = {"COLOUR": "green"}, {"COLOUR": "blue"}
@@ -381,3 +381,26 @@ def test_many_at_once(alice):
         (alice.conf_dir / f"echo-n{i}.toml").write_text(alice.tenant("echo"))
     wait_until(lambda: status(alice)["tenants"]["declared"] == 201, what="all of them")
     assert status(alice)["problems"] == []
+
+
+def test_settings_hold_from_the_first_though_a_service_is_misspelt(tenement):
+    t = tenement(start=False, domain="example.org", main='[routing]\ndefault = "echo"\n')
+    t.settings["max_delete_percent"] = 7
+    t.write("echo.toml", "rate_limt = 5\n".join([t.service("echo"), t.tenant("echo", id="a")]))
+    t.start()
+    now = t.control("GET", "/api/status").json()
+    assert now["listen"] == [f"127.0.0.1:{t.port}"] and now["domain"] == "example.org"
+    assert not now["confirm"] and not now["restart_needed"], now
+    assert t.ten_json("config")["settings"]["max_delete_percent"] == 7
+    said = t.ten("status", "--check", status=1).stdout
+    assert "rate_limt" in said and 'service "echo" is not declared' in said, said
+    # Also in the life of the daemon after this one.
+    kill_daemon(t)
+    now = t.control("GET", "/api/status").json()
+    assert now["listen"] == [f"127.0.0.1:{t.port}"] and not now["confirm"], now
+    assert t.ten_json("config")["settings"]["max_delete_percent"] == 7
+    t.write("echo.toml", t.service("echo") + t.tenant("echo", id="a"))
+    wait_until(lambda: not t.control("GET", "/api/status").json()["problems"])
+    t.wait_ok("echo:a")
+    assert t.get("example.org").status == 200
+    t.ten("status", "--check")
