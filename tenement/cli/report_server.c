@@ -229,7 +229,7 @@ bool report_server_is_wrong(const json_t *status)
 {
 	const json_t *tenants = json_object_get(status, "tenants");
 
-	return answer_count(status, "problems") ||
+	return answer_count(status, "problems") || answer_count(status, "listen_problems") ||
 	       answer_number(json_object_get(status, "files"), "bad") > 0 ||
 	       json_is_object(json_object_get(status, "held")) || answer_count(status, "halted") ||
 	       answer_count(status, "trouble") || answer_number(tenants, "failed") > 0;
@@ -242,6 +242,8 @@ void report_server(struct cli *cli, const json_t *status)
 	print_workers(cli, status);
 	print_paused(cli, status);
 	print_problems(cli, status);
+	section(cli, TERM_RED, "Not listened on (tried again; until then no address is given up)",
+		answer_list(status, "listen_problems"), print_prose);
 	print_held(cli, status);
 	section(cli, TERM_RED, "Roll-outs that were halted", answer_list(status, "halted"),
 		print_prose);

@@ -147,8 +147,6 @@ static json_t *warnings(struct daemon *d)
 		json_array_append_new(list, json_string("all tenants share the daemon's uid and "
 							"are not protected from each "
 							"other: run `ten serve` as root"));
-	if (listeners_problem())
-		json_array_append_new(list, json_string(listeners_problem()));
 	return list;
 }
 
@@ -181,6 +179,7 @@ bool control_status(struct control_call *call)
 		json, "uptime_secs", json_integer((json_int_t)(daemon_now() - d->started)));
 	json_object_set_new(json, "paused_why", json_string(d->paused_why ? d->paused_why : ""));
 	json_object_set_new(json, "listen", describe_strv(listeners_addresses()));
+	json_object_set_new(json, "listen_problems", describe_strv(listeners_problems()));
 	json_object_set_new(json, "tenants", tenants);
 	put_problems(d, json, &status);
 	files = json_pack("{s:I, s:O}", "total", total, "bad", json_object_get(json, "files_bad"));

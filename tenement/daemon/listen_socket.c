@@ -121,11 +121,7 @@ static int bind_port(const char *address, int option, struct ten_error *err)
 	rc = fd < 0 ? -1 : bind(fd, info->ai_addr, info->ai_addrlen);
 	freeaddrinfo(info);
 	if (rc < 0)
-		return ten_error_set(err, errno, "listen on %s%s", address,
-			errno == EADDRINUSE
-				? " (another program has it: `ten serve --port N` takes "
-				  "another one)"
-				: "");
+		return ten_error_set(err, errno, "listen on %s", address);
 	return fd_steal(&fd);
 }
 

@@ -21,6 +21,8 @@
 #define LIST_FD  "listeners"
 #define LIST_MAX 65536
 
+#define RETRY_SECONDS 5.0
+
 /* Each lane has a socket of its own on the address (SO_REUSEPORT), or all have the one of a path.
  */
 struct listener {
@@ -37,7 +39,8 @@ static struct listener *listeners;
 static size_t listener_count;
 static uint32_t next_place;
 static char **addresses;
-static char *problem;
+static char **problems;
+static ev_timer retry;
 static bool started;
 /* What is in force, for the daemon after us: a line each, after one that says whether the workers
  * have yet to be told. */
@@ -47,9 +50,9 @@ char **listeners_addresses(void)
 	return addresses;
 }
 
-const char *listeners_problem(void)
+char **listeners_problems(void)
 {
-	return problem;
+	return problems;
 }
 
 /* ---- one listener ---- */
@@ -114,6 +117,35 @@ static int open_all(struct daemon *d, struct listener *listener, struct ten_erro
 			listener->bound = listen_socket_address(fd, address);
 	}
 	return 0;
+}
+
+/* What to do about it, as far as the kernel's word tells. */
+static void advise(const struct listener *listener, struct ten_error *err)
+{
+	bool path = listen_socket_is_path(listener->address);
+	const char *advice = NULL;
+	size_t len = strlen(err->text);
+
+	if (err->code == EADDRINUSE && !path)
+		advice = !started && listener == listeners
+				 ? "another program has it: `ten serve --port N` takes another one"
+				 : "another program has it";
+	else if (err->code == EACCES && !path)
+		advice = "a port below 1024 wants root or CAP_NET_BIND_SERVICE";
+	else if (err->code == EADDRNOTAVAIL)
+		advice = "no interface of this machine has that address";
+	else if (err->code == ENOENT)
+		advice = "its folder does not exist";
+	else if (err->code == ENOTDIR)
+		advice = "what should be its folder is none";
+	else if (err->code == EACCES || err->code == EPERM)
+		advice = "its folder is not ours to write in";
+	else if (err->code == EROFS)
+		advice = "its folder can only be read";
+	else if (err->code == EMFILE || err->code == ENFILE)
+		advice = "there are too many open files";
+	if (advice)
+		snprintf(err->text + len, sizeof(err->text) - len, " (%s)", advice);
 }
 
 static void make(struct listener *listener, const char *address, bool proxied, uint32_t place)
@@ -242,8 +274,10 @@ int listeners_start(struct daemon *d, struct ten_error *err)
 		make(append(), d->boot.listeners[i].address, d->boot.listeners[i].proxy_protocol,
 			next_place++);
 	for (size_t i = 0; i < listener_count; i++) {
-		if (open_all(d, &listeners[i], err) < 0)
+		if (open_all(d, &listeners[i], err) < 0) {
+			advise(&listeners[i], err);
 			return -1;
+		}
 		tell_keeper(d, &listeners[i]);
 	}
 	started = true;
@@ -299,32 +333,40 @@ static int take_sockets(
 		listener->fds[lane] = lane && same->fds[lane] == same->fds[0]
 					      ? listener->fds[0]
 					      : fcntl(same->fds[lane], F_DUPFD_CLOEXEC, 0);
-		if (listener->fds[lane] < 0)
+		if (listener->fds[lane] < 0) {
+			same->given = false;
 			return ten_error_set(err, errno, "listen on %s", listener->address);
+		}
 	}
 	return 1;
 }
 
-/* What is not THERE is put behind those that are. */
-static int open_new(struct daemon *d, const struct setting_values *settings, const bool *there,
-	struct ten_error *err)
+/* What is not THERE is put behind those that are, as far as it can be had; returns why some cannot.
+ */
+static char **open_new(struct daemon *d, const struct setting_values *settings, const bool *there)
 {
 	size_t had = listener_count;
+	char **failed = NULL;
 
 	for (size_t i = 0; i < settings->listener_count; i++) {
 		const struct listener_values *asked = &settings->listeners[i];
 		struct listener *listener;
+		struct ten_error err;
 		int taken;
 
 		if (there[i])
 			continue;
 		listener = append();
 		make(listener, asked->address, asked->proxy_protocol, next_place++);
-		taken = take_sockets(d, listener, had, err);
-		if (taken < 0 || (taken == 0 && open_all(d, listener, err) < 0))
-			return -1;
+		taken = take_sockets(d, listener, had, &err);
+		if (taken > 0 || (taken == 0 && open_all(d, listener, &err) == 0))
+			continue;
+		advise(listener, &err);
+		mem_strv_append(&failed, err.text);
+		let_go(d, listener);
+		listener_count--;
 	}
-	return 0;
+	return failed;
 }
 
 static void unlink_path(const struct listener *listener)
@@ -335,17 +377,6 @@ static void unlink_path(const struct listener *listener)
 	if (listen_socket_is_path(listener->address) && listener->fds[0] >= 0 &&
 		lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
 		unlink(path);
-}
-
-static void forget_from(struct daemon *d, size_t first)
-{
-	while (listener_count > first) {
-		struct listener *listener = &listeners[--listener_count];
-
-		if (!find(listeners, first, listener->address))
-			unlink_path(listener);
-		let_go(d, listener);
-	}
 }
 
 static void close_unwanted(struct daemon *d)
@@ -369,36 +400,65 @@ static void close_unwanted(struct daemon *d)
 	listener_count = kept;
 }
 
-static void keep_all(struct daemon *d, size_t had, const struct ten_error *err)
+static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
 {
-	log_error("%s: listening goes on as it was", err->text);
-	forget_from(d, had);
-	for (size_t i = 0; i < had; i++)
-		listeners[i].wanted = true;
-	problem = mem_strdup(err->text);
+	(void)timer;
+	(void)events;
+	listeners_update(ev_userdata(loop));
+}
+
+static bool is_known(const char *problem)
+{
+	for (size_t i = 0; problems && problems[i]; i++)
+		if (strcmp(problems[i], problem) == 0)
+			return true;
+	return false;
+}
+
+/* Say what is new of it, and only that. */
+static void note_failures(struct daemon *d, char **failed)
+{
+	for (size_t i = 0; failed && failed[i]; i++)
+		if (!is_known(failed[i]))
+			log_error("%s", failed[i]);
+	mem_strv_free(problems);
+	problems = failed;
+	ev_timer_stop(d->loop, &retry);
+	if (!failed)
+		return;
+	ev_timer_init(&retry, on_retry, RETRY_SECONDS, 0.);
+	ev_timer_start(d->loop, &retry);
+}
+
+/* While something cannot be begun nothing is ended: it may be what was to come in its place. */
+static size_t keep_unwanted(size_t had)
+{
+	size_t ending = 0;
+
+	for (size_t i = 0; i < had; i++) {
+		if (problems && !listeners[i].given)
+			listeners[i].wanted = true;
+		ending += !listeners[i].wanted;
+	}
+	return ending;
 }
 
 void listeners_update(struct daemon *d)
 {
 	const struct setting_values *settings = config_set_settings(d->set);
 	autofree bool *there = mem_alloc(settings->listener_count + 1);
-	size_t had = listener_count, matched = 0;
+	size_t had = listener_count;
 	struct ten_error err;
 
-	free(problem);
-	problem = NULL;
 	if (d->shutting_down || d->leaving)
 		return;
 	for (size_t i = 0; i < had; i++)
 		listeners[i].wanted = listeners[i].given = false;
 	for (size_t i = 0; i < settings->listener_count; i++)
-		matched += there[i] = match(&settings->listeners[i]);
-	if (matched == had && matched == settings->listener_count)
+		there[i] = match(&settings->listeners[i]);
+	note_failures(d, open_new(d, settings, there));
+	if (!keep_unwanted(had) && listener_count == had)
 		return;
-	if (open_new(d, settings, there, &err) < 0) {
-		keep_all(d, had, &err);
-		return;
-	}
 	for (size_t i = had; i < listener_count; i++) {
 		tell_keeper(d, &listeners[i]);
 		log_info("listening on %s", listeners[i].bound);

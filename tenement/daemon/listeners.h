@@ -11,10 +11,10 @@
 /* Those handed down to us, or those of the settings that this daemon starts with. */
 int listeners_start(struct daemon *d, struct ten_error *err);
 
-/* The settings have changed, perhaps: begin what is new, end what is gone. Where that fails all
- * goes on as it was, and listeners_problem() says why. */
+/* The settings have changed, perhaps: begin what is new, end what is gone. What cannot be begun is
+ * tried again every few seconds; until all are there, none is ended. */
 void listeners_update(struct daemon *d);
-const char *listeners_problem(void); /* NULL: none */
+char **listeners_problems(void); /* why some are not there; NULL: all are */
 
 /* All workers have the present ones. */
 void listeners_known(struct daemon *d);

@@ -351,13 +351,14 @@ PROBLEM = ('conf.d/alice.toml:7:1: unknown key "domians" (did you mean "domains"
                "type": "ten apply --confirm"}},
      ["Removals are held", "29 of 30 tenants would be removed", "files gone: a.toml",
       "notes:t0, notes:t1", "and 21 more", "ten apply --confirm"]),
+    ({"listen_problems": ["listen on 127.0.0.1:1: Permission denied"]}, ["Not listened on", "127.0.0.1:1: Perm"]),
     ({"halted": ["service notes: notes:a did not come back healthy; 12 tenants keep the old one"]},
      ["Roll-outs that were halted", "notes:a did not come back"]),
     ({"trouble": [{"instance": "notes:x", "state": "failed", "reason": "exit status 1; " + "and " * 40 + "so on"}]},
      ["Tenants in trouble", "notes:x is failed\n      exit status 1; and", "and so on\n"]),
     ({"trouble": [{"instance": f"notes:x{i}", "state": "failed", "reason": "r"} for i in range(50)]},
      ["notes:x19 is failed", "and 30 more"]),
-], ids=["problem", "many problems", "held", "halted", "trouble", "much trouble"])
+], ids=["problem", "many problems", "held", "listen", "halted", "trouble", "much trouble"])
 def test_status_of_what_is_wrong(ten, daemon, change, shown):
     daemon.status.update(change)
     for flags, code in ([], DONE), (["--check"], FAILED):

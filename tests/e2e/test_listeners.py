@@ -227,10 +227,27 @@ def test_a_path_that_cannot_be_had_is_said(tenement):
     t.start(wait=False)
     assert t.serve.wait(30 * SLOWNESS) == 1
     t.serve = None
-    assert f"unix:{t.root}/nowhere/front.sock: No such file" in t.said()
+    assert (f"unix:{t.root}/nowhere/front.sock: No such file or directory (its folder does not exist)"
+            in t.said())
     (t.root / "nowhere").mkdir()
     t.start()
     assert answers(f"unix:{t.root}/nowhere/front.sock")
+
+
+@pytest.mark.parametrize("place", ["first", "second"])
+def test_the_advice_of_another_port_is_for_the_first(tenement, place):
+    with socket.socket() as foreign:
+        foreign.bind(("127.0.0.1", 0))
+        foreign.listen()
+        taken = foreign.getsockname()[1]
+        t = tenement(start=False)
+        t.settings["listen"] = [f"127.0.0.1:{taken}"] if place == "first" else [
+            f"127.0.0.1:{t.port}", f"127.0.0.1:{taken}"]
+        t.start(wait=False)
+        assert t.serve.wait(30 * SLOWNESS) == 1
+        t.serve = None
+    assert f"listen on 127.0.0.1:{taken}: Address already in use (another program has it" in t.said()
+    assert ("ten serve --port" in t.said()) == (place == "first")
 
 
 # ---- PROXY headers ----

@@ -847,24 +847,35 @@ def test_listeners_come_and_go(three):
 
 
 def test_a_listener_that_cannot_be(three):
-    """Another's port: all goes on as it was, and status says so until it is mended."""
+    """Another's port: the others are opened, none is closed, and status says so until it is mended."""
     t = three()
-    before, mine = status(t)["listen"], workers(t)
+    good, path = free_port(), t.root / "nowhere" / "front.sock"
     with socket.socket() as foreign:
         foreign.bind(("127.0.0.1", 0))
         foreign.listen()
         port = foreign.getsockname()[1]
-        t.settings["listen"] = [f"127.0.0.1:{free_port()}", f"127.0.0.1:{port}"]
+        t.settings["listen"] = [f"127.0.0.1:{port}", f"unix:{path}", f"127.0.0.1:{good}"]
         t.write_main()
-        wait_until(lambda: [one for one in status(t)["warnings"] if f"127.0.0.1:{port}" in one])
-        assert status(t)["listen"] == before and workers(t) == mine
+        wait_until(lambda: status(t)["listen"] == [f"127.0.0.1:{t.port}", f"127.0.0.1:{good}"])
+        problems = [f"listen on 127.0.0.1:{port}: Address already in use (another program has it)",
+                    f"listen on unix:{path}: No such file or directory (its folder does not exist)"]
+        assert status(t)["listen_problems"] == problems
+        said = t.ten("status", "--check", status=1).stdout
+        assert "Nothing is wrong" not in said and "another program has it" in said
         assert t.get(KEYS[0]).status == 200
-    t.settings["listen"] = [f"127.0.0.1:{t.port}", f"127.0.0.1:{port}"]
-    t.write_main()
-    wait_until(lambda: status(t)["listen"] == t.settings["listen"])
-    assert not [one for one in status(t)["warnings"] if f"127.0.0.1:{port}" in one]
-    with contextlib.closing(Raw(t, KEYS[0], port)) as raw:
-        raw.ok()
+        with contextlib.closing(Raw(t, KEYS[0], good)) as raw:
+            raw.ok()
+        (t.root / "nowhere").mkdir()
+        # Tried again by itself.
+        wait_until(lambda: status(t)["listen_problems"] == problems[:1])
+        assert t.get(KEYS[0]).status == 200
+        assert [t.said().count(one) for one in problems] == [1, 1]
+    wait_until(lambda: not status(t)["listen_problems"])
+    assert sorted(status(t)["listen"]) == sorted(t.settings["listen"])
+    for one in (port, good):
+        with contextlib.closing(Raw(t, KEYS[0], one)) as raw:
+            raw.ok()
+    t.ten("status", "--check")
 
 
 @pytest.mark.parametrize("when", ["check", "start"])
