@@ -20,6 +20,8 @@
 #define SAID_MAX  1024
 #define FDS_COUNT 2
 
+#define EXIT_NOT_RUN 127 /* as shells say it */
+
 static struct {
 	pid_t pid; /* 0: none runs */
 	char *program;
@@ -55,7 +57,7 @@ static void become(struct daemon *d, int out, int table, char *const *argv)
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	execv(argv[0], argv);
 	dprintf(STDERR_FILENO, "%s\n", strerror(errno));
-	_exit(127);
+	_exit(EXIT_NOT_RUN);
 }
 
 /* The last line of what it said, or "". */
@@ -92,9 +94,15 @@ static void over(struct daemon *d, int status)
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
 		why = mem_printf("%s did not come to an end", program);
 	else if (WIFSIGNALED(status))
-		why = mem_printf("%s ended by signal %d", program, WTERMSIG(status));
+		why = mem_printf("%s did not start: ended by signal %d (%s)", program,
+			WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else if (WEXITSTATUS(status) == 0)
+		why = mem_printf("%s: it says nothing", program);
+	else if (WEXITSTATUS(status) == EXIT_NOT_RUN)
+		why = mem_printf("%s: %s", program, *said ? said : "it cannot be run");
 	else
-		why = mem_printf("%s: %s", program, *said ? said : "it says nothing");
+		why = mem_printf("%s did not start: exit status %d%s%s", program,
+			WEXITSTATUS(status), *said ? ": " : "", said);
 	flight.done(d, NULL, why);
 }
 

@@ -412,10 +412,14 @@ def remove(path):
 
 
 BROKEN = {
-    "not there": ("tenement-proxy", remove, "tenement-proxy: No such file or directory"),
-    "not executable": ("tenement-proxy", lambda path: path.chmod(0o644), "No such file|Permission denied"),
-    "no program": ("tenement-proxy", lambda path: script(path, "exec false"), "tenement-proxy: it says nothing"),
-    "crashes": ("tenement-proxy", lambda path: script(path, "kill -SEGV $$"), "ended by signal 11"),
+    "not there": ("tenement-proxy", remove, "{programs}/tenement-proxy: No such file or directory"),
+    "not executable": ("tenement-proxy", lambda path: path.chmod(0o644), "{programs}/tenement-proxy: Permission denied"),
+    "no program": ("tenement-proxy", lambda path: script(path, "exec false"),
+                   "{programs}/tenement-proxy did not start: exit status 1$"),
+    "says nothing": ("tenement-proxy", lambda path: script(path, "exec true"), "tenement-proxy: it says nothing"),
+    "ends with a status": ("tenementd", lambda path: script(path, "echo worn out >&2; exit 3"),
+                           "{programs}/tenementd did not start: exit status 3: worn out"),
+    "crashes": ("tenement-proxy", lambda path: script(path, "kill -SEGV $$"), r"tenement-proxy did not start: ended by signal 11 \(Segmentation fault\)"),
     "refuses what is shared": (
         "tenement-proxy", lambda path: script(path, "echo board: version 1, want 9 >&2; exit 1"),
         "board: version 1, want 9"),
@@ -426,7 +430,7 @@ BROKEN = {
                         "is version 0.1.0, and tenementd is 9.9"),
     "another keeper": ("tenement-keeper", lambda path: script(path, "echo tenement-keeper 9.9"),
                        "is version 0.1.0, and tenement-keeper is 9.9"),
-    "no log writer": ("tenement-logger", remove, "tenement-logger: No such file or directory"),
+    "no log writer": ("tenement-logger", remove, "{programs}/tenement-logger: No such file or directory"),
 }
 
 
@@ -441,7 +445,7 @@ def test_a_broken_program_changes_nothing(three, how):
         done = t.ten("upgrade", status=1)
         clients.wait_turns()
         load.wait_for(50)
-    assert re.search(word, done.stderr), done.stderr
+    assert re.search(word.replace("{programs}", str(t.programs)), done.stderr, re.M), done.stderr
     assert load.failures == [] and clients.failures == []
     assert t.pid_of("tenementd") == daemon
     wait_until(lambda: all_workers(t) == sorted(old), what="the old workers alone")
