@@ -23,6 +23,8 @@
 #define SLOWED_SECONDS      1.0
 #define QUICK_DEATHS_FREE   5
 
+#define RESTARTED "restarted" /* between keepers: kept, and planned to end */
+
 struct child {
 	/* what the daemon asked for */
 	char *name;
@@ -30,6 +32,7 @@ struct child {
 	char *fd_list;
 	char **argv;
 	enum child_mode mode;
+	bool planned; /* told to end, and if kept to be run again then */
 	/* what became of it */
 	pid_t pid; /* 0: not running */
 	ev_tstamp started;
@@ -169,6 +172,7 @@ static void child_start(struct ev_loop *loop, struct child *child)
 		inherit(&list, "keeper", store_get("keeper"));
 	}
 	child->started = ev_now(loop);
+	child->planned = false;
 	child->pid = fork();
 	if (child->pid == 0)
 		child_exec(child, &list, keeper);
@@ -198,7 +202,7 @@ static void child_timer(struct ev_loop *loop, ev_timer *timer, int events)
 	struct child *child = timer->data;
 
 	(void)events;
-	if (child->pid > 0 && child->mode == CHILD_HALTED)
+	if (child->pid > 0 && child->planned)
 		kill(child->pid, SIGKILL);
 	else if (child->pid == 0 && starts_again(child))
 		child_start(loop, child);
@@ -247,6 +251,7 @@ static void halt(struct ev_loop *loop, struct child *child)
 	child->mode = CHILD_HALTED;
 	ev_timer_stop(loop, &child->timer);
 	if (child->pid > 0) {
+		child->planned = true;
 		kill(child->pid, SIGTERM);
 		ev_timer_set(&child->timer, HALT_GRACE_SECONDS, 0.);
 		ev_timer_start(loop, &child->timer);
@@ -368,8 +373,11 @@ static void child_ended(struct ev_loop *loop, struct child *child, const siginfo
 		forget(loop, child);
 		return;
 	}
-	log_warn("%s ended (%s %d), starting it again", child->name, exited ? "status" : "signal",
-		info->si_status);
+	if (child->planned && (exited ? info->si_status == 0 : info->si_status == SIGTERM))
+		log_info("%s ended as it was told to, starting the next", child->name);
+	else
+		log_warn("%s ended (%s %d), starting it again", child->name,
+			exited ? "status" : "signal", info->si_status);
 	if (child->quick_deaths <= QUICK_DEATHS_FREE) {
 		child_start(loop, child);
 		return;
@@ -440,7 +448,9 @@ void child_save(void)
 		wire_add(&buffer, "child");
 		wire_add(&buffer, child->name);
 		wire_add_number(&buffer, child->pid);
-		wire_add(&buffer, child_mode_names[child->mode]);
+		wire_add(&buffer, child->planned && starts_again(child)
+					  ? RESTARTED
+					  : child_mode_names[child->mode]);
 		wire_add_number(&buffer, child->uid);
 		wire_add_number(&buffer, child->gid);
 		wire_add(&buffer, child->fd_list);
@@ -468,8 +478,10 @@ void child_resume(struct ev_loop *loop, const struct wire *wire)
 	for (enum child_mode mode = CHILD_KEPT; mode <= CHILD_HALTED; mode++)
 		if (strcmp(wire->fields[3], child_mode_names[mode]) == 0)
 			child->mode = mode;
+	child->planned = child->pid > 0 &&
+			 (child->mode == CHILD_HALTED || strcmp(wire->fields[3], RESTARTED) == 0);
 	/* It was to be started, or killed, after a while: the while begins anew. */
-	if ((child->pid > 0) == (child->mode == CHILD_HALTED)) {
+	if ((child->pid > 0) == child->planned) {
 		ev_timer_set(&child->timer, child->pid ? HALT_GRACE_SECONDS : 0., 0.);
 		ev_timer_start(loop, &child->timer);
 	}

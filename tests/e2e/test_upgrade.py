@@ -399,6 +399,13 @@ def test_totals_are_not_lost(three):
     assert t.instance(KEYS[0])["requests"] >= before + 2
 
 
+def test_planned_ends_are_no_warnings(three):
+    t = three()
+    upgrade(t)
+    wait_until(lambda: "logger ended as it was told to" in t.said())
+    assert "starting it again" not in t.said()
+
+
 # ---- what goes wrong
 
 def script(path, text):
