@@ -307,6 +307,13 @@ const struct service_values *config_set_service(const struct config_set *set, co
 	return service && service->good_file ? &service->values : NULL;
 }
 
+const char *config_set_service_file(const struct config_set *set, const char *name)
+{
+	const struct set_service *service = set_service_find(set, name);
+
+	return service && service->good_file ? service->good_file->name : NULL;
+}
+
 const struct config_route *config_set_route(const struct config_set *set, const char *name)
 {
 	const struct set_service *service = set_service_find(set, name);

@@ -143,6 +143,8 @@ size_t config_set_problems(struct config_set *set, const struct config_problem *
 const struct setting_values *config_set_settings(const struct config_set *set);
 const struct config_routing *config_set_routing(const struct config_set *set);
 const struct service_values *config_set_service(const struct config_set *set, const char *service);
+/* The set's name of the file that declares SERVICE in force; NULL: none. */
+const char *config_set_service_file(const struct config_set *set, const char *service);
 const struct config_route *config_set_route(const struct config_set *set, const char *service);
 const struct ten_spec *config_set_instance(
 	const struct config_set *set, const char *key); /* not referenced for you */

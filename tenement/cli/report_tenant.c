@@ -58,6 +58,7 @@ static void print_declared(const struct cli *cli, const json_t *instance)
 	const char *effective = answer_text(instance, "effective");
 	autofree char *overridden = answer_joined(instance, "overridden", ", ");
 	const char *file = answer_text(instance, "file");
+	const char *wrong = answer_text(instance, "wrong_file");
 	int64_t line = answer_number(instance, "line");
 	autofree char *where = line > 0 ? mem_printf("%s:%" PRId64, file, line) : mem_strdup(file);
 	autofree char *state =
@@ -65,11 +66,14 @@ static void print_declared(const struct cli *cli, const json_t *instance)
 			? mem_strdup(declared)
 			: mem_printf("%s (now %s, by an override)", declared, effective);
 
+	autofree char *but =
+		mem_printf("%s is wrong now: the last good state of it is in force (ten check)",
+			*wrong ? wrong : "its file");
+
 	report_field(cli, "declared", state);
 	report_field(cli, "in", where);
 	if (answer_flag(instance, "last_good"))
-		report_field(cli, "but",
-			"its file is wrong now: the last good state of it is in force (ten check)");
+		report_field(cli, "but", but);
 	report_field(cli, "overridden", overridden);
 }
 

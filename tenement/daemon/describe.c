@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/become.h"
+#include "config_path.h"
 #include "daemon/health.h"
 #include "daemon/log_tail.h"
 #include "daemon/override.h"
@@ -53,18 +54,28 @@ static json_t *overridden(struct daemon *d, const char *key)
 	return list;
 }
 
-static bool file_is_wrong(struct daemon *d, const struct ten_spec *spec)
+/* FILE, a name of the set's, as problems call it where it is wrong; NULL: it is not, or there is
+ * none. */
+static const char *wrong_file(struct daemon *d, const char *file)
 {
 	const struct config_problem *problems;
 	size_t count = config_set_problems(d->set, &problems);
-	const char *base;
 
-	for (size_t i = 0; i < count; i++) {
-		base = strrchr(problems[i].file, '/');
-		if (strcmp(base ? base + 1 : problems[i].file, spec->file) == 0)
-			return true;
-	}
-	return false;
+	for (size_t i = 0; file && i < count; i++)
+		if (strcmp(config_path_name(problems[i].file), config_path_name(file)) == 0)
+			return problems[i].file;
+	return NULL;
+}
+
+/* Whether SPEC is in force only because what its files say now is wrong. */
+static void put_last_good(struct daemon *d, json_t *json, const struct ten_spec *spec)
+{
+	const char *wrong = wrong_file(d, spec->file);
+
+	if (!wrong)
+		wrong = wrong_file(d, config_set_service_file(d->set, spec->service_name));
+	json_object_set_new(json, "last_good", json_boolean(wrong));
+	json_object_set_new(json, "wrong_file", wrong ? json_string(wrong) : json_null());
 }
 
 json_t *describe_instance(struct daemon *d, struct instance *instance)
@@ -75,10 +86,7 @@ json_t *describe_instance(struct daemon *d, struct instance *instance)
 	struct board_use use;
 	json_t *json = json_object();
 
-	if (instance->run)
-		instance_use(d, instance, &use);
-	else
-		use = (struct board_use){ 0 };
+	instance_use(d, instance, &use);
 	json_object_set_new(json, "id", json_string(instance->key));
 	json_object_set_new(json, "state", json_string(instance_state_names[instance->state]));
 	json_object_set_new(
@@ -165,7 +173,7 @@ json_t *describe_instance_whole(struct daemon *d, struct instance *instance, boo
 	json_object_set_new(json, "command", json_string(spec->values.command));
 	json_object_set_new(json, "file", json_string(spec->file));
 	json_object_set_new(json, "line", json_integer(spec->line));
-	json_object_set_new(json, "last_good", json_boolean(file_is_wrong(d, spec)));
+	put_last_good(d, json, spec);
 	json_object_set_new(json, "log", log_tail_lines(d, instance->key, 10));
 	return json;
 }

@@ -404,3 +404,15 @@ def test_settings_hold_from_the_first_though_a_service_is_misspelt(tenement):
     t.wait_ok("echo:a")
     assert t.get("example.org").status == 200
     t.ten("status", "--check")
+
+
+def test_a_tenant_says_that_its_service_is_wrong(alice):
+    t = alice
+    t.ten("status", "echo:alice", "--check")
+    t.write("echo.toml", t.service("echo", drain_timeout=1) + "rate_limt = 5\n")
+    wait_until(lambda: t.instance("echo:alice")["last_good"])
+    said = t.ten("status", "echo:alice", "--check", status=1).stdout
+    assert "conf.d/echo.toml is wrong now" in said, said
+    t.write("echo.toml", t.service("echo", drain_timeout=1))
+    wait_until(lambda: not t.instance("echo:alice")["last_good"])
+    t.ten("status", "echo:alice", "--check")
