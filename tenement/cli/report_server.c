@@ -77,10 +77,11 @@ static void print_head(const struct cli *cli, const json_t *status)
 	char age[HUMAN_MAX];
 
 	human_age(answer_number(status, "uptime_secs"), age);
-	printf("%stenement %s%s, pid %" PRId64 ", up %s, generation %" PRId64 "%s\n",
+	printf("%stenement %s%s, pid %" PRId64 " (keeper: %" PRId64 "), up %s, generation %" PRId64
+	       "%s\n",
 		term_begin(&cli->term, TERM_BOLD), answer_text(status, "version"),
-		term_end(&cli->term, TERM_BOLD), answer_number(status, "pid"), age,
-		answer_number(status, "generation"),
+		term_end(&cli->term, TERM_BOLD), answer_number(status, "pid"),
+		answer_number(status, "keeper_pid"), age, answer_number(status, "generation"),
 		answer_flag(status, "converged") ? "" : ", at work on changes");
 	report_field(cli, "domain", answer_text(status, "domain"));
 	report_field(cli, "listening on", listen);
@@ -108,18 +109,15 @@ static void print_tenants(const struct cli *cli, const json_t *status)
 
 static void print_workers(const struct cli *cli, const json_t *status)
 {
-	const json_t *worker;
-	int64_t clients = 0, requests = 0;
-	autofree char *line = NULL;
-	size_t i, count = answer_count(status, "workers");
+	const json_t *proxy = json_object_get(status, "proxy");
+	int64_t clients = answer_number(proxy, "clients");
+	int64_t requests = answer_number(proxy, "requests");
+	size_t count = answer_count(status, "workers");
+	autofree char *line =
+		mem_printf("%zu worker%s, %" PRId64 " client%s, %" PRId64 " request%s", count,
+			human_plural((int64_t)count), clients, human_plural(clients), requests,
+			human_plural(requests));
 
-	json_array_foreach (answer_list(status, "workers"), i, worker) {
-		clients += answer_number(worker, "clients");
-		requests += answer_number(worker, "requests");
-	}
-	line = mem_printf("%zu worker%s, %" PRId64 " client%s, %" PRId64 " request%s", count,
-		human_plural((int64_t)count), clients, human_plural(clients), requests,
-		human_plural(requests));
 	report_field(cli, "proxy", line);
 }
 

@@ -118,6 +118,16 @@ static json_t *workers(struct daemon *d, enum seat_state wanted)
 	return list;
 }
 
+/* Of all workers, those that were replaced included: as in /metrics. */
+static json_t *proxy(struct daemon *d)
+{
+	struct board_work work;
+
+	board_work(d->board, &work);
+	return json_pack("{s:I, s:I}", "clients", (json_int_t)work.clients, "requests",
+		(json_int_t)work.requests);
+}
+
 static json_t *held(const struct confdir_status *status)
 {
 	if (!status->held)
@@ -181,6 +191,7 @@ bool control_status(struct control_call *call)
 	json_object_set_new(json, "listen", describe_strv(listeners_addresses()));
 	json_object_set_new(json, "listen_problems", describe_strv(listeners_problems()));
 	json_object_set_new(json, "tenants", tenants);
+	json_object_set_new(json, "keeper_pid", json_integer(getppid()));
 	put_problems(d, json, &status);
 	files = json_pack("{s:I, s:O}", "total", total, "bad", json_object_get(json, "files_bad"));
 	json_object_del(json, "files_bad");
@@ -193,6 +204,7 @@ bool control_status(struct control_call *call)
 	json_object_set_new(json, "halted", halted(d));
 	json_object_set_new(json, "overrides", json_integer(HASH_COUNT(d->overrides)));
 	json_object_set_new(json, "trouble", tally.trouble);
+	json_object_set_new(json, "proxy", proxy(d));
 	json_object_set_new(json, "workers", workers(d, SEAT_CURRENT));
 	json_object_set_new(json, "draining_workers", workers(d, SEAT_RETIRED));
 	json_decref(tally.degraded);

@@ -330,7 +330,7 @@ def test_history(ten, daemon):
 
 def test_status_when_all_is_well(ten, daemon):
     text = ten("status").stdout
-    assert "tenement 0.1.0, pid 99, up 5m, generation 12" in text
+    assert "tenement 0.1.0, pid 99 (keeper: 98), up 5m, generation 12" in text
     assert "1000 declared, 20 ready, 980 asleep" in text
     assert "2 workers, 4 clients, 150 requests" in text
     assert "Nothing is wrong." in text

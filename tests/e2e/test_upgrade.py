@@ -406,6 +406,30 @@ def test_planned_ends_are_no_warnings(three):
     assert "starting it again" not in t.said()
 
 
+def test_requests_are_counted_through_sleep_and_new_workers(three):
+    t = three()
+
+    def shown():
+        metrics = t.control("GET", "/metrics").text
+        total = int(re.search(r"^tenement_proxy_requests_total (\d+)", metrics, re.M)[1])
+        said = int(re.search(r"proxy +\d+ workers?, .* (\d+) requests?", t.ten("status").stdout)[1])
+        return total, said
+
+    for _ in range(20):
+        assert t.get(KEYS[0]).status == 200
+    before = shown()
+    assert before[0] == before[1] >= 20
+    assert f"(keeper: {t.keeper_pid()})" in t.ten("status").stdout
+    upgrade(t)
+    after = wait_until(lambda: shown() if len(all_workers(t)) == len(workers(t)) else None)
+    assert after[0] == after[1] > before[1]
+    requests = t.instance(KEYS[0])["requests"]
+    assert requests >= 20
+    t.ten("stop", KEYS[0])
+    t.wait_state(KEYS[0], "stopped")
+    assert t.instance(KEYS[0])["requests"] == requests
+
+
 # ---- what goes wrong
 
 def script(path, text):
