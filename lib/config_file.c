@@ -269,6 +269,19 @@ static void read_listeners(struct config_file *file, const struct toml_entry *en
 			"listener is written as [[settings.listener]], with two brackets");
 }
 
+/* A table, or tables, by a name that is nearly theirs. */
+static bool is_misspelt_listener(const struct toml_entry *key)
+{
+	const struct toml_node *node = &key->value;
+	struct suggest suggest = suggest_begin(key->key);
+
+	if (node->kind == TOML_ARRAY && node->array.count)
+		node = &node->array.items[0];
+	suggest_offer(&suggest, "listen");
+	suggest_offer(&suggest, "listener");
+	return node->kind == TOML_TABLE && suggest.best && !option_find(OPTION_SETTING, key->key);
+}
+
 static void read_settings(struct config_file *file, const struct toml_entry *entry)
 {
 	if (!expect_table(file, entry, ""))
@@ -277,6 +290,11 @@ static void read_settings(struct config_file *file, const struct toml_entry *ent
 		const struct toml_entry *key = &entry->value.table.entries[i];
 		if (strcmp(key->key, "listener") == 0)
 			read_listeners(file, key);
+		else if (is_misspelt_listener(key))
+			config_problems_add(&file->problems, at_key(key),
+				"unknown table [[settings.%s]] (did you mean "
+				"[[settings.listener]]?)",
+				key->key);
 		else
 			config_layer_read(&file->settings, OPTION_SETTING, key, file->folder,
 				&file->problems);

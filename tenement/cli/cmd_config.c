@@ -13,6 +13,8 @@
 #include "suggest.h"
 #include "text.h"
 
+#define LISTENER_TABLE "listener"
+
 static int unknown_key(const char *key)
 {
 	struct suggest suggest = suggest_begin(key);
@@ -71,7 +73,8 @@ static int list_options(const struct cli *cli, const char *key)
 	for (size_t i = 0; i < option_count; i++) {
 		const struct option *option = &options[i];
 
-		if (key && strcmp(option->name, key) != 0)
+		if (key && strcmp(option->name, key) != 0 &&
+			!(option->scope == OPTION_LISTENER && strcmp(key, LISTENER_TABLE) == 0))
 			continue;
 		json_array_append_new(list, option_json(option));
 		if (cli->json)
@@ -115,6 +118,22 @@ static int from_files(const struct cli *cli, json_t **answer)
 	return CLI_DONE;
 }
 
+/* As they would be written. */
+static void add_listeners(struct text *out, const json_t *listeners)
+{
+	json_t *listener, *value;
+	const char *name;
+	size_t i;
+
+	json_array_foreach (listeners, i, listener) {
+		text_printf(out, "%s%s", i ? "\n\n" : "", settings_scope_name(OPTION_LISTENER));
+		json_object_foreach (listener, name, value) {
+			text_printf(out, "\n%s = ", name);
+			settings_add_toml(out, value);
+		}
+	}
+}
+
 static int print_one(const struct cli *cli, const char *key, const json_t *value)
 {
 	autotext struct text out = { 0 };
@@ -134,6 +153,8 @@ static int print_one(const struct cli *cli, const char *key, const json_t *value
 	}
 	if (json_is_string(value))
 		text_puts(&out, json_string_value(value));
+	else if (strcmp(key, LISTENER_TABLE) == 0)
+		add_listeners(&out, value);
 	else if (!json_is_null(value))
 		settings_add_toml(&out, value);
 	puts(out.data ? out.data : "");

@@ -43,15 +43,26 @@ static json_t *value_json(const struct option *option, const void *at)
 	return json_null();
 }
 
-json_t *settings_json(const struct setting_values *values)
+static json_t *values_json(enum option_scope scope, const void *values)
 {
-	json_t *settings = json_object();
+	json_t *json = json_object();
 
 	for (size_t i = 0; i < option_count; i++) {
-		if (options[i].scope == OPTION_SETTING)
-			json_object_set_new(settings, options[i].name,
+		if (options[i].scope == scope)
+			json_object_set_new(json, options[i].name,
 				value_json(&options[i], (const char *)values + options[i].offset));
 	}
+	return json;
+}
+
+json_t *settings_json(const struct setting_values *values)
+{
+	json_t *settings = values_json(OPTION_SETTING, values), *listeners = json_array();
+
+	for (size_t i = 0; i < values->listener_count; i++)
+		json_array_append_new(
+			listeners, values_json(OPTION_LISTENER, &values->listeners[i]));
+	json_object_set_new(settings, "listener", listeners);
 	return settings;
 }
 

@@ -9,7 +9,8 @@
 #include "options.h"
 #include "text.h"
 
-/* {name: value} of all of [settings]; a text that is not set is null. */
+/* {name: value} of all of [settings]; a text that is not set is null. "listener" is a list of the
+ * same for each address, however it was written. */
 json_t *settings_json(const struct setting_values *values);
 
 /* VALUE as it would be written in TOML. */

@@ -178,7 +178,24 @@ def test_config_of_the_daemon(ten):
     ten("config", "--server", f"unix:{daemon.path}", code=UNREACHABLE)
 
 
+def test_config_of_listeners(ten, site):
+    assert ten("config", "listener", cwd=site, env={"TENEMENT_DATA_DIR": None}).stdout == (
+        '[[settings.listener]]\naddress = "127.0.0.1:8080"\nproxy_protocol = false\n')
+    (site / "tenement.toml").write_text('[[settings.listener]]\naddress = "[::1]:80"\nproxy_protocol = true\n'
+                                        '[[settings.listener]]\naddress = "unix:/x"\n')
+    text = ten("config", "listener", cwd=site).stdout
+    assert text.count("[[settings.listener]]") == 2 and "proxy_protocol = true\n\n[[" in text
+    told = json.loads(ten("config", "listener", "-o", "json", cwd=site).stdout)
+    assert told == [{"address": "[::1]:80", "proxy_protocol": True},
+                    {"address": "unix:/x", "proxy_protocol": False}]
+    every = ten("config", "--all", "listener").stdout
+    assert every.startswith("[[settings.listener]]") and "\nproxy_protocol = false\n" in every
+
+
 def test_config_of_unknown_keys(ten, site):
+    (site / "tenement.toml").write_text('[[settings.listeners]]\naddress = "[::1]:80"\n')
+    said = ten("check", cwd=site, code=FAILED)
+    assert "unknown table [[settings.listeners]] (did you mean [[settings.listener]]?)" in said.stdout + said.stderr
     assert 'did you mean "domain"?' in ten("config", "domian", cwd=site, code=FAILED).stderr
     assert "is not of [settings]" in ten("config", "idle_timeout", cwd=site, code=FAILED).stderr
     assert 'did you mean "idle_timeout"?' in ten("config", "--all", "idel_timeout", code=FAILED).stderr

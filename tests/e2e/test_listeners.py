@@ -108,6 +108,7 @@ def test_listen_as_a_plain_list(tenement):
     t.start()
     for address in addresses(t):
         assert ask(address, "/health", host="localhost").status == 200
+    assert [one["address"] for one in t.ten_json("config", "listener")] == t.settings["listen"]
 
 
 # ---- a socket's file ----
