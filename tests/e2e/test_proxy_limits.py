@@ -222,7 +222,7 @@ def test_the_queue_is_served_in_order(rig, tenant_of, gate):
     clients = clients_of(rig, 8)
     for i, client in enumerate(clients):
         client.ask(f"GET /{i} HTTP/1.1")
-        wait_until(lambda i=i: rig.use()["queued"] == i)
+        wait_until(lambda i=i: (rig.use()["admitted"], rig.use()["queued"]) == (1, i))
     for i, client in enumerate(clients):
         gate.open(1)
         assert client.response().status == 200
@@ -240,7 +240,7 @@ def test_a_place_goes_to_the_next_at_once(rig, tenant_of):
         ask_all(clients)
         assert statuses(clients) == [200] * 40
         took.append(time.monotonic() - begun)
-    assert min(took) < 0.06
+    assert SLOWNESS > 1 or min(took) < 0.06
     close_all(clients)
 
 
