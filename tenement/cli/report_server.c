@@ -119,6 +119,7 @@ static void print_workers(const struct cli *cli, const json_t *status)
 			human_plural(requests));
 
 	report_field(cli, "proxy", line);
+	report_field(cli, "control groups", answer_text(status, "cgroups"));
 }
 
 static void print_paused(const struct cli *cli, const json_t *status)

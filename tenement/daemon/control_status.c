@@ -2,6 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/cgroup.h"
 #include "daemon/confdir.h"
 #include "daemon/control.h"
 #include "daemon/describe.h"
@@ -166,6 +167,7 @@ bool control_status(struct control_call *call)
 	struct tally tally = { .trouble = json_array(), .degraded = json_object() };
 	struct confdir_status status;
 	json_t *json, *tenants, *files;
+	autofree char *cgroups = cgroup_describe();
 	json_int_t total = 0;
 
 	if (strcmp(call->path, "/api/status") != 0 || call->method != HTTP_METHOD_GET) {
@@ -188,6 +190,7 @@ bool control_status(struct control_call *call)
 	json_object_set_new(
 		json, "uptime_secs", json_integer((json_int_t)(daemon_now() - d->started)));
 	json_object_set_new(json, "paused_why", json_string(d->paused_why ? d->paused_why : ""));
+	json_object_set_new(json, "cgroups", json_string(cgroups));
 	json_object_set_new(json, "listen", describe_strv(listeners_addresses()));
 	json_object_set_new(json, "listen_problems", describe_strv(listeners_problems()));
 	json_object_set_new(json, "tenants", tenants);

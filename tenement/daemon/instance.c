@@ -7,6 +7,7 @@
 
 #include "common/log.h"
 #include "daemon/activation.h"
+#include "daemon/cgroup.h"
 #include "daemon/health.h"
 #include "daemon/log_stream.h"
 #include "daemon/readiness.h"
@@ -112,7 +113,10 @@ void run_free(struct daemon *d, struct run *run)
 	health_stop(d, run);
 	if (run->failed_fd >= 0)
 		close(run->failed_fd);
+	if (run->cgroup)
+		cgroup_end(d, run->cgroup);
 	spec_unref(run->spec);
+	free(run->cgroup);
 	free(run->socket_path);
 	free(run->key);
 	free(run);

@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "common/process.h"
 #include "daemon/activation.h"
+#include "daemon/cgroup.h"
 #include "daemon/folders.h"
 #include "daemon/health.h"
 #include "daemon/publish.h"
@@ -420,6 +421,8 @@ bool lifecycle_step(struct daemon *d, struct instance *instance, const struct pl
 		log_warn("%s: %s: SIGKILL", instance->key, step->why);
 		instance_set_reason(instance, mem_strdup("it ignored SIGTERM and was killed"));
 		signal_group(instance->run, SIGKILL);
+		if (instance->run->cgroup)
+			cgroup_kill(instance->run->cgroup);
 		return false;
 	case PLAN_BACKOFF:
 	case PLAN_FAIL:
@@ -469,6 +472,8 @@ void lifecycle_kill_all(struct daemon *d)
 		nanosleep(&grace, NULL);
 	HASH_ITER (by_pid, d->runs, run, next) {
 		signal_group(run, SIGKILL);
+		if (run->cgroup)
+			cgroup_kill(run->cgroup);
 		record_remove(d, run->key);
 	}
 }

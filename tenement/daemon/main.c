@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "daemon/activation.h"
 #include "daemon/apply.h"
+#include "daemon/cgroup.h"
 #include "daemon/confdir.h"
 #include "daemon/control.h"
 #include "daemon/folders.h"
@@ -147,7 +148,7 @@ static int prepare(struct daemon *d, struct ten_error *err)
 		return -1;
 	reconcile_load_pause(d);
 	d->set = config_set_new(&d->place);
-	if (workers_share(d, err) < 0 || listeners_start(d, err) < 0 ||
+	if (cgroup_start(d, err) < 0 || workers_share(d, err) < 0 || listeners_start(d, err) < 0 ||
 		override_load_all(d, err) < 0 || apply_finish_journal(d, err) < 0 ||
 		confdir_start(d, err) < 0 || notify_start(d, err) < 0 || control_start(d, err) < 0)
 		return -1;
@@ -193,6 +194,7 @@ static int take_over(struct daemon *d, struct ten_error *err)
 	route_table_each_instance(d->table, take_over_slot, d);
 	activation_take_over(d);
 	record_adopt_all(d);
+	cgroup_sweep(d);
 	settle_states(d);
 	publish_sweep(d);
 	if (keeper_link_start(d, err) < 0)
@@ -293,6 +295,7 @@ int main(int argc, char **argv)
 	control_stop(d);
 	if (d->shutting_down) {
 		listeners_remove_sockets();
+		cgroup_stop(d);
 		remove_runtime(d);
 	}
 	return 0;

@@ -9,6 +9,7 @@
 
 #include "common/files.h"
 #include "common/log.h"
+#include "daemon/cgroup.h"
 #include "daemon/confdir.h"
 #include "daemon/control.h"
 #include "daemon/lifecycle.h"
@@ -140,7 +141,7 @@ static void turn(struct ev_loop *loop, ev_prepare *watcher, int events)
 		ev_idle_start(loop, &busy_watcher);
 	else
 		ev_idle_stop(loop, &busy_watcher);
-	if (d->shutting_down && !d->runs && workers_are_gone(d))
+	if (d->shutting_down && !d->runs && !cgroup_busy() && workers_are_gone(d))
 		ev_break(loop, EVBREAK_ALL);
 }
 

@@ -14,6 +14,7 @@
 #include "common/files.h"
 #include "common/log.h"
 #include "common/process.h"
+#include "daemon/cgroup.h"
 #include "daemon/health.h"
 #include "daemon/lifecycle.h"
 #include "mem.h"
@@ -39,13 +40,13 @@ int record_write(struct daemon *d, const struct instance *instance, struct ten_e
 
 	text_printf(&text,
 		"%d %d %" PRIu64 " %" PRId64 " %" PRId64 " %u %d %d %d %" PRIu64 " %" PRIu64
-		" %" PRIu64 " %u\n%s\n",
+		" %" PRIu64 " %u\n%s\n%s\n",
 		RECORD_VERSION, (int)run->pid, run->start_time,
 		run->uid == BECOME_KEEP ? -1 : (int64_t)run->uid,
 		run->uid == BECOME_KEEP ? -1 : (int64_t)run->gid, run->port, run->by_socket,
 		run->ready, run->stopping, run->restart_hash, (uint64_t)(run->started * 1000),
 		(uint64_t)(run->ready_since * 1000), instance->restarts,
-		run->socket_path ? run->socket_path : "");
+		run->socket_path ? run->socket_path : "", run->cgroup ? run->cgroup : "");
 	return files_write_fast(d->run_fd, path, text.data, text.len, 0600, err);
 }
 
@@ -92,6 +93,7 @@ static struct run *record_parse(char *text, const char *key, uint32_t *restarts)
 	int64_t uid, gid;
 	unsigned port;
 	char *newline = strchr(text, '\n');
+	char *rest, *group;
 
 	if (!newline ||
 		sscanf(text,
@@ -115,8 +117,13 @@ static struct run *record_parse(char *text, const char *key, uint32_t *restarts)
 	run->started = (double)started / 1000;
 	run->ready_since = (double)ready_since / 1000;
 	newline++;
-	newline[strcspn(newline, "\n")] = '\0';
+	rest = newline + strcspn(newline, "\n");
+	group = *rest ? rest + 1 : rest; /* earlier programs wrote none */
+	*rest = '\0';
+	group[strcspn(group, "\n")] = '\0';
 	run->socket_path = *newline ? mem_strdup(newline) : NULL;
+	/* It becomes part of a path. */
+	run->cgroup = *group && !strchr(group, '/') && *group != '.' ? mem_strdup(group) : NULL;
 	return run;
 }
 
@@ -148,6 +155,8 @@ static void adopt(struct daemon *d, const char *key)
 	/* Its exit status comes from the keeper, if it still has it. */
 	if (!process_is(run->pid, run->start_time))
 		run->exit = PLAN_EXIT_FAILED;
+	else if (run->cgroup && !cgroup_has(run->cgroup, run->pid))
+		free(mem_steal(&run->cgroup)); /* somebody moved it: no word on its group */
 	run->spec = spec_ref(instance->spec);
 	d->port_given[run->port] = true;
 	instance->restarts = restarts;

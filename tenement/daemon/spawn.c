@@ -19,6 +19,7 @@
 #include "common/log.h"
 #include "common/process.h"
 #include "daemon/activation.h"
+#include "daemon/cgroup.h"
 #include "daemon/folders.h"
 #include "daemon/log_stream.h"
 #include "daemon/orphans.h"
@@ -239,11 +240,22 @@ static void child_main(struct child *child)
 	fail(child, err.text);
 }
 
-/* A fork whose child is the keeper's, who is told of its end also when the daemon is not there. */
-static pid_t fork_for_keeper(void)
+/* A fork whose child is the keeper's, who is told of its end also when the daemon is not there; and
+ * is born in the control group open as GROUP. *BORN_THERE: that could be. */
+static pid_t fork_for_keeper(int group, bool *born_there)
 {
 	struct clone_args args = { .flags = CLONE_PARENT };
-	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	pid_t pid = -1;
+
+	if (group >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)group;
+		pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+		args = (struct clone_args){ .flags = CLONE_PARENT };
+	}
+	*born_there = pid >= 0;
+	if (pid < 0)
+		pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 
 	/* Some containers' filters know the older call alone. */
 	if (pid < 0 && (errno == ENOSYS || errno == EPERM))
@@ -283,23 +295,40 @@ static int pipes_open(struct pipes *pipes)
 	return 0;
 }
 
+/* Before it becomes anything: it waits for its go. */
+static void join_group(struct run *run)
+{
+	struct ten_error err;
+
+	if (!run->cgroup || cgroup_join(run->cgroup, run->pid, &err) == 0)
+		return;
+	log_warn("%s: it runs without a control group: %s", run->key, err.text);
+	free(mem_steal(&run->cgroup));
+}
+
 static int launch(struct daemon *d, struct instance *instance, struct child *child,
 	struct pipes *pipes, struct ten_error *err)
 {
 	struct run *run = instance->run;
+	autoclose int group = -1;
+	bool born_there;
 	ssize_t told;
 
+	run->cgroup = cgroup_make(run->key);
+	group = cgroup_open(run->cgroup);
 	child->go = pipes->go[0];
 	child->failed = pipes->failed[1];
 	child->out = pipes->out[1];
 	child->error = pipes->error[1];
-	run->pid = fork_for_keeper();
+	run->pid = fork_for_keeper(group, &born_there);
 	if (run->pid == 0) {
 		close(pipes->go[1]); /* or the end of the daemon would not be seen */
 		child_main(child);
 	}
 	if (run->pid < 0)
 		return ten_error_set(err, errno, "starting a process");
+	if (!born_there)
+		join_group(run);
 	run->start_time = process_start_time(run->pid);
 	if (!run->start_time) {
 		kill(run->pid, SIGKILL);
