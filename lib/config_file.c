@@ -57,6 +57,17 @@ static bool expect_name(struct config_file *file, const struct toml_entry *entry
 	return false;
 }
 
+/* Two words on one thing; a tenant's word over its service's is another matter. */
+static void refuse_both_sleeps(struct config_file *file, const struct config_layer *layer)
+{
+	const struct config_value *ladder = config_layer_find(layer, "sleep");
+
+	if (ladder && config_layer_find(layer, "idle_timeout"))
+		config_problems_add(&file->problems, ladder->at,
+			"sleep and idle_timeout say the same thing twice: keep one of them "
+			"(idle_timeout = 900 is sleep = [{ after = 900, to = \"stopped\" }])");
+}
+
 static void read_service(struct config_file *file, const struct toml_entry *entry)
 {
 	struct config_service *service;
@@ -74,6 +85,7 @@ static void read_service(struct config_file *file, const struct toml_entry *entr
 	for (size_t i = 0; i < entry->value.table.count; i++)
 		config_layer_read(&service->layer, OPTION_SERVICE, &entry->value.table.entries[i],
 			file->folder, &file->problems);
+	refuse_both_sleeps(file, &service->layer);
 	if (!toml_find(&entry->value, "command"))
 		config_problems_add(&file->problems, service->at,
 			"service \"%s\" has no command: the one key without a default",
@@ -154,6 +166,7 @@ static void read_tenant(struct config_file *file, const struct toml_node *table,
 	for (size_t i = 0; i < table->table.count; i++)
 		config_layer_read(&tenant->layer, OPTION_TENANT, &table->table.entries[i],
 			file->folder, &file->problems);
+	refuse_both_sleeps(file, &tenant->layer);
 	service = config_layer_find(&tenant->layer, "service");
 	if (service) {
 		tenant->service = mem_strdup(service->value.string);

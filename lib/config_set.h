@@ -64,8 +64,9 @@ struct ten_spec {
 			    */
 	char **degraded;   /* defaults that this build cannot give: "memory_limit_mb = 256 is not
 			      enforced" */
-	uint64_t restart_hash; /* over all that a change of restarts the tenant for */
-	uint64_t live_hash;    /* over the rest */
+	struct option_ladder ladder; /* what sleep or idle_timeout come to */
+	uint64_t restart_hash;       /* over all that a change of restarts the tenant for */
+	uint64_t live_hash;          /* over the rest */
 };
 const struct ten_spec *spec_ref(const struct ten_spec *spec);
 void spec_unref(const struct ten_spec *spec); /* NULL is allowed */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "mem.h"
+#include "option_ladder.h"
 #include "suggest.h"
 #include "text.h"
 
@@ -65,6 +66,10 @@ static void describe_wanted(struct text *out, const struct option *option)
 		break;
 	case OPTION_TABLES:
 		text_puts(out, "an array of tables");
+		break;
+	case OPTION_LADDER:
+		text_puts(out, "rows like [{ after = 60, to = \"frozen\" }, { after = 900, to = "
+			       "\"stopped\" }]");
 		break;
 	}
 }
@@ -274,6 +279,8 @@ int option_value_read(const struct option *option, const struct toml_node *node,
 		return read_list(option, node, value, err);
 	case OPTION_MAP:
 		return read_map(option, node, value, err);
+	case OPTION_LADDER:
+		return option_ladder_read(option, node, &value->ladder, err);
 	case OPTION_TABLES:
 		return read_tables(option, node, value, err);
 	default:

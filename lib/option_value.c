@@ -89,6 +89,9 @@ void option_value_store(const struct option *option, const union option_value *v
 		mem_strv_free(*(char ***)place);
 		*(char ***)place = mem_strv_copy(value->list);
 		break;
+	case OPTION_LADDER:
+		*(struct option_ladder *)place = value->ladder;
+		break;
 	case OPTION_MAP:
 		for (size_t i = 0; i < value->map.count; i++)
 			option_map_set(place, value->map.pairs[i].name, value->map.pairs[i].value);
@@ -119,6 +122,9 @@ static union option_value borrow(const struct option *option, const void *values
 		break;
 	case OPTION_LIST:
 		value.list = *(char **const *)place;
+		break;
+	case OPTION_LADDER:
+		value.ladder = *(const struct option_ladder *)place;
 		break;
 	case OPTION_MAP:
 		value.map = *(const struct option_map *)place;
@@ -161,6 +167,7 @@ static void zero(const struct option *option, void *values)
 		[OPTION_LIST] = sizeof(char **),
 		[OPTION_MAP] = sizeof(struct option_map),
 		[OPTION_TABLES] = sizeof(int64_t),
+		[OPTION_LADDER] = sizeof(struct option_ladder),
 	};
 
 	memset(place_of(option, values), 0, sizes[option->type]);
@@ -230,6 +237,8 @@ uint64_t option_hash(const struct option *option, const void *values, uint64_t s
 	case OPTION_INT:
 	case OPTION_TABLES:
 		return option_hash_bytes(&value.integer, sizeof(value.integer), seed);
+	case OPTION_LADDER:
+		return option_hash_bytes(&value.ladder, sizeof(value.ladder), seed);
 	case OPTION_ENUM:
 		return option_hash_bytes(&value.choice, sizeof(value.choice), seed);
 	case OPTION_STRING:
@@ -262,6 +271,18 @@ static void spell_string(struct text *out, const char *string)
 			text_add(out, string, 1);
 	}
 	text_puts(out, "\"");
+}
+
+static void spell_ladder(struct text *out, const struct option_ladder *ladder)
+{
+	text_puts(out, "[");
+	if (ladder->frozen)
+		text_printf(out, "{ after = %" PRId64 ", to = \"frozen\" }", ladder->frozen);
+	if (ladder->frozen && ladder->stopped)
+		text_puts(out, ", ");
+	if (ladder->stopped)
+		text_printf(out, "{ after = %" PRId64 ", to = \"stopped\" }", ladder->stopped);
+	text_puts(out, "]");
 }
 
 static void spell_map(struct text *out, const struct option_map *map)
@@ -306,6 +327,9 @@ char *option_spell(const struct option *option, const void *values)
 		break;
 	case OPTION_MAP:
 		spell_map(&out, &value.map);
+		break;
+	case OPTION_LADDER:
+		spell_ladder(&out, &value.ladder);
 		break;
 	case OPTION_TABLES:
 		for (int64_t i = 0; i < value.integer; i++)

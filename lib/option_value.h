@@ -22,6 +22,7 @@ union option_value {
 	char *string; /* STRING, PATH */
 	char **list;
 	struct option_map map;
+	struct option_ladder ladder;
 };
 
 /* The value of NODE for OPTION, which the caller clears. -1: *err says what OPTION wants. */

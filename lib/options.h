@@ -17,6 +17,7 @@ enum option_type {
 	OPTION_LIST,
 	OPTION_MAP,
 	OPTION_TABLES,
+	OPTION_LADDER,
 };
 
 enum option_scope { OPTION_SETTING, OPTION_LISTENER, OPTION_SERVICE, OPTION_TENANT };
@@ -54,9 +55,16 @@ struct option_map {
 };
 const char *option_map_get(const struct option_map *map, const char *name); /* NULL: not there */
 
+/* How a tenant goes to sleep: seconds without work until it is frozen and until it is stopped; 0:
+ * that never happens. */
+struct option_ladder {
+	int64_t frozen, stopped;
+};
+
 /* The values. BOOL is a bool; INT an int64_t; ENUM an int, the place in its choices; STRING and
  * PATH an owned char * (PATH absolute), NULL when unset; LIST an owned NULL-terminated array, never
- * NULL; MAP a struct option_map; TABLES the number of tables written. */
+ * NULL; MAP a struct option_map; TABLES the number of tables written; LADDER a struct
+ * option_ladder. */
 #define OPTION_FIELD_BOOL(name)   bool name;
 #define OPTION_FIELD_INT(name)    int64_t name;
 #define OPTION_FIELD_ENUM(name)   int name;
@@ -65,6 +73,7 @@ const char *option_map_get(const struct option_map *map, const char *name); /* N
 #define OPTION_FIELD_LIST(name)   char **name;
 #define OPTION_FIELD_MAP(name)    struct option_map name;
 #define OPTION_FIELD_TABLES(name) int64_t name;
+#define OPTION_FIELD_LADDER(name) struct option_ladder name;
 
 struct listener_values {
 #define LISTENER(type, name, ...) OPTION_FIELD_##type(name)

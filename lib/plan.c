@@ -11,6 +11,8 @@ const char *const plan_action_names[PLAN_ACTIONS] = {
 	[PLAN_QUEUE] = "queue",
 	[PLAN_START] = "start",
 	[PLAN_READY] = "ready",
+	[PLAN_FREEZE] = "freeze",
+	[PLAN_THAW] = "thaw",
 	[PLAN_UNDRAIN] = "undrain",
 	[PLAN_DRAIN] = "drain",
 	[PLAN_STOP] = "stop",
@@ -173,6 +175,50 @@ static struct plan_step ready(const struct plan_want *want, const struct plan_ha
 		drain.idle = true;
 		return drain;
 	}
+	if (have->idle_freeze && !have->in_flight && want->state == TENANT_ON_DEMAND &&
+		want->freezes)
+		return step(PLAN_FREEZE, "idle");
+	return nothing;
+}
+
+/* It has a process that does nothing. Whoever wants something of it is to have it running first;
+ * what changed about it is no reason to run: it is stopped, and the next request starts it anew. */
+static struct plan_step frozen(const struct plan_want *want, const struct plan_have *have)
+{
+	struct plan_step drain = step(PLAN_DRAIN, NULL);
+
+	if (have->exit != PLAN_EXIT_NONE)
+		return wanted_up(want, have) ? ended_by_itself(want, have)
+					     : step(PLAN_REST, "it ended while it was frozen");
+	if (wanted_down(want) || have->told_to_stop) {
+		drain.why = have->told_to_stop ? "told to" : why_down(want);
+		return drain;
+	}
+	if (have->told_to_restart) {
+		drain.why = "told to";
+		drain.again = true;
+		return drain;
+	}
+	if (have->wanted_awake || have->in_flight)
+		return step(PLAN_THAW, "wanted");
+	if (have->live_hash != want->live_hash)
+		return step(PLAN_UPDATE, "changed");
+	if (want->state == TENANT_RUNNING)
+		return step(PLAN_THAW, "declared running");
+	if (have->restart_hash != want->restart_hash) {
+		if (have->in_use)
+			return step(PLAN_THAW, "changed, and connections are open");
+		drain.why = "changed while it was frozen";
+		drain.idle = true;
+		return drain;
+	}
+	if (!want->freezes)
+		return step(PLAN_THAW, "no longer to be frozen");
+	if (have->idle && !have->in_use && want->sleeps) {
+		drain.why = "idle";
+		drain.idle = true;
+		return drain;
+	}
 	return nothing;
 }
 
@@ -248,8 +294,9 @@ struct plan_step plan_next(const struct plan_want *want, const struct plan_have 
 	case INSTANCE_STARTING:
 		return starting(want, have);
 	case INSTANCE_READY:
-	case INSTANCE_FROZEN:
 		return ready(want, have);
+	case INSTANCE_FROZEN:
+		return frozen(want, have);
 	case INSTANCE_DRAINING:
 		return draining(want, have);
 	case INSTANCE_STOPPING:

@@ -19,7 +19,8 @@ struct plan_want {
 	enum spec_restart restart;
 	uint64_t restart_hash;
 	uint64_t live_hash;
-	bool sleeps; /* idle_timeout is not 0 */
+	bool sleeps;  /* it is stopped when it was idle for long enough */
+	bool freezes; /* likewise frozen */
 };
 
 enum plan_exit {
@@ -41,7 +42,9 @@ struct plan_have {
 	bool wanted_awake; /* a request waits for it, or the operator said start */
 	bool told_to_stop; /* the operator said stop: once */
 	bool told_to_restart;
-	bool idle;          /* for as long as idle_timeout */
+	bool idle;          /* for long enough to be stopped */
+	bool idle_freeze;   /* for long enough to be frozen */
+	bool in_flight;     /* a request is */
 	bool in_use;        /* a request is in flight, or an upgraded connection that counts */
 	bool time_is_up;    /* of the present state: start-up, drain, stop, backoff */
 	bool again;         /* it is being stopped in order to be started again */
@@ -62,6 +65,8 @@ enum plan_action {
 	PLAN_QUEUE,   /* wait for a turn to start */
 	PLAN_START,
 	PLAN_READY,
+	PLAN_FREEZE,
+	PLAN_THAW,
 	PLAN_UNDRAIN, /* serve again: a request came before it was stopped */
 	PLAN_DRAIN,
 	PLAN_STOP,

@@ -128,6 +128,12 @@ static void lay_values(struct ten_spec *spec, const struct spec_layers *layers)
 	config_layer_apply(&layers->service->layer, OPTION_SERVICE, &spec->values);
 	config_layer_apply(&layers->tenant->layer, OPTION_SERVICE, &spec->values);
 	config_layer_apply(&layers->tenant->layer, OPTION_TENANT, &spec->tenant);
+	/* A tenant's idle_timeout stands in the place of its service's ladder. */
+	if (config_layer_find(&layers->tenant->layer, "idle_timeout"))
+		spec->values.sleep = (struct option_ladder){ 0 };
+	spec->ladder = spec->values.sleep;
+	if (!spec->ladder.frozen && !spec->ladder.stopped)
+		spec->ladder.stopped = spec->values.idle_timeout;
 	free(spec->tenant.service);
 	free(spec->tenant.id);
 	spec->tenant.service = mem_strdup(spec->service_name);

@@ -25,6 +25,8 @@ static json_t *value_json(const struct option *option, const void *at)
 	case OPTION_STRING:
 	case OPTION_PATH:
 		return text_json(*(char *const *)at);
+	case OPTION_LADDER:
+		return text_json(NULL); /* of services alone */
 	case OPTION_LIST:
 		value = json_array();
 		for (char *const *item = *(char **const *)at; item && *item; item++)
@@ -148,6 +150,7 @@ const char *settings_type_name(const struct option *option)
 		[OPTION_LIST] = "a list of strings",
 		[OPTION_MAP] = "a table of strings",
 		[OPTION_TABLES] = "an array of tables",
+		[OPTION_LADDER] = "an array of { after, to }",
 	};
 
 	return names[option->type];

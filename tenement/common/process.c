@@ -54,6 +54,13 @@ bool process_is(pid_t pid, uint64_t start)
 	return read_stat(pid, &state) == start && start && state != 'Z' && state != 'X';
 }
 
+bool process_is_stopped(pid_t pid, uint64_t start)
+{
+	char state = 'X';
+
+	return read_stat(pid, &state) == start && start && state == 'T';
+}
+
 #define DESCENDANTS_MAX 1024
 
 static int holds_itself(pid_t pid, uint32_t inode)

@@ -18,4 +18,7 @@ int process_holds_socket(pid_t pid, uint32_t inode);
 /* Whether PID is still the process that began at START, and not a zombie. */
 bool process_is(pid_t pid, uint64_t start);
 
+/* The same, and it was stopped by a signal. */
+bool process_is_stopped(pid_t pid, uint64_t start);
+
 #endif

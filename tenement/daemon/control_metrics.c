@@ -15,6 +15,7 @@ struct row {
 	const char *service, *id;
 	enum instance_state state;
 	const _Atomic uint64_t *refusals;
+	uint64_t freezes;
 	struct board_use use;
 };
 
@@ -33,6 +34,7 @@ static struct row *gather(struct daemon *d, size_t *count)
 		row->service = spec->service_name;
 		row->id = spec->id;
 		row->state = instance->state;
+		row->freezes = instance->freezes;
 		row->refusals = d->board->slots[instance->target.slot].refusals;
 		instance_use(d, instance, &row->use);
 		++*count;
@@ -68,6 +70,19 @@ static void put_states(struct text *text, const struct row *rows, size_t count)
 		text_printf(text,
 			"tenement_instance_state{service=\"%s\",id=\"%s\",state=\"%s\"} 1\n",
 			rows[i].service, rows[i].id, instance_state_names[rows[i].state]);
+}
+
+/* Only of those that were: most tenants have no ladder. */
+static void put_freezes(struct text *text, const struct row *rows, size_t count)
+{
+	begin(text, "tenement_instance_freezes_total", "counter",
+		"Times that the tenant was frozen since the daemon started; absent: none.");
+	for (size_t i = 0; i < count; i++)
+		if (rows[i].freezes)
+			text_printf(text,
+				"tenement_instance_freezes_total{service=\"%s\",id=\"%s\"} "
+				"%" PRIu64 "\n",
+				rows[i].service, rows[i].id, rows[i].freezes);
 }
 
 static void put_number(
@@ -148,6 +163,7 @@ static void put_all(struct daemon *d, struct text *text)
 
 	put_proxy(d, text);
 	put_states(text, rows, count);
+	put_freezes(text, rows, count);
 	put_numbers(text, rows, count);
 	put_bytes(text, rows, count);
 	put_refusals(text, rows, count);

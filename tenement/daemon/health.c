@@ -75,6 +75,26 @@ void health_start(struct daemon *d, struct instance *instance)
 	arm(health);
 }
 
+void health_pause(struct daemon *d, struct run *run)
+{
+	struct health *health = run->health;
+
+	if (!health)
+		return;
+	ev_timer_stop(d->loop, &health->timer);
+	probe_cancel(d, health->probe);
+	health->probe = NULL;
+}
+
+void health_resume(struct daemon *d, struct run *run)
+{
+	struct health *health = run->health;
+
+	(void)d;
+	if (health && !health->probe && !ev_is_active(&health->timer))
+		arm(health);
+}
+
 void health_stop(struct daemon *d, struct run *run)
 {
 	struct health *health = run->health;

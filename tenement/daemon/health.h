@@ -8,6 +8,9 @@
 #include "daemon/instance.h"
 
 void health_start(struct daemon *d, struct instance *instance);
+/* Not while it is frozen: what was asked meanwhile is forgotten. */
+void health_pause(struct daemon *d, struct run *run);
+void health_resume(struct daemon *d, struct run *run);
 void health_stop(struct daemon *d, struct run *run);
 const char *health_name(const struct run *run); /* healthy, degraded, unhealthy, unknown */
 

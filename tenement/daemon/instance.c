@@ -37,35 +37,65 @@ struct instance *instance_find(struct daemon *d, const char *key)
 	return instance;
 }
 
-/* The timer of READY looks for idleness; that of DRAINING for the end of what is in flight. */
+double instance_idle_for(struct daemon *d, const struct instance *instance)
+{
+	double now = daemon_now();
+	struct board_use use;
+	double since;
+
+	instance_use(d, instance, &use);
+	since = (double)use.last_used_ms / 1000;
+	if (instance->run && instance->run->ready_since > since)
+		since = instance->run->ready_since;
+	/* Who was woken is given the time to be used. */
+	if (instance->state == INSTANCE_READY && instance->state_since > since)
+		since = instance->state_since;
+	return use.in_flight || since > now ? 0 : now - since;
+}
+
+static bool reaches(double seconds, int64_t limit)
+{
+	return limit && seconds >= (double)limit;
+}
+
+void instance_arm_sleep(struct daemon *d, struct instance *instance)
+{
+	const struct option_ladder *ladder = instance->spec ? &instance->spec->ladder : NULL;
+	int64_t limit;
+
+	if (!ladder || instance->wanted_state == TENANT_RUNNING)
+		return;
+	limit = ladder->frozen && instance->state == INSTANCE_READY ? ladder->frozen
+								    : ladder->stopped;
+	if (limit)
+		instance_arm(d, instance, (double)limit - instance_idle_for(d, instance));
+}
+
+/* The timer of READY and FROZEN looks for idleness; that of DRAINING for the end of what is in
+ * flight. */
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct instance *instance = timer->data;
 	struct daemon *d = ev_userdata(loop);
-	double now = daemon_now();
-	struct board_use use;
-	double idle_for, limit;
+	double idle_for;
 
 	(void)events;
 	switch (instance->state) {
 	case INSTANCE_READY:
-		if (!instance->spec || !instance->spec->values.idle_timeout)
+	case INSTANCE_FROZEN:
+		if (!instance->spec || instance->wanted_state == TENANT_RUNNING)
 			return;
-		instance_use(d, instance, &use);
-		limit = (double)instance->spec->values.idle_timeout;
-		idle_for = now - (double)use.last_used_ms / 1000;
-		if (instance->run && now - instance->run->ready_since < idle_for)
-			idle_for = now - instance->run->ready_since;
-		if (instance_in_use(d, instance) || idle_for < 0)
-			idle_for = 0;
-		if (idle_for < limit) {
-			instance_arm(d, instance, limit - idle_for);
+		idle_for = instance_idle_for(d, instance);
+		instance->idle = reaches(idle_for, instance->spec->ladder.stopped);
+		instance->idle_freeze = instance->state == INSTANCE_READY &&
+					reaches(idle_for, instance->spec->ladder.frozen);
+		if (!instance->idle && !instance->idle_freeze) {
+			instance_arm_sleep(d, instance);
 			return;
 		}
-		instance->idle = true;
 		break;
 	case INSTANCE_DRAINING:
-		if (now >= instance->drain_deadline)
+		if (daemon_now() >= instance->drain_deadline)
 			instance->time_is_up = true;
 		else
 			instance_arm(d, instance, DRAIN_LOOK_SECONDS);
@@ -168,7 +198,7 @@ void instance_set_state(
 	instance->state = state;
 	instance->state_since = daemon_now();
 	instance->time_is_up = false;
-	instance->idle = false;
+	instance->idle = instance->idle_freeze = false;
 	if (state != INSTANCE_DRAINING && state != INSTANCE_STOPPING)
 		instance->draining_idle = false;
 	route_table_set_state(d->table, instance->target, state);
@@ -194,6 +224,14 @@ void instance_use(struct daemon *d, const struct instance *instance, struct boar
 	*use = (struct board_use){ 0 };
 	if (instance->known)
 		board_use(d->board, instance->target.slot, use);
+}
+
+bool instance_in_flight(struct daemon *d, const struct instance *instance)
+{
+	struct board_use use;
+
+	instance_use(d, instance, &use);
+	return use.in_flight > 0;
 }
 
 bool instance_in_use(struct daemon *d, const struct instance *instance)

@@ -26,7 +26,7 @@ struct run {
 	uint32_t uid, gid; /* BECOME_KEEP: as we are */
 	uint16_t port;
 	char *socket_path;
-	char *cgroup; /* name of its group; NULL: it has none, see cgroup.h */
+	char *cgroup;   /* name of its group; NULL: it has none, see cgroup.h */
 	double started; /* daemon_now() */
 	/* what the world made of it */
 	pid_t pid;
@@ -68,7 +68,7 @@ struct instance {
 
 	/* news since the last look */
 	bool wanted_awake, told_to_stop, told_to_restart;
-	bool idle, time_is_up, unhealthy;
+	bool idle, idle_freeze, time_is_up, unhealthy;
 
 	/* memory of the present way down */
 	bool again, draining_idle, failed_start, rolling;
@@ -79,6 +79,7 @@ struct instance {
 	double *failures; /* when it failed, within restart_window; the oldest first */
 	size_t failure_count;
 	uint32_t restarts;
+	uint64_t freezes;
 	double drain_deadline;
 	uint64_t failed_hash; /* restart_hash of what failed */
 
@@ -106,8 +107,15 @@ void instance_set_reason(struct instance *instance, char *reason); /* takes it *
 /* Start the timer of the present state; when it fires time_is_up is set. */
 void instance_arm(struct daemon *d, struct instance *instance, double seconds);
 
+/* The same, until it will have been idle for long enough for the next step of its ladder. */
+void instance_arm_sleep(struct daemon *d, struct instance *instance);
+
+/* For how many seconds it has done nothing. */
+double instance_idle_for(struct daemon *d, const struct instance *instance);
+
 /* What the proxy says of it. */
 void instance_use(struct daemon *d, const struct instance *instance, struct board_use *use);
+bool instance_in_flight(struct daemon *d, const struct instance *instance); /* a request is */
 /* Whether it is in use; upgraded connections count unless its spec ignores them. */
 bool instance_in_use(struct daemon *d, const struct instance *instance);
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -11,6 +12,7 @@
 #include "daemon/activation.h"
 #include "daemon/cgroup.h"
 #include "daemon/folders.h"
+#include "daemon/freeze.h"
 #include "daemon/health.h"
 #include "daemon/publish.h"
 #include "daemon/readiness.h"
@@ -21,6 +23,8 @@
 #include "daemon/start_queue.h"
 #include "daemon/wake_times.h"
 #include "mem.h"
+
+#define FREEZE_AGAIN_SECONDS 60.0
 
 static bool restarts_used_up(const struct daemon *d, const struct instance *instance)
 {
@@ -56,7 +60,8 @@ void lifecycle_observe(struct daemon *d, const struct instance *instance, struct
 			.restart = (enum spec_restart)spec->values.restart,
 			.restart_hash = spec->restart_hash,
 			.live_hash = instance->wanted_live_hash,
-			.sleeps = spec->values.idle_timeout > 0,
+			.sleeps = spec->ladder.stopped > 0,
+			.freezes = spec->ladder.frozen > 0,
 		};
 	}
 	*have = (struct plan_have){
@@ -72,6 +77,8 @@ void lifecycle_observe(struct daemon *d, const struct instance *instance, struct
 		.told_to_stop = instance->told_to_stop,
 		.told_to_restart = instance->told_to_restart,
 		.idle = instance->idle,
+		.idle_freeze = instance->idle_freeze,
+		.in_flight = run && instance_in_flight(d, instance),
 		.in_use = run && instance_in_use(d, instance),
 		.time_is_up = instance->time_is_up,
 		.again = instance->again,
@@ -317,8 +324,39 @@ static void serve(struct daemon *d, struct instance *instance)
 	health_start(d, instance);
 	if (instance->rolling)
 		rollout_ended(d, instance, NULL);
-	if (instance->spec->values.idle_timeout)
-		instance_arm(d, instance, (double)instance->spec->values.idle_timeout);
+	instance_arm_sleep(d, instance);
+}
+
+static void thaw(struct daemon *d, struct instance *instance)
+{
+	freeze_thaw(instance->run);
+	health_resume(d, instance->run);
+}
+
+/* FROZEN is stored first, and then it is read what is in use: a request that came before is seen
+ * here, one that comes after sees the state and asks to be woken (see board.h). */
+static void freeze(struct daemon *d, struct instance *instance, const char *why)
+{
+	const struct option_ladder *ladder = &instance->spec->ladder;
+	struct ten_error err;
+
+	instance_set_state(d, instance, INSTANCE_FROZEN, why);
+	atomic_thread_fence(memory_order_seq_cst);
+	if (instance_idle_for(d, instance) < (double)ladder->frozen) {
+		instance_set_state(d, instance, INSTANCE_READY, "a request came");
+		instance_arm_sleep(d, instance);
+		return;
+	}
+	if (freeze_run(instance->run, &err) < 0) {
+		log_warn("%s: it cannot be frozen: %s", instance->key, err.text);
+		thaw(d, instance);
+		instance_set_state(d, instance, INSTANCE_READY, "it cannot be frozen");
+		instance_arm(d, instance, FREEZE_AGAIN_SECONDS);
+		return;
+	}
+	instance->freezes++;
+	health_pause(d, instance->run);
+	instance_arm_sleep(d, instance);
 }
 
 static void drain(struct daemon *d, struct instance *instance, const struct plan_step *step)
@@ -326,10 +364,13 @@ static void drain(struct daemon *d, struct instance *instance, const struct plan
 	const struct ten_spec *spec = instance->spec ? instance->spec : instance->run->spec;
 
 	instance->again = step->again;
-	instance->draining_idle = step->idle;
 	if (step->rolling)
 		rollout_began(d, instance);
+	/* It is to act on what it will be told. */
+	if (instance->state == INSTANCE_FROZEN)
+		thaw(d, instance);
 	instance_set_state(d, instance, INSTANCE_DRAINING, step->why);
+	instance->draining_idle = step->idle;
 	instance->drain_deadline = daemon_now() + (double)spec->values.drain_timeout;
 	instance_arm(d, instance, 0.);
 }
@@ -387,8 +428,8 @@ bool lifecycle_step(struct daemon *d, struct instance *instance, const struct pl
 		return false;
 	case PLAN_UPDATE:
 		publish_or_log(d, instance);
-		if (instance->state == INSTANCE_READY && instance->spec->values.idle_timeout)
-			instance_arm(d, instance, (double)instance->spec->values.idle_timeout);
+		if (instance->state == INSTANCE_READY || instance->state == INSTANCE_FROZEN)
+			instance_arm_sleep(d, instance);
 		return true;
 	case PLAN_REST:
 		rest(d, instance, step->why);
@@ -406,7 +447,16 @@ bool lifecycle_step(struct daemon *d, struct instance *instance, const struct pl
 	case PLAN_UNDRAIN:
 		instance_set_state(d, instance, INSTANCE_READY, step->why);
 		instance->wanted_awake = false;
-		instance_arm(d, instance, (double)instance->spec->values.idle_timeout);
+		instance_arm_sleep(d, instance);
+		return true;
+	case PLAN_FREEZE:
+		freeze(d, instance, step->why);
+		return false;
+	case PLAN_THAW:
+		thaw(d, instance);
+		instance->wanted_awake = false;
+		instance_set_state(d, instance, INSTANCE_READY, step->why);
+		instance_arm_sleep(d, instance);
 		return true;
 	case PLAN_DRAIN:
 		drain(d, instance, step);
@@ -466,8 +516,10 @@ void lifecycle_kill_all(struct daemon *d)
 	struct timespec grace = { .tv_sec = 1 };
 	struct run *run, *next;
 
-	HASH_ITER (by_pid, d->runs, run, next)
+	HASH_ITER (by_pid, d->runs, run, next) {
+		freeze_thaw(run);
 		signal_group(run, SIGTERM);
+	}
 	if (d->runs)
 		nanosleep(&grace, NULL);
 	HASH_ITER (by_pid, d->runs, run, next) {
@@ -484,14 +536,19 @@ void lifecycle_adopted(struct daemon *d, struct instance *instance)
 
 	log_info("%s: took over process %d", instance->key, (int)run->pid);
 	if (run->stopping) {
+		freeze_thaw(run);
 		instance_set_state(d, instance, INSTANCE_STOPPING, "taken over");
 		instance_arm(d, instance, (double)instance->spec->values.stop_timeout);
 	} else if (run->ready) {
-		instance_set_state(d, instance, INSTANCE_READY, "taken over");
+		bool frozen = freeze_is_frozen(run);
+
+		instance_set_state(
+			d, instance, frozen ? INSTANCE_FROZEN : INSTANCE_READY, "taken over");
 		instance->state_since = run->ready_since;
 		health_start(d, instance);
-		if (instance->spec->values.idle_timeout)
-			instance_arm(d, instance, 0.);
+		if (frozen)
+			health_pause(d, run);
+		instance_arm(d, instance, 0.);
 	} else {
 		instance_set_state(d, instance, INSTANCE_STARTING, "taken over");
 		enter_starting(d, run);

@@ -83,8 +83,9 @@ static void plan_and_apply(struct daemon *d, struct instance *instance)
 			break;
 	}
 	/* Idle it was found, and it was not acted upon: it is looked at anew later. */
-	if (instance->idle && instance->state == INSTANCE_READY) {
-		instance->idle = false;
+	if ((instance->idle || instance->idle_freeze) &&
+		(instance->state == INSTANCE_READY || instance->state == INSTANCE_FROZEN)) {
+		instance->idle = instance->idle_freeze = false;
 		instance_arm(d, instance, IDLE_AGAIN_SECONDS);
 	}
 	if (!instance->known && !instance->spec)
@@ -264,7 +265,8 @@ struct plan_step reconcile_preview(struct daemon *d, const char *key, const stru
 		wanted.state = reconcile_effective_state(d, spec);
 		wanted.restart = (enum spec_restart)spec->values.restart;
 		wanted.restart_hash = spec->restart_hash;
-		wanted.sleeps = spec->values.idle_timeout > 0;
+		wanted.sleeps = spec->ladder.stopped > 0;
+		wanted.freezes = spec->ladder.frozen > 0;
 		wanted.live_hash =
 			instance && instance->spec && instance->spec->live_hash == spec->live_hash
 				? have.live_hash

@@ -52,23 +52,27 @@ static bool is_through(bool eof, const struct http_window *window)
 	return eof && !transport_pending(window);
 }
 
-/* Bytes on a silent connection may meet a tenant that has been frozen meanwhile, or is about to be:
- * the daemon stores the state and then reads when it was last used, we do it the other way round.
- */
-static void count_up(struct exchange *exchange, size_t bytes)
+/* What comes on a silent connection may meet a tenant that has been frozen meanwhile, or is about
+ * to be: the daemon stores the state and then reads when it was last used, we do it the other way
+ * round. */
+static void rouse(struct exchange *exchange)
 {
 	struct worker *worker = exchange->worker;
 	enum instance_state state;
 
-	transport_count_in(exchange, bytes);
-	if (!bytes)
-		return;
 	atomic_thread_fence(memory_order_seq_cst);
 	if (!route_table_state(worker->table, exchange->target, &state) ||
 		(state != INSTANCE_FROZEN && state != INSTANCE_DRAINING))
 		return;
 	board_want(worker->page, exchange->target.slot);
 	worker_ring(worker);
+}
+
+static void count_up(struct exchange *exchange, size_t bytes)
+{
+	transport_count_in(exchange, bytes);
+	if (bytes)
+		rouse(exchange);
 }
 
 void tunnel_event(struct exchange *exchange, int client_events, int upstream_events)
@@ -80,6 +84,7 @@ void tunnel_event(struct exchange *exchange, int client_events, int upstream_eve
 	struct direction down = { upstream, client, &exchange->top, &exchange->down,
 		&exchange->upstream_eof, &exchange->client_blocked, transport_count_out };
 	bool move_up = (client_events & EV_READ) || (upstream_events & EV_WRITE);
+	bool client_was_there = !exchange->client_eof;
 	bool move_down = (upstream_events & EV_READ) || (client_events & EV_WRITE);
 
 	if ((move_up && pump(exchange, &up) == MOVED_ERROR) ||
@@ -90,6 +95,9 @@ void tunnel_event(struct exchange *exchange, int client_events, int upstream_eve
 		client_close(exchange->client);
 	else
 		relay_watch(exchange);
+	/* It is to see the end of it, and make its own. */
+	if (client_was_there && exchange->client_eof && exchange->state == EXCHANGE_TUNNEL)
+		rouse(exchange);
 }
 
 void tunnel_begin(struct exchange *exchange)

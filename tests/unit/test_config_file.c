@@ -189,6 +189,18 @@ static const struct {
 		"conf.d/a.toml:3:22: args: unknown placeholder {nme} (did you mean {name}?)\n"
 		"  3 | args = ['ok', '{id', '{nme}']\n"
 		"    |                      ^\n" },
+	{ "a.toml",
+		"[service.x]\ncommand = 'run'\nidle_timeout = 5\nsleep = [{ after = 5, to = "
+		"'frozen' }]\n",
+		"conf.d/a.toml:4:9: sleep and idle_timeout say the same thing twice: keep one of "
+		"them (idle_timeout = 900 is sleep = [{ after = 900, to = \"stopped\" }])\n"
+		"  4 | sleep = [{ after = 5, to = 'frozen' }]\n"
+		"    |         ^\n" },
+	{ "a.toml", "[tenant]\nservice = 'x'\nsleep = []\nidle_timeout = 5\n",
+		"conf.d/a.toml:3:9: sleep and idle_timeout say the same thing twice: keep one of "
+		"them (idle_timeout = 900 is sleep = [{ after = 900, to = \"stopped\" }])\n"
+		"  3 | sleep = []\n"
+		"    |         ^\n" },
 	{ "a.toml", "[service.X]\ncommand = 'run'\n",
 		"conf.d/a.toml:1:10: service \"X\": a name is made of a-z, 0-9, \"-\" and \"_\" "
 		"(no "

@@ -20,6 +20,8 @@
 	}
 #define RUNS(...) HAVE(.process = true, __VA_ARGS__)
 
+#define FREEZES       WANT(.freezes = true)
+#define ONLY_FREEZES  WANT(.freezes = true, .sleeps = false)
 #define ON_DEMAND     WANT(.state = TENANT_ON_DEMAND, .restart = RESTART_ON_FAILURE)
 #define RUNNING       WANT(.state = TENANT_RUNNING, .restart = RESTART_ON_FAILURE)
 #define STOPPED       WANT(.state = TENANT_STOPPED)
@@ -161,7 +163,27 @@ static const struct row ready[] = {
 	{ NOTHING, RUNS(.state = INSTANCE_READY), PLAN_DRAIN, 0 },
 	{ ENDING, RUNS(.state = INSTANCE_READY), PLAN_DRAIN, 0 },
 	{ STOPPED, RUNS(.state = INSTANCE_READY, .told_to_restart = true), PLAN_DRAIN, 0 },
-	{ ON_DEMAND, RUNS(.state = INSTANCE_FROZEN, .told_to_stop = true), PLAN_DRAIN, 0 },
+	/* Frozen before it is stopped; open connections are no reason against it. */
+	{ FREEZES, RUNS(.state = INSTANCE_READY, .idle_freeze = true), PLAN_FREEZE, 0 },
+	{ FREEZES, RUNS(.state = INSTANCE_READY, .idle_freeze = true, .in_use = true), PLAN_FREEZE,
+		0 },
+	{ FREEZES,
+		RUNS(.state = INSTANCE_READY, .idle_freeze = true, .in_use = true,
+			.in_flight = true),
+		PLAN_NOTHING, 0 },
+	{ FREEZES, RUNS(.state = INSTANCE_READY, .idle_freeze = true, .idle = true), PLAN_DRAIN,
+		IDLE },
+	{ FREEZES, RUNS(.state = INSTANCE_READY, .idle_freeze = true, .idle = true, .in_use = true),
+		PLAN_FREEZE, 0 },
+	{ FREEZES, RUNS(.state = INSTANCE_READY, .idle_freeze = true, .restart_hash = 2),
+		PLAN_DRAIN, AGAIN | ROLLING },
+	{ FREEZES,
+		RUNS(.state = INSTANCE_READY, .idle_freeze = true, .restart_hash = 2,
+			.may_roll = false),
+		PLAN_NOTHING, 0 },
+	{ ON_DEMAND, RUNS(.state = INSTANCE_READY, .idle_freeze = true), PLAN_NOTHING, 0 },
+	{ WANT(.freezes = true, .state = TENANT_RUNNING),
+		RUNS(.state = INSTANCE_READY, .idle_freeze = true), PLAN_NOTHING, 0 },
 	/* It ended by itself: what its policy says. */
 	{ ON_DEMAND, RUNS(.state = INSTANCE_READY, .exit = PLAN_EXIT_CLEAN), PLAN_REST, 0 },
 	{ ON_DEMAND, RUNS(.state = INSTANCE_READY, .exit = PLAN_EXIT_FAILED), PLAN_BACKOFF, 0 },
@@ -177,6 +199,43 @@ static const struct row ready[] = {
 	{ NOTHING, RUNS(.state = INSTANCE_READY, .exit = PLAN_EXIT_FAILED), PLAN_REST, 0 },
 	{ ALWAYS, RUNS(.state = INSTANCE_READY, .exit = PLAN_EXIT_FAILED, .told_to_stop = true),
 		PLAN_REST, 0 },
+};
+
+static const struct row frozen[] = {
+	{ FREEZES, RUNS(.state = INSTANCE_FROZEN), PLAN_NOTHING, 0 },
+	{ FREEZES, RUNS(.state = INSTANCE_FROZEN, .in_use = true), PLAN_NOTHING, 0 },
+	{ FREEZES, RUNS(.state = INSTANCE_FROZEN, .wanted_awake = true), PLAN_THAW, 0 },
+	{ FREEZES, RUNS(.state = INSTANCE_FROZEN, .in_flight = true, .in_use = true), PLAN_THAW,
+		0 },
+	{ FREEZES, RUNS(.state = INSTANCE_FROZEN, .wanted_awake = true, .idle = true), PLAN_THAW,
+		0 },
+	{ FREEZES, RUNS(.state = INSTANCE_FROZEN, .idle = true), PLAN_DRAIN, IDLE },
+	{ FREEZES, RUNS(.state = INSTANCE_FROZEN, .idle = true, .in_use = true), PLAN_NOTHING, 0 },
+	{ ONLY_FREEZES, RUNS(.state = INSTANCE_FROZEN, .idle = true), PLAN_NOTHING, 0 },
+	{ ON_DEMAND, RUNS(.state = INSTANCE_FROZEN), PLAN_THAW, 0 },
+	{ WANT(.freezes = true, .state = TENANT_RUNNING), RUNS(.state = INSTANCE_FROZEN), PLAN_THAW,
+		0 },
+	{ FREEZES, RUNS(.state = INSTANCE_FROZEN, .live_hash = 2), PLAN_UPDATE, 0 },
+	/* What is changed about it is no reason to run. */
+	{ FREEZES, RUNS(.state = INSTANCE_FROZEN, .restart_hash = 2), PLAN_DRAIN, IDLE },
+	{ FREEZES, RUNS(.state = INSTANCE_FROZEN, .restart_hash = 2, .may_roll = false), PLAN_DRAIN,
+		IDLE },
+	{ FREEZES, RUNS(.state = INSTANCE_FROZEN, .restart_hash = 2, .in_use = true), PLAN_THAW,
+		0 },
+	{ FREEZES, RUNS(.state = INSTANCE_FROZEN, .restart_hash = 2, .wanted_awake = true),
+		PLAN_THAW, 0 },
+	{ FREEZES, RUNS(.state = INSTANCE_FROZEN, .told_to_restart = true), PLAN_DRAIN, AGAIN },
+	{ FREEZES, RUNS(.state = INSTANCE_FROZEN, .told_to_stop = true, .wanted_awake = true),
+		PLAN_DRAIN, 0 },
+	{ STOPPED, RUNS(.state = INSTANCE_FROZEN, .wanted_awake = true), PLAN_DRAIN, 0 },
+	{ SUSPENDED, RUNS(.state = INSTANCE_FROZEN), PLAN_DRAIN, 0 },
+	{ NOTHING, RUNS(.state = INSTANCE_FROZEN), PLAN_DRAIN, 0 },
+	{ ENDING, RUNS(.state = INSTANCE_FROZEN), PLAN_DRAIN, 0 },
+	/* Nobody wants it: there is nothing to be mended. */
+	{ FREEZES, RUNS(.state = INSTANCE_FROZEN, .exit = PLAN_EXIT_FAILED), PLAN_REST, 0 },
+	{ FREEZES, RUNS(.state = INSTANCE_FROZEN, .exit = PLAN_EXIT_FAILED, .wanted_awake = true),
+		PLAN_BACKOFF, 0 },
+	{ NOTHING, RUNS(.state = INSTANCE_FROZEN, .exit = PLAN_EXIT_FAILED), PLAN_REST, 0 },
 };
 
 static const struct row draining[] = {
@@ -298,6 +357,7 @@ TABLE(at_rest)
 TABLE(queued)
 TABLE(starting)
 TABLE(ready)
+TABLE(frozen)
 TABLE(draining)
 TABLE(stopping)
 TABLE(backing_off)
@@ -336,6 +396,7 @@ int main(void)
 	ADD(queued);
 	ADD(starting);
 	ADD(ready);
+	ADD(frozen);
 	ADD(draining);
 	ADD(stopping);
 	ADD(backing_off);

@@ -35,7 +35,7 @@ static bool chance(int percent)
 static void set_state(struct toy *toy, enum instance_state state)
 {
 	toy->have.state = state;
-	toy->have.time_is_up = toy->have.idle = false;
+	toy->have.time_is_up = toy->have.idle = toy->have.idle_freeze = false;
 	if (state != INSTANCE_DRAINING && state != INSTANCE_STOPPING)
 		toy->have.draining_idle = false;
 }
@@ -44,7 +44,7 @@ static void drop_process(struct toy *toy)
 {
 	struct plan_have *have = &toy->have;
 
-	have->process = have->ready = have->in_use = have->killed = false;
+	have->process = have->ready = have->in_use = have->in_flight = have->killed = false;
 	have->exit = PLAN_EXIT_NONE;
 	toy->told_term = false;
 }
@@ -99,7 +99,8 @@ static void drain(struct toy *toy, const struct plan_step *step)
 {
 	struct plan_have *have = &toy->have;
 
-	ck_assert(have->state == INSTANCE_READY && have->exit == PLAN_EXIT_NONE);
+	ck_assert(have->state == INSTANCE_READY || have->state == INSTANCE_FROZEN);
+	ck_assert(have->exit == PLAN_EXIT_NONE);
 	ck_assert(!step->rolling || have->may_roll);
 	ck_assert(!step->idle || !have->in_use);
 	have->again = step->again;
@@ -162,6 +163,17 @@ static bool execute(struct toy *toy, const struct plan_step *step)
 		have->wanted_awake = have->unhealthy = false;
 		set_state(toy, INSTANCE_READY);
 		return true;
+	case PLAN_FREEZE:
+		ck_assert(have->state == INSTANCE_READY && have->exit == PLAN_EXIT_NONE);
+		ck_assert(!have->in_flight && toy->want.freezes);
+		ck_assert(toy->want.state == TENANT_ON_DEMAND);
+		set_state(toy, INSTANCE_FROZEN);
+		return false;
+	case PLAN_THAW:
+		ck_assert(have->state == INSTANCE_FROZEN && have->exit == PLAN_EXIT_NONE);
+		have->wanted_awake = false;
+		set_state(toy, INSTANCE_READY);
+		return true;
 	case PLAN_UNDRAIN:
 		ck_assert(have->state == INSTANCE_DRAINING && have->draining_idle);
 		have->wanted_awake = false;
@@ -219,7 +231,7 @@ static void request(struct toy *toy)
 	if (!toy->have.known)
 		return;
 	if (toy->have.state == INSTANCE_READY)
-		toy->have.in_use = true;
+		toy->have.in_use = toy->have.in_flight = true;
 	else if (toy->have.state != INSTANCE_FAILED && toy->have.state != INSTANCE_STOPPED &&
 		 toy->have.state != INSTANCE_SUSPENDED)
 		toy->have.wanted_awake = true;
@@ -227,7 +239,7 @@ static void request(struct toy *toy)
 
 static void change_wish(struct toy *toy)
 {
-	switch (random() % 6) {
+	switch (random() % 7) {
 	case 0:
 		toy->want.declared = !toy->want.declared;
 		break;
@@ -245,6 +257,9 @@ static void change_wish(struct toy *toy)
 		break;
 	case 5:
 		toy->want.sleeps = !toy->want.sleeps;
+		break;
+	case 6:
+		toy->want.freezes = !toy->want.freezes;
 		break;
 	}
 }
@@ -270,7 +285,11 @@ static void timer(struct toy *toy)
 {
 	switch (toy->have.state) {
 	case INSTANCE_READY:
-		toy->have.idle = !toy->have.in_use && toy->want.sleeps;
+		toy->have.idle = !toy->have.in_flight && toy->want.sleeps;
+		toy->have.idle_freeze = !toy->have.in_flight && toy->want.freezes;
+		break;
+	case INSTANCE_FROZEN:
+		toy->have.idle = toy->want.sleeps;
 		break;
 	case INSTANCE_STARTING:
 	case INSTANCE_STOPPING:
@@ -287,7 +306,7 @@ static void timer(struct toy *toy)
 
 static void happen(struct toy *toy)
 {
-	switch (random() % 12) {
+	switch (random() % 13) {
 	case 0:
 	case 1:
 		change_wish(toy);
@@ -300,7 +319,10 @@ static void happen(struct toy *toy)
 		request(toy);
 		break;
 	case 5:
-		toy->have.in_use = false;
+		toy->have.in_use = toy->have.in_flight = false;
+		break;
+	case 12: /* the request became an upgraded connection */
+		toy->have.in_flight = false;
 		break;
 	case 6:
 		end_process(toy, chance(50) ? PLAN_EXIT_CLEAN : PLAN_EXIT_FAILED);
@@ -331,7 +353,7 @@ static void live_on(struct toy *toy)
 	enum instance_state before = have->state;
 
 	have->may_start = have->may_roll = true;
-	have->in_use = false;
+	have->in_use = have->in_flight = false;
 	if (have->process && have->exit == PLAN_EXIT_NONE) {
 		if (have->killed || (toy->told_term && toy->manner != IGNORES_TERM))
 			end_process(toy, PLAN_EXIT_FAILED);
@@ -368,7 +390,9 @@ static bool at_rest(const struct toy *toy)
 		return have->state == INSTANCE_READY || have->state == INSTANCE_FAILED;
 	case TENANT_ON_DEMAND:
 		if (have->state == INSTANCE_READY)
-			return !want->sleeps;
+			return !want->sleeps && !want->freezes;
+		if (have->state == INSTANCE_FROZEN)
+			return !want->sleeps && want->freezes;
 		return have->state == INSTANCE_ASLEEP || have->state == INSTANCE_FAILED;
 	}
 	return false;
@@ -380,7 +404,8 @@ static struct toy new_toy(void)
 		.want = { .declared = true,
 			.state = (enum tenant_state)(random() % 4),
 			.restart = (enum spec_restart)(random() % 3),
-			.sleeps = chance(80) },
+			.sleeps = chance(80),
+			.freezes = chance(50) },
 		.have = { .may_start = true, .may_roll = true },
 		.manner = (enum manner)(random() % MANNERS),
 	};

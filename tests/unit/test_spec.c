@@ -89,6 +89,35 @@ START_TEST(degraded)
 }
 END_TEST
 
+/* Who says when it sleeps. */
+#define SLEEP(n, m)                                                                                \
+	"sleep = [{ after = " #n ", to = 'frozen' }, { after = " #m ", to = 'stopped' }]\n"
+static const struct {
+	const char *service, *tenant;
+	int64_t frozen, stopped;
+} ladders[] = {
+	{ NOTES, ALICE, 0, 300 },
+	{ NOTES "idle_timeout = 7\n", ALICE, 0, 7 },
+	{ NOTES "idle_timeout = 0\n", ALICE, 0, 0 },
+	{ NOTES SLEEP(5, 6), ALICE, 5, 6 },
+	{ NOTES SLEEP(5, 6), ALICE "idle_timeout = 7\n", 0, 7 },
+	{ NOTES SLEEP(5, 6), ALICE "idle_timeout = 0\n", 0, 0 },
+	{ NOTES "idle_timeout = 7\n", ALICE SLEEP(5, 6), 5, 6 },
+	{ NOTES SLEEP(5, 6), ALICE SLEEP(8, 9), 8, 9 },
+	{ NOTES "sleep = [{ after = 5, to = 'frozen' }]\n", ALICE, 5, 0 },
+	{ NOTES SLEEP(5, 6), ALICE "sleep = []\n", 0, 300 },
+};
+
+START_TEST(ladder)
+{
+	const struct ten_spec *spec = make(ladders[_i].service, ladders[_i].tenant);
+
+	ck_assert_int_eq(spec->ladder.frozen, ladders[_i].frozen);
+	ck_assert_int_eq(spec->ladder.stopped, ladders[_i].stopped);
+	spec_unref(spec);
+}
+END_TEST
+
 /* What a change of a value changes in the spec. */
 static const struct {
 	const char *service, *tenant;
@@ -99,6 +128,8 @@ static const struct {
 	{ NOTES "idle_timeout = 300\n", ALICE, false, false },
 	{ NOTES, ALICE "isolation = 'process'\n", true, false },
 	{ NOTES "idle_timeout = 301\n", ALICE, false, true },
+	{ NOTES "sleep = [{ after = 9, to = 'frozen' }]\n", ALICE, false, true },
+	{ NOTES "sleep = []\n", ALICE, false, false },
 	{ NOTES, ALICE "weight = 1\n", false, true },
 	{ NOTES, ALICE "domains = ['a.org']\n", false, true },
 	{ NOTES, ALICE "state = 'running'\n", false, true },
@@ -248,6 +279,7 @@ int main(void)
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, layers);
 	tcase_add_test(tests, degraded);
+	tcase_add_loop_test(tests, ladder, 0, sizeof(ladders) / sizeof(ladders[0]));
 	tcase_add_loop_test(tests, hashes, 0, sizeof(changes) / sizeof(changes[0]));
 	tcase_add_loop_test(tests, interpolate, 0, sizeof(templates) / sizeof(templates[0]));
 	tcase_add_test(tests, interpolate_unknown_yet);
