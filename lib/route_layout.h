@@ -77,7 +77,7 @@ struct record_instance {
 	uint32_t max_concurrent, queue_size, queue_timeout_ms;
 	uint32_t max_connections;
 	uint32_t access_log;
-	uint32_t server_timing, reserved;
+	uint32_t server_timing, ping_is_quiet;
 	uint64_t max_body_bytes;
 };
 

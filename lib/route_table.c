@@ -286,6 +286,7 @@ bool route_table_instance(const struct route_table *table, struct route_target t
 		.queue_timeout_ms = record->queue_timeout_ms,
 		.max_connections = record->max_connections,
 		.server_timing = record->server_timing != 0,
+		.ping_is_quiet = record->ping_is_quiet != 0,
 		.suspended_status = record->suspended_status,
 		.suspended_page = layout_string(record, used, record->suspended_page),
 		.access_log = record->access_log < ACCESS_FORMATS ? record->access_log : ACCESS_OFF,

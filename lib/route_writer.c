@@ -272,6 +272,7 @@ int route_table_put_instance(
 		.queue_timeout_ms = instance->queue_timeout_ms,
 		.max_connections = instance->max_connections,
 		.server_timing = instance->server_timing,
+		.ping_is_quiet = instance->ping_is_quiet,
 	};
 	return single_publish(table, &table->slots[instance->self.slot].instance, &record, err);
 }

@@ -67,6 +67,7 @@ int publish_instance(struct daemon *d, struct instance *instance, struct ten_err
 		.queue_timeout_ms = ms(values->queue_timeout),
 		.max_connections = (uint32_t)values->max_connections,
 		.server_timing = values->server_timing,
+		.ping_is_quiet = !values->wake_on_ping,
 		.suspended_status = (uint32_t)values->suspended_status,
 		.suspended_page = page,
 		.access_log = (uint32_t)values->access_log,

@@ -65,6 +65,7 @@ struct exchange {
 	uint8_t minor;
 	bool keep_alive; /* the client's connection may serve another after this */
 	bool wants_html;
+	bool websocket; /* .upgrading, to that */
 	bool upgrading; /* it asks for an Upgrade that we pass on */
 	bool has_body;
 	char host[HTTP_HOST_MAX + 1]; /* whose record leads to the instance */

@@ -48,6 +48,17 @@ static bool wants_upgrade(const struct http_head *head)
 	return true;
 }
 
+static bool is_websocket(const struct http_head *head)
+{
+	for (uint32_t i = 0; i < head->field_count; i++) {
+		const struct http_field *field = &head->fields[i];
+
+		if (field->id == HTTP_FIELD_UPGRADE)
+			return http_text_is(field->value, field->value_len, "websocket");
+	}
+	return false;
+}
+
 static void request_begin(struct exchange *exchange, uint32_t head_bytes)
 {
 	const struct http_head *head = exchange->head;
@@ -64,6 +75,7 @@ static void request_begin(struct exchange *exchange, uint32_t head_bytes)
 	exchange->keep_alive = http_head_keeps_alive(head) && worker->settings.keepalive_timeout_ms;
 	exchange->wants_html = accepts_html(head);
 	exchange->upgrading = wants_upgrade(head);
+	exchange->websocket = exchange->upgrading && is_websocket(head);
 	exchange->has_body = head->body == HTTP_BODY_CHUNKED || head->content_length > 0;
 	result = route_request(exchange, head);
 	if (result == ROUTE_FOUND || result == ROUTE_ASKS)

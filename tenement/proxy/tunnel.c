@@ -1,5 +1,6 @@
 #include "tunnel.h"
 
+#include <string.h>
 #include <sys/socket.h>
 
 #include "proxy/admit.h"
@@ -9,6 +10,7 @@
 #include "proxy/transport.h"
 #include "proxy/upstream.h"
 #include "proxy/worker.h"
+#include "websocket.h"
 
 struct direction {
 	int from;
@@ -18,6 +20,7 @@ struct direction {
 	bool *eof;     /* .from has said its last */
 	bool *blocked; /* .to takes no more at the moment */
 	void (*count)(struct exchange *exchange, size_t bytes);
+	void (*ends)(struct exchange *exchange); /* .from has just said its last */
 };
 
 /* Write what there is, read once, write that. MOVED_EOF: this direction is through. */
@@ -44,6 +47,8 @@ static enum moved pump(struct exchange *exchange, const struct direction *way)
 			return MOVED_ERROR;
 		*way->eof = moved == MOVED_EOF;
 		way->window->ready = way->window->end;
+		if (*way->eof)
+			way->ends(exchange);
 	}
 }
 
@@ -68,11 +73,44 @@ static void rouse(struct exchange *exchange)
 	worker_ring(worker);
 }
 
+/* What has just gone to a frozen tenant. */
+static bool is_only_pings(struct exchange *exchange, size_t bytes)
+{
+	const struct http_window *window = &exchange->up;
+	struct route_instance instance;
+	enum instance_state state;
+
+	return exchange->websocket && bytes <= window->at &&
+	       route_table_state(exchange->worker->table, exchange->target, &state) &&
+	       state == INSTANCE_FROZEN &&
+	       route_table_instance(exchange->worker->table, exchange->target, &instance) &&
+	       instance.ping_is_quiet &&
+	       websocket_is_pings(window->data + window->at - bytes, bytes);
+}
+
 static void count_up(struct exchange *exchange, size_t bytes)
 {
 	transport_count_in(exchange, bytes);
-	if (bytes)
+	if (bytes && !is_only_pings(exchange, bytes))
 		rouse(exchange);
+}
+
+/* Who is told that its tenant goes away comes back by and by, and does not take it for a fault. If
+ * the tenant said so itself, nobody looks at what comes after. */
+static void say_goodbye(struct exchange *exchange)
+{
+	struct http_window *window = &exchange->down;
+	enum instance_state state;
+
+	if (!exchange->websocket || !window->data ||
+		(route_table_state(exchange->worker->table, exchange->target, &state) &&
+			state != INSTANCE_STOPPING && state != INSTANCE_ASLEEP &&
+			state != INSTANCE_STOPPED && state != INSTANCE_SUSPENDED))
+		return;
+	http_window_reset(window);
+	memcpy(window->data + window->end, WEBSOCKET_GOING_AWAY, WEBSOCKET_GOING_AWAY_BYTES);
+	window->end += WEBSOCKET_GOING_AWAY_BYTES;
+	window->ready = window->end;
 }
 
 void tunnel_event(struct exchange *exchange, int client_events, int upstream_events)
@@ -80,11 +118,11 @@ void tunnel_event(struct exchange *exchange, int client_events, int upstream_eve
 	int client = exchange->client->io.fd;
 	int upstream = exchange->upstream->io.fd;
 	struct direction up = { client, upstream, NULL, &exchange->up, &exchange->client_eof,
-		&exchange->upstream_blocked, count_up };
+		&exchange->upstream_blocked, count_up, rouse };
 	struct direction down = { upstream, client, &exchange->top, &exchange->down,
-		&exchange->upstream_eof, &exchange->client_blocked, transport_count_out };
+		&exchange->upstream_eof, &exchange->client_blocked, transport_count_out,
+		say_goodbye };
 	bool move_up = (client_events & EV_READ) || (upstream_events & EV_WRITE);
-	bool client_was_there = !exchange->client_eof;
 	bool move_down = (upstream_events & EV_READ) || (client_events & EV_WRITE);
 
 	if ((move_up && pump(exchange, &up) == MOVED_ERROR) ||
@@ -95,9 +133,6 @@ void tunnel_event(struct exchange *exchange, int client_events, int upstream_eve
 		client_close(exchange->client);
 	else
 		relay_watch(exchange);
-	/* It is to see the end of it, and make its own. */
-	if (client_was_there && exchange->client_eof && exchange->state == EXCHANGE_TUNNEL)
-		rouse(exchange);
 }
 
 void tunnel_begin(struct exchange *exchange)

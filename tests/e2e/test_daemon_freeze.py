@@ -270,3 +270,41 @@ def test_requests_at_the_moment_of_freezing_are_answered(tenement, layer, seed):
     print(f"{asked} requests, {freezes} freezes, the slowest took {slowest * 1000:.1f} ms")
     assert freezes > count
     assert slowest < 0.5 * SLOWNESS
+
+
+def test_a_ping_thaws_unless_it_is_told_not_to(one):
+    t = one()
+    with contextlib.closing(WebSocket(t)) as ws:
+        pid = wait_frozen(t)
+        ws.send(b"a", opcode=9)
+        assert ws.receive() == (9, b"a")
+        wait_frozen(t)
+        generation = t.control("GET", "/api/status").json()["generation"]
+        t.write("app-a.toml", t.tenant("app", wake_on_ping=False))
+        wait_until(lambda: t.control("GET", "/api/status").json()["generation"] > generation)
+        ws.send(b"b", opcode=9)
+        ws.send(b"c", opcode=9)
+        wait_until(lambda: t.instance("app:a")["idle_secs"] < 1, what="bytes that came")
+        wait_until(lambda: t.instance("app:a")["state_secs"] >= 3, what="three seconds of frost")
+        assert is_still(t, pid)
+        ws.send(b"text")
+        assert [ws.receive() for _ in range(3)] == [(9, b"b"), (9, b"c"), (1, b"text")]
+
+
+def test_who_hangs_up_on_a_frozen_tenant_is_forgotten(one):
+    t = one()
+    for _ in range(3):
+        with contextlib.closing(WebSocket(t)):
+            wait_frozen(t)
+            assert t.instance("app:a")["upgraded"] == 1
+        wait_until(lambda: t.instance("app:a")["upgraded"] == 0, what="no connection")
+
+
+def test_ignored_connections_are_told_that_the_tenant_goes_away(one):
+    t = one(then=[{"after": 2, "to": "stopped"}], idle_connections="ignore")
+    with contextlib.closing(WebSocket(t)) as ws:
+        pid = wait_frozen(t)
+        assert ws.receive() == (8, b"\x03\xe9")
+        assert ws.file.read() == b""
+        wait_gone(pid)
+    assert t.get("app:a").status == 200
