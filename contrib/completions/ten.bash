@@ -35,6 +35,9 @@ _ten() {
 	restart) flags="" words=tenants ;;
 	suspend) flags="--declare" words=tenants ;;
 	resume) flags="--declare" words=tenants ;;
+	hold) flags="" words=tenants ;;
+	release) flags="" words=tenants ;;
+	why) flags="" words=tenants ;;
 	rm) flags="" words=tenants ;;
 	logs) flags="--follow --lines" words=tenants ;;
 	exec) flags="" words=tenants ;;
@@ -51,7 +54,7 @@ _ten() {
 		return
 	fi
 	case $words in
-	commands) mapfile -t COMPREPLY < <(compgen -W "init serve status metrics config pause unpause upgrade check diff apply ps spawn start stop restart suspend resume rm logs exec route weight overrides history undo version help" -- "$word") ;;
+	commands) mapfile -t COMPREPLY < <(compgen -W "init serve status metrics config pause unpause upgrade check diff apply ps spawn start stop restart suspend resume hold release why rm logs exec route weight overrides history undo version help" -- "$word") ;;
 	files) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
 	tenants) mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" ps -aq 2>/dev/null)" -- "$word") ;;
 	services) mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" ps -aq 2>/dev/null | cut -d: -f1 | sort -u)" -- "$word") ;;

@@ -20,6 +20,9 @@ _ten_commands() {
 		'restart:Stop tenants, start them again and wait until they are ready.'
 		'suspend:Take tenants down; their visitors see the suspended page.'
 		'resume:End the suspension of tenants.'
+		'hold:Keep a tenant awake for a time (default\: 1h).'
+		'release:End a hold.'
+		'why:Say what woke a tenant, what keeps it awake, and when it will sleep.'
 		'rm:Stop tenants and remove their declaration; their data stays.'
 		'logs:Show what a tenant has written to its output.'
 		'exec:Run a command as the tenant sees the world.'
@@ -151,6 +154,18 @@ _ten() {
 	resume)
 		_arguments $everywhere \
 		'--declare[Write it into conf.d instead of overriding what is declared there.]' \
+		'*:argument:_ten_tenants'
+		;;
+	hold)
+		_arguments $everywhere \
+		'*:argument:_ten_tenants'
+		;;
+	release)
+		_arguments $everywhere \
+		'*:argument:_ten_tenants'
+		;;
+	why)
+		_arguments $everywhere \
 		'*:argument:_ten_tenants'
 		;;
 	rm)

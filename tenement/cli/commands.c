@@ -125,6 +125,16 @@ const struct command commands[] = {
 	  "\tten suspend notes:alice" },
 	{ "resume", "SERVICE:ID...", GROUP_TENANTS, WORDS_TENANTS, FLAG_BIT(FLAG_DECLARE), 1, COMMAND_ARGS_ANY, 0, cmd_resume,
 	  "End the suspension of tenants.", "\tten resume notes:alice" },
+	{ "hold", "SERVICE:ID [TIME]", GROUP_TENANTS, WORDS_TENANTS, 0, 1, 2, 0, cmd_hold,
+	  "Keep a tenant awake for a time (default: 1h).",
+	  "Wakes it, too. TIME is 30s, 5m, 2h, at most a year. An override until release or its end: it outlives a "
+	  "restart of everything. An app may hold itself by EXTEND_TIMEOUT_USEC= on its NOTIFY_SOCKET, or by "
+	  "touching the file $TENEMENT_HOLD.\n\n"
+	  "\tten hold notes:alice 2h" },
+	{ "release", "SERVICE:ID", GROUP_TENANTS, WORDS_TENANTS, 0, 1, 1, 0, cmd_release,
+	  "End a hold.", "\tten release notes:alice" },
+	{ "why", "SERVICE:ID", GROUP_TENANTS, WORDS_TENANTS, 0, 1, 1, 0, cmd_why,
+	  "Say what woke a tenant, what keeps it awake, and when it will sleep.", "\tten why notes:alice" },
 	{ "rm", "SERVICE:ID...", GROUP_TENANTS, WORDS_TENANTS, 0, 1, COMMAND_ARGS_ANY, 0, cmd_rm,
 	  "Stop tenants and remove their declaration; their data stays.",
 	  "Removes the file that spawn or apply wrote. A file that somebody else wrote is not touched: "

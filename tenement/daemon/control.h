@@ -58,6 +58,9 @@ bool control_query(const struct control_call *call, const char *name, char *out,
 /* The handlers: each answers, or returns false when the path is not its own. */
 struct instance;
 bool control_metrics(struct control_call *call);
+void control_hold(struct control_call *call, struct instance *instance);
+void control_release(struct control_call *call, struct instance *instance);
+void control_why(struct control_call *call, struct instance *instance);
 void control_weight(struct control_call *call, struct instance *instance);
 bool control_status(struct control_call *call);
 bool control_instances(struct control_call *call);

@@ -9,6 +9,7 @@
 #include "daemon/confdir.h"
 #include "daemon/control.h"
 #include "daemon/describe.h"
+#include "daemon/hold.h"
 #include "daemon/instance.h"
 #include "daemon/override.h"
 #include "daemon/owned.h"
@@ -293,6 +294,7 @@ static void list_overrides(struct control_call *call)
 	json_t *array = json_array();
 	struct override *override, *next;
 
+	hold_prune(call->d);
 	HASH_ITER (hh, call->d->overrides, override, next) {
 		bool route = override->what == OVERRIDE_SPLIT;
 		autofree char *target = mem_printf("%s%s", route ? "route " : "", override->target);

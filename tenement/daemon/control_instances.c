@@ -158,7 +158,7 @@ static void start(struct control_call *call, struct instance *instance)
 	else if (instance->state == INSTANCE_BACKOFF)
 		instance->time_is_up = true;
 	else if (instance->state != INSTANCE_READY)
-		instance->wanted_awake = true;
+		instance_wake(call->d, instance, "ten start");
 	instance_mark(call->d, instance);
 	wait_for(call, instance->key, true, 0, NULL);
 }
@@ -189,6 +189,7 @@ static void restart(struct control_call *call, struct instance *instance)
 		instance->told_to_restart = true;
 	else
 		instance->wanted_awake = true;
+	instance->wake_cause = "ten restart";
 	instance_mark(call->d, instance);
 	wait_for(call, instance->key, true, old, NULL);
 }
@@ -279,7 +280,7 @@ static void spawn(struct control_call *call)
 	}
 	key = mem_printf("%s:%s", service, id);
 	reconcile_mark_instance(call->d, key);
-	instance_find(call->d, key)->wanted_awake = true;
+	instance_wake(call->d, instance_find(call->d, key), "ten spawn");
 	wait_for(call, key, true, 0, json_pack("{s:s, s:s}", "instance", key, "file", file));
 }
 
@@ -341,6 +342,9 @@ static void act(struct control_call *call, struct instance *instance, const char
 		{ "suspend", HTTP_METHOD_POST, suspend },
 		{ "resume", HTTP_METHOD_POST, resume },
 		{ "undeclare", HTTP_METHOD_POST, undeclare },
+		{ "hold", HTTP_METHOD_POST, control_hold },
+		{ "release", HTTP_METHOD_POST, control_release },
+		{ "why", HTTP_METHOD_GET, control_why },
 		{ "weight", HTTP_METHOD_PUT, control_weight },
 	};
 

@@ -6,6 +6,7 @@
 #include "daemon/confdir.h"
 #include "daemon/control.h"
 #include "daemon/describe.h"
+#include "daemon/hold.h"
 #include "daemon/instance.h"
 #include "daemon/override.h"
 #include "daemon/reconcile.h"
@@ -176,6 +177,7 @@ bool control_status(struct control_call *call)
 		return false;
 	}
 	confdir_status(d, &status);
+	hold_prune(d);
 	count(d, &tally);
 	config_set_each_file(d->set, count_file, &total);
 	tenants = json_pack("{s:I}", "declared", (json_int_t)config_set_instance_count(d->set));

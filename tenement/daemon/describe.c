@@ -51,6 +51,8 @@ static json_t *overridden(struct daemon *d, const char *key)
 		json_array_append_new(list, json_string("state"));
 	if (override_find(d, key, OVERRIDE_WEIGHT))
 		json_array_append_new(list, json_string("weight"));
+	if (override_find(d, key, OVERRIDE_HOLD))
+		json_array_append_new(list, json_string("hold"));
 	return list;
 }
 

@@ -9,12 +9,14 @@
 #include "daemon/activation.h"
 #include "daemon/cgroup.h"
 #include "daemon/health.h"
+#include "daemon/hold.h"
 #include "daemon/log_stream.h"
 #include "daemon/readiness.h"
 #include "daemon/record.h"
 #include "mem.h"
 
 #define DRAIN_LOOK_SECONDS 0.02
+#define HOLD_LOOK_SECONDS  60.0
 
 double daemon_now(void)
 {
@@ -41,16 +43,18 @@ double instance_idle_for(struct daemon *d, const struct instance *instance)
 {
 	double now = daemon_now();
 	struct board_use use;
-	double since;
+	double since, held = hold_until(d, instance, NULL);
 
 	instance_use(d, instance, &use);
 	since = (double)use.last_used_ms / 1000;
+	if (use.in_flight || since > now)
+		since = now;
 	if (instance->run && instance->run->ready_since > since)
 		since = instance->run->ready_since;
 	/* Who was woken is given the time to be used. */
 	if (instance->state == INSTANCE_READY && instance->state_since > since)
 		since = instance->state_since;
-	return use.in_flight || since > now ? 0 : now - since;
+	return now - (held > since ? held : since);
 }
 
 static bool reaches(double seconds, int64_t limit)
@@ -62,13 +66,18 @@ void instance_arm_sleep(struct daemon *d, struct instance *instance)
 {
 	const struct option_ladder *ladder = instance->spec ? &instance->spec->ladder : NULL;
 	int64_t limit;
+	double idle_for;
 
 	if (!ladder || instance->wanted_state == TENANT_RUNNING)
 		return;
 	limit = ladder->frozen && instance->state == INSTANCE_READY ? ladder->frozen
 								    : ladder->stopped;
-	if (limit)
-		instance_arm(d, instance, (double)limit - instance_idle_for(d, instance));
+	if (!limit)
+		return;
+	idle_for = instance_idle_for(d, instance);
+	/* A hold is by the clock on the wall, which may be set. */
+	instance_arm(d, instance,
+		idle_for < -HOLD_LOOK_SECONDS ? HOLD_LOOK_SECONDS : (double)limit - idle_for);
 }
 
 /* The timer of READY and FROZEN looks for idleness; that of DRAINING for the end of what is in
@@ -179,6 +188,24 @@ void instance_mark(struct daemon *d, struct instance *instance)
 	else
 		d->dirty = instance;
 	d->last_dirty = instance;
+}
+
+void instance_wake(struct daemon *d, struct instance *instance, const char *cause)
+{
+	if (!instance->wanted_awake)
+		instance->wake_cause = cause;
+	instance->wanted_awake = true;
+	instance_mark(d, instance);
+}
+
+void instance_woken(struct instance *instance)
+{
+	const char *otherwise =
+		instance->wanted_state == TENANT_RUNNING ? "being declared running" : "a restart";
+
+	instance->woken_by = instance->wake_cause ? instance->wake_cause : otherwise;
+	instance->woken_at = daemon_now();
+	instance->wake_cause = NULL;
 }
 
 void instance_set_reason(struct instance *instance, char *reason)

@@ -34,6 +34,7 @@ struct run {
 	bool by_socket;      /* which of the two answered */
 	bool ready;
 	double ready_since;
+	double hold_until; /* what it said itself, see hold.h; 0: nothing */
 	enum plan_exit exit;
 	bool exited_normally;
 	int exit_status; /* or signal */
@@ -70,6 +71,10 @@ struct instance {
 	bool wanted_awake, told_to_stop, told_to_restart;
 	bool idle, idle_freeze, time_is_up, unhealthy;
 
+	/* what woke it: of the next time, and of the last; static, for people */
+	const char *wake_cause, *woken_by;
+	double woken_at;
+
 	/* memory of the present way down */
 	bool again, draining_idle, failed_start, rolling;
 
@@ -99,6 +104,11 @@ void instance_free(struct daemon *d, struct instance *instance);
 /* There is news: it is looked at when the loop turns. */
 void instance_mark(struct daemon *d, struct instance *instance);
 
+/* Somebody wants it up: CAUSE says who, for people (static). */
+void instance_wake(struct daemon *d, struct instance *instance, const char *cause);
+/* It was woken. */
+void instance_woken(struct instance *instance);
+
 /* The one place where a state changes: checked, published, logged. WHY may be NULL. */
 void instance_set_state(
 	struct daemon *d, struct instance *instance, enum instance_state state, const char *why);
@@ -110,7 +120,7 @@ void instance_arm(struct daemon *d, struct instance *instance, double seconds);
 /* The same, until it will have been idle for long enough for the next step of its ladder. */
 void instance_arm_sleep(struct daemon *d, struct instance *instance);
 
-/* For how many seconds it has done nothing. */
+/* For how many seconds it has done nothing; less than 0: it is held for so long. */
 double instance_idle_for(struct daemon *d, const struct instance *instance);
 
 /* What the proxy says of it. */

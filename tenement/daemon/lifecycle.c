@@ -279,6 +279,7 @@ static void start(struct daemon *d, struct instance *instance)
 	double limit = (double)instance->spec->values.startup_timeout;
 
 	instance->wanted_awake = instance->told_to_restart = false;
+	instance_woken(instance);
 	if (instance->failure_count)
 		instance->restarts++;
 	wake_times_turn(d, instance);
@@ -455,6 +456,7 @@ bool lifecycle_step(struct daemon *d, struct instance *instance, const struct pl
 	case PLAN_THAW:
 		thaw(d, instance);
 		instance->wanted_awake = false;
+		instance_woken(instance);
 		instance_set_state(d, instance, INSTANCE_READY, step->why);
 		instance_arm_sleep(d, instance);
 		return true;

@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "daemon/hold.h"
 #include "daemon/instance.h"
 #include "daemon/readiness.h"
 #include "mem.h"
@@ -76,6 +77,8 @@ static void on_datagram(struct ev_loop *loop, ev_io *io, int events)
 			}
 		}
 		text[len] = '\0';
+		if (instance)
+			hold_notified(d, instance, text);
 		if (instance && says_ready(text))
 			readiness_notified(d, instance);
 	}

@@ -11,6 +11,7 @@
 
 #include "common/files.h"
 #include "common/log.h"
+#include "daemon/instance.h"
 #include "daemon/publish.h"
 #include "daemon/reconcile.h"
 #include "mem.h"
@@ -27,6 +28,7 @@ const char *const override_what_names[] = {
 	[OVERRIDE_STATE] = "state",
 	[OVERRIDE_WEIGHT] = "weight",
 	[OVERRIDE_SPLIT] = "split",
+	[OVERRIDE_HOLD] = "hold",
 };
 
 static char *name_of(const char *target, enum override_what what)
@@ -86,7 +88,7 @@ static struct override *parse(const char *text, size_t len)
 			override->since = since->value.integer;
 	}
 	toml_free(document);
-	for (int i = OVERRIDE_STATE; what && i <= OVERRIDE_SPLIT; i++) {
+	for (int i = OVERRIDE_STATE; what && i <= OVERRIDE_HOLD; i++) {
 		if (strcmp(what, override_what_names[i]) != 0 || !override->target ||
 			!override->value || !override->declared || !override->by)
 			continue;
@@ -136,6 +138,12 @@ const struct override *override_find(
 
 static void mark(struct daemon *d, const struct override *override)
 {
+	struct instance *instance = NULL;
+
+	if (override->what == OVERRIDE_HOLD)
+		instance = instance_find(d, override->target);
+	if (instance && (instance->state == INSTANCE_READY || instance->state == INSTANCE_FROZEN))
+		instance_arm_sleep(d, instance);
 	if (override->what == OVERRIDE_SPLIT)
 		reconcile_mark_route(d, override->target);
 	else

@@ -10,14 +10,14 @@
 
 #include "daemon/daemon.h"
 
-enum override_what { OVERRIDE_STATE, OVERRIDE_WEIGHT, OVERRIDE_SPLIT };
+enum override_what { OVERRIDE_STATE, OVERRIDE_WEIGHT, OVERRIDE_SPLIT, OVERRIDE_HOLD };
 extern const char *const override_what_names[];
 
 struct override {
 	char *name;   /* of its file, without .toml: "notes:alice.state", "notes.split" */
 	char *target; /* "notes:alice", or a service for SPLIT */
 	enum override_what what;
-	char *value;    /* "suspended"; "5"; "v1=95,v2=5" */
+	char *value;    /* "suspended"; "5"; "v1=95,v2=5"; "2026-01-31T12:00:00Z" */
 	char *declared; /* the declared value then, likewise */
 	int64_t since;  /* Unix time */
 	char *by;       /* "uid 0" */

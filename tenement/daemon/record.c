@@ -40,13 +40,14 @@ int record_write(struct daemon *d, const struct instance *instance, struct ten_e
 
 	text_printf(&text,
 		"%d %d %" PRIu64 " %" PRId64 " %" PRId64 " %u %d %d %d %" PRIu64 " %" PRIu64
-		" %" PRIu64 " %u\n%s\n%s\n",
+		" %" PRIu64 " %u\n%s\n%s\n%" PRIu64 "\n",
 		RECORD_VERSION, (int)run->pid, run->start_time,
 		run->uid == BECOME_KEEP ? -1 : (int64_t)run->uid,
 		run->uid == BECOME_KEEP ? -1 : (int64_t)run->gid, run->port, run->by_socket,
 		run->ready, run->stopping, run->restart_hash, (uint64_t)(run->started * 1000),
 		(uint64_t)(run->ready_since * 1000), instance->restarts,
-		run->socket_path ? run->socket_path : "", run->cgroup ? run->cgroup : "");
+		run->socket_path ? run->socket_path : "", run->cgroup ? run->cgroup : "",
+		(uint64_t)(run->hold_until * 1000));
 	return files_write_fast(d->run_fd, path, text.data, text.len, 0600, err);
 }
 
@@ -120,7 +121,9 @@ static struct run *record_parse(char *text, const char *key, uint32_t *restarts)
 	rest = newline + strcspn(newline, "\n");
 	group = *rest ? rest + 1 : rest; /* earlier programs wrote none */
 	*rest = '\0';
-	group[strcspn(group, "\n")] = '\0';
+	rest = group + strcspn(group, "\n");
+	run->hold_until = (double)strtoull(*rest ? rest + 1 : rest, NULL, 10) / 1000;
+	*rest = '\0';
 	run->socket_path = *newline ? mem_strdup(newline) : NULL;
 	/* It becomes part of a path. */
 	run->cgroup = *group && !strchr(group, '/') && *group != '.' ? mem_strdup(group) : NULL;

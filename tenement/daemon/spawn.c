@@ -21,6 +21,7 @@
 #include "daemon/activation.h"
 #include "daemon/cgroup.h"
 #include "daemon/folders.h"
+#include "daemon/hold.h"
 #include "daemon/log_stream.h"
 #include "daemon/orphans.h"
 #include "daemon/readiness.h"
@@ -149,6 +150,7 @@ int spawn_words_make(struct daemon *d, const struct ten_spec *spec, const struct
 		.port = run->port };
 	const struct option_map *env = &spec->values.env;
 	autofree char *notify = mem_printf("%s/notify", d->runtime_dir);
+	autofree char *hold = hold_path(d, spec, run->socket_path);
 	char port[8];
 
 	*words = (struct spawn_words){ 0 };
@@ -175,6 +177,7 @@ int spawn_words_make(struct daemon *d, const struct ten_spec *spec, const struct
 	env_set(&words->env, "TENANT_ID", spec->id);
 	env_set(&words->env, "PORT", port);
 	env_set(&words->env, "SOCKET_PATH", run->socket_path);
+	env_set(&words->env, "TENEMENT_HOLD", hold);
 	if (spec->values.ready == READY_NOTIFY)
 		env_set(&words->env, "NOTIFY_SOCKET", notify);
 	words->workdir = spec_interpolate(spec, &place, spec->values.workdir, err);

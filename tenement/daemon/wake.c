@@ -31,8 +31,7 @@ static void look_at_word(struct daemon *d, uint32_t first_slot, uint64_t bits)
 			instance->state == INSTANCE_SUSPENDED)
 			continue;
 		wake_times_wanted(instance);
-		instance->wanted_awake = true;
-		instance_mark(d, instance);
+		instance_wake(d, instance, "a request");
 	}
 }
 
