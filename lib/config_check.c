@@ -155,7 +155,7 @@ int config_check_text(const struct option *option, const char *text, struct ten_
 static bool is_reserved_variable(const char *name)
 {
 	static const char *const reserved[] = { "PORT", "SOCKET_PATH", "TENANT_ID", "NOTIFY_SOCKET",
-		"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES" };
+		"TENEMENT_HOLD", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES" };
 
 	for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
 		if (strcmp(reserved[i], name) == 0)

@@ -198,6 +198,16 @@ bool cgroup_is_frozen(const char *name)
 	return text && (*text == '1' || *text == 'F'); /* FREEZING is on its way */
 }
 
+int cgroup_reclaim_open(const char *name, char text[24])
+{
+	autofree char *used = layer == LAYER_V2 ? read_file(name, "memory.current") : NULL;
+
+	if (!used)
+		return -1;
+	snprintf(text, 24, "%.*s", (int)strcspn(used, "\n"), used);
+	return open_file(name, "memory.reclaim", O_WRONLY);
+}
+
 size_t cgroup_pids(const char *name, pid_t *pids, size_t max)
 {
 	autofree char *text = read_file(name, "cgroup.procs");

@@ -31,6 +31,10 @@ int cgroup_freeze(const char *name);
 int cgroup_thaw(const char *name);
 bool cgroup_is_frozen(const char *name); /* or about to be */
 
+/* Where to write TEXT to have all of its memory handed back. -1: the kernel cannot do it by group.
+ */
+int cgroup_reclaim_open(const char *name, char text[24]);
+
 /* SIGKILL to all in it. */
 void cgroup_kill(const char *name);
 

@@ -163,7 +163,7 @@ void run_free(struct daemon *d, struct run *run)
 
 void instance_free(struct daemon *d, struct instance *instance)
 {
-	assert(!instance->in_dirty && !instance->queued);
+	assert(!instance->in_dirty && !instance->queued && !instance->reclaiming);
 	ev_timer_stop(d->loop, &instance->timer);
 	record_forget(instance);
 	activation_drop(d, instance);

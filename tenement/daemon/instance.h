@@ -89,11 +89,12 @@ struct instance {
 	uint64_t failed_hash; /* restart_hash of what failed */
 
 	ev_timer timer; /* of the present state */
-	bool in_dirty, queued, record_due;
+	bool in_dirty, queued, record_due, reclaiming;
 	struct instance *next_dirty;
-	TAILQ_ENTRY(instance) due;   /* of those whose record is to be written */
-	TAILQ_ENTRY(instance) queue; /* of those that wait for their turn to start */
-	uint64_t round;              /* its place there */
+	TAILQ_ENTRY(instance) due;     /* of those whose record is to be written */
+	TAILQ_ENTRY(instance) reclaim; /* likewise whose memory is to be handed back */
+	TAILQ_ENTRY(instance) queue;   /* of those that wait for their turn to start */
+	uint64_t round;                /* its place there */
 	UT_hash_handle hh;
 };
 

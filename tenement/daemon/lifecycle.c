@@ -17,6 +17,7 @@
 #include "daemon/publish.h"
 #include "daemon/readiness.h"
 #include "daemon/record.h"
+#include "daemon/reclaim.h"
 #include "daemon/reconcile.h"
 #include "daemon/rollout.h"
 #include "daemon/spawn.h"
@@ -121,6 +122,7 @@ static void drop_run(struct daemon *d, struct instance *instance)
 		return;
 	}
 	leave_starting(d, instance->run);
+	reclaim_cancel(d, instance);
 	run_free(d, instance->run);
 	instance->run = NULL;
 }
@@ -330,6 +332,7 @@ static void serve(struct daemon *d, struct instance *instance)
 
 static void thaw(struct daemon *d, struct instance *instance)
 {
+	reclaim_cancel(d, instance);
 	freeze_thaw(instance->run);
 	health_resume(d, instance->run);
 }
@@ -357,6 +360,7 @@ static void freeze(struct daemon *d, struct instance *instance, const char *why)
 	}
 	instance->freezes++;
 	health_pause(d, instance->run);
+	reclaim_start(d, instance);
 	instance_arm_sleep(d, instance);
 }
 

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from daemon_rig import ROOT, kill, kill_daemon, pids, proc_status, wait_gone
-from harness import SLOWNESS, wait_until
+from harness import SLOWNESS, children_of, wait_until
 
 FROZEN = {"after": 1, "to": "frozen"}
 LAYERS = ["v2", "v1", "none"]
@@ -308,3 +308,64 @@ def test_ignored_connections_are_told_that_the_tenant_goes_away(one):
         assert ws.file.read() == b""
         wait_gone(pid)
     assert t.get("app:a").status == 200
+
+
+# Has 32 MiB of a file of its own mapped, and touched.
+MAPPER = """\
+import mmap, os, sys
+with open(os.path.join(os.environ["DATA_DIR"], "big"), "wb+") as file:
+    for _ in range(32):
+        file.write(bytes(1 << 20))
+    file.flush()
+    os.fsync(file.fileno())
+    mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+    sum(mapped[i] for i in range(0, len(mapped), 4096))
+sys.argv = ["app.py", "echo"]
+exec(open("app.py").read())
+"""
+
+
+def resident_files_kb(pid):
+    return int(proc_status(pid)["RssFile"][0])
+
+
+@pytest.mark.skipif(not ROOT, reason="handing back another process's memory needs root")
+def test_memory_of_a_frozen_tenant_is_handed_back(tenement, layer):
+    t = tenement(start=False, settings={"cgroups": layer})
+    (t.apps / "mapper.py").write_text(MAPPER)
+    for key, reclaim in (("a", True), ("b", False)):
+        t.write(f"{key}.toml", t.service(key, sleep=[FROZEN], frozen_reclaim=reclaim)
+                .replace("app.py echo", "mapper.py"))
+        t.write(f"{key}-a.toml", t.tenant(key))
+    t.start()
+    given = {key: t.get(f"{key}:a").json()["pid"] for key in "ab"}
+    assert all(resident_files_kb(pid) > 32 << 10 for pid in given.values())
+    for key in "ab":
+        t.wait_state(f"{key}:a", "frozen")
+    wait_until(lambda: resident_files_kb(given["a"]) < 16 << 10, what="memory handed back")
+    assert resident_files_kb(given["b"]) > 32 << 10
+    for key in "ab":
+        assert t.get(f"{key}:a").json()["pid"] == given[key]
+    wait_until(lambda: not children_of(t.pid_of("tenementd")), what="no helper")
+
+
+@pytest.mark.skipif(not ROOT, reason="handing back another process's memory needs root")
+def test_many_are_handed_back_while_they_come_and_go(tenement):
+    t = tenement(start=False)
+    t.write("app.toml", t.service("app", sleep=[FROZEN], frozen_reclaim=True))
+    keys = [f"app:t{i}" for i in range(12)]
+    for key in keys:
+        t.write(f"app-{key[4:]}.toml", t.tenant("app"))
+    t.start()
+    given = {key: t.get(key).json()["pid"] for key in keys}
+    for turn in range(3):
+        for key in keys:
+            t.wait_state(key, "frozen")
+        for key in keys:
+            assert t.get(key).json()["pid"] == given[key]
+        if turn == 1:
+            kill_daemon(t)
+    for key in keys:
+        t.ten("stop", key)
+    wait_gone(*given.values())
+    wait_until(lambda: not children_of(t.pid_of("tenementd")), what="no helper")
