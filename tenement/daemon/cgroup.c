@@ -178,16 +178,24 @@ int cgroup_join(const char *name, pid_t pid, struct ten_error *err)
 	return 0;
 }
 
-int cgroup_freeze(const char *name)
+int cgroup_freezer_open(const char *name)
 {
-	return layer == LAYER_V2 ? write_file(name, "cgroup.freeze", "1")
-				 : write_file(name, "freezer.state", "FROZEN");
+	return open_file(name, layer == LAYER_V2 ? "cgroup.freeze" : "freezer.state", O_WRONLY);
 }
 
-int cgroup_thaw(const char *name)
+static int write_text(int fd, const char *text)
 {
-	return layer == LAYER_V2 ? write_file(name, "cgroup.freeze", "0")
-				 : write_file(name, "freezer.state", "THAWED");
+	return pwrite(fd, text, strlen(text), 0) == (ssize_t)strlen(text) ? 0 : -1;
+}
+
+int cgroup_freeze(int freezer)
+{
+	return write_text(freezer, layer == LAYER_V2 ? "1" : "FROZEN");
+}
+
+int cgroup_thaw(int freezer)
+{
+	return write_text(freezer, layer == LAYER_V2 ? "0" : "THAWED");
 }
 
 bool cgroup_is_frozen(const char *name)
@@ -230,12 +238,12 @@ static void kill_each(const char *name)
 	size_t count;
 
 	if (layer == LAYER_V1)
-		cgroup_freeze(name);
+		write_file(name, "freezer.state", "FROZEN");
 	count = cgroup_pids(name, pids, PIDS_AT_ONCE);
 	for (size_t i = 0; i < count; i++)
 		kill(pids[i], SIGKILL);
 	if (layer == LAYER_V1)
-		cgroup_thaw(name);
+		write_file(name, "freezer.state", "THAWED");
 }
 
 void cgroup_kill(const char *name)

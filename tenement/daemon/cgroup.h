@@ -26,9 +26,11 @@ char *cgroup_make(const char *key);
 int cgroup_open(const char *name);
 int cgroup_join(const char *name, pid_t pid, struct ten_error *err);
 
-/* Both take effect in the background; nothing is waited for. */
-int cgroup_freeze(const char *name);
-int cgroup_thaw(const char *name);
+/* What is written to freeze or thaw NAME: kept open while it is frozen, so that thawing it needs
+ * nothing that could be wanting. Both take effect in the background; nothing is waited for. */
+int cgroup_freezer_open(const char *name);
+int cgroup_freeze(int freezer);
+int cgroup_thaw(int freezer);
 bool cgroup_is_frozen(const char *name); /* or about to be */
 
 /* Where to write TEXT to have all of its memory handed back. -1: the kernel cannot do it by group.

@@ -8,6 +8,10 @@
 
 #include "daemon/instance.h"
 
+/* Open what is needed to thaw it, which is kept while it is frozen: a thaw is to want for nothing.
+ */
+void freeze_prepare(struct run *run);
+
 int freeze_run(struct run *run, struct ten_error *err);
 
 /* Does nothing to who is not frozen. */

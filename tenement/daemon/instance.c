@@ -152,6 +152,8 @@ void run_free(struct daemon *d, struct run *run)
 	health_stop(d, run);
 	if (run->failed_fd >= 0)
 		close(run->failed_fd);
+	if (run->freezer_fd >= 0)
+		close(run->freezer_fd);
 	if (run->cgroup)
 		cgroup_end(d, run->cgroup);
 	spec_unref(run->spec);

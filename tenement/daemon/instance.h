@@ -26,6 +26,7 @@ struct run {
 	uint32_t uid, gid; /* BECOME_KEEP: as we are */
 	uint16_t port;
 	char *socket_path;
+	int freezer_fd; /* while it is frozen, see freeze.h; -1: not */
 	char *cgroup;   /* name of its group; NULL: it has none, see cgroup.h */
 	double started; /* daemon_now() */
 	/* what the world made of it */

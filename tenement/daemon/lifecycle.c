@@ -552,8 +552,10 @@ void lifecycle_adopted(struct daemon *d, struct instance *instance)
 			d, instance, frozen ? INSTANCE_FROZEN : INSTANCE_READY, "taken over");
 		instance->state_since = run->ready_since;
 		health_start(d, instance);
-		if (frozen)
+		if (frozen) {
+			freeze_prepare(run); /* for the thaw */
 			health_pause(d, run);
+		}
 		instance_arm(d, instance, 0.);
 	} else {
 		instance_set_state(d, instance, INSTANCE_STARTING, "taken over");

@@ -114,7 +114,7 @@ static struct run *record_parse(char *text, const char *key, uint32_t *restarts)
 	run->by_socket = by_socket;
 	run->ready = ready;
 	run->stopping = stopping;
-	run->failed_fd = -1;
+	run->failed_fd = run->freezer_fd = -1;
 	run->started = (double)started / 1000;
 	run->ready_since = (double)ready_since / 1000;
 	newline++;

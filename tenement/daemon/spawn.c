@@ -392,7 +392,7 @@ int spawn_start(struct daemon *d, struct instance *instance, struct ten_error *e
 	run->key = mem_strdup(instance->key);
 	run->spec = spec_ref(spec);
 	run->restart_hash = spec->restart_hash;
-	run->failed_fd = -1;
+	run->failed_fd = run->freezer_fd = -1;
 	if (spawn_identity(d, spec, &run->uid, &run->gid, err) == 0 &&
 		(run->socket_path = spawn_socket_path(d, spec, err)) &&
 		pick_port(d, &run->port, err) == 0 &&

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,9 @@
 #include <unistd.h>
 #include <uthash.h>
 
+#include "cgroup_place.h"
 #include "common/fds.h"
+#include "common/files.h"
 #include "common/log.h"
 #include "common/process.h"
 #include "keeper/keeper.h"
@@ -501,11 +504,34 @@ size_t child_count(void)
 	return HASH_COUNT(children);
 }
 
+/* Version 1 of control groups lets nobody die that it holds frozen. */
+static void thaw_child(pid_t pid)
+{
+	char path[PATH_MAX];
+	autofree char *mounts = files_read(AT_FDCWD, "/proc/self/mountinfo", 1u << 20, NULL, NULL);
+	autofree char *groups = NULL;
+	struct cgroup_place place = { 0 };
+	int fd = -1;
+
+	snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
+	groups = files_read(AT_FDCWD, path, 65536, NULL, NULL);
+	cgroup_place_find(mounts ? mounts : "", groups ? groups : "", &place);
+	if (place.freezer && strstr(place.freezer, "/tenement-") &&
+		snprintf(path, sizeof(path), "%s/freezer.state", place.freezer) < (int)sizeof(path))
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd >= 0 && write(fd, "THAWED", 6) < 0)
+		log_warn("%s: %s", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	cgroup_place_clear(&place);
+}
+
 static void kill_child(pid_t pid)
 {
 	if (getpgid(pid) == pid)
 		kill(-pid, SIGKILL);
 	kill(pid, SIGKILL);
+	thaw_child(pid);
 }
 
 void child_kill_strays(void)

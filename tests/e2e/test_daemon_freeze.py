@@ -5,6 +5,7 @@ import contextlib
 import os
 import pathlib
 import random
+import resource
 import socket
 import time
 
@@ -369,3 +370,27 @@ def test_many_are_handed_back_while_they_come_and_go(tenement):
         t.ten("stop", key)
     wait_gone(*given.values())
     wait_until(lambda: not children_of(t.pid_of("tenementd")), what="no helper")
+
+
+def test_who_stops_twice_leaves_no_frozen_process(one, layer):
+    t = one(layer)
+    pid = wait_frozen(t)
+    os.kill(t.pid_of("tenementd"), 19)  # it will not see to anything
+    t.serve.send_signal(15)
+    wait_until(lambda: "stopping" in t.said())
+    t.serve.send_signal(15)
+    wait_gone(pid)
+    assert t.stop(timeout=20) == 0
+
+
+def test_a_daemon_without_descriptors_thaws_all_the_same(one, layer):
+    t = one(layer)
+    pid = wait_frozen(t)
+    daemon = t.pid_of("tenementd")
+    used = len(os.listdir(f"/proc/{daemon}/fd"))
+    limits = resource.prlimit(daemon, resource.RLIMIT_NOFILE)
+    resource.prlimit(daemon, resource.RLIMIT_NOFILE, (used // 2, limits[1]))
+    try:
+        assert t.get("app:a").json()["pid"] == pid
+    finally:
+        resource.prlimit(daemon, resource.RLIMIT_NOFILE, limits)
