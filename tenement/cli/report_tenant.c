@@ -110,6 +110,15 @@ static void print_work(const struct cli *cli, const json_t *instance)
 		number_field(cli, "restarts", instance, "restarts");
 }
 
+static void print_memory(const struct cli *cli, const json_t *instance)
+{
+	int64_t bytes = answer_number(instance, "memory_bytes");
+	autofree char *text = mem_printf("%.1f MiB", (double)bytes / (1 << 20));
+
+	if (bytes > 0)
+		report_field(cli, "memory", text);
+}
+
 static void print_process(const struct cli *cli, const json_t *instance)
 {
 	const json_t *command = json_object_get(instance, "command");
@@ -117,6 +126,7 @@ static void print_process(const struct cli *cli, const json_t *instance)
 		json_is_array(command) ? answer_joined(instance, "command", " ") : NULL;
 
 	number_field(cli, "pid", instance, "pid");
+	print_memory(cli, instance);
 	age_field(cli, "up", instance, "uptime_secs");
 	number_field(cli, "uid", instance, "uid");
 	number_field(cli, "port", instance, "port");

@@ -61,6 +61,23 @@ bool process_is_stopped(pid_t pid, uint64_t start)
 	return read_stat(pid, &state) == start && start && state == 'T';
 }
 
+uint64_t process_memory(pid_t pid)
+{
+	char path[32], text[128];
+	autoclose int fd = -1;
+	uint64_t pages = 0;
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	len = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+	if (len <= 0)
+		return 0;
+	text[len] = '\0';
+	return sscanf(text, "%*u %" SCNu64, &pages) == 1 ? pages * (uint64_t)sysconf(_SC_PAGESIZE)
+							 : 0;
+}
+
 #define DESCENDANTS_MAX 1024
 
 static int holds_itself(pid_t pid, uint32_t inode)

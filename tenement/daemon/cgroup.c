@@ -14,6 +14,7 @@
 #include "cgroup_place.h"
 #include "common/files.h"
 #include "common/log.h"
+#include "common/process.h"
 #include "daemon/instance.h"
 #include "mem.h"
 #include "option_value.h"
@@ -228,6 +229,19 @@ size_t cgroup_pids(const char *name, pid_t *pids, size_t max)
 			pids[count++] = (pid_t)pid;
 	}
 	return count;
+}
+
+uint64_t cgroup_memory(const char *name)
+{
+	autofree char *used = layer == LAYER_V2 ? read_file(name, "memory.current") : NULL;
+	autofree pid_t *pids = mem_alloc(PIDS_AT_ONCE * sizeof(*pids));
+	uint64_t sum = 0;
+
+	if (used)
+		return strtoull(used, NULL, 10);
+	for (size_t i = cgroup_pids(name, pids, PIDS_AT_ONCE); i; i--)
+		sum += process_memory(pids[i - 1]);
+	return sum;
 }
 
 /* Version 1 has no such word: all are held still, so that none is missed while it forks, and go as

@@ -43,6 +43,10 @@ void cgroup_kill(const char *name);
 /* All of its processes; returns how many, at most MAX. */
 size_t cgroup_pids(const char *name, pid_t *pids, size_t max);
 
+/* Bytes of memory that it uses: by the kernel's account where the group has one, else the sum over
+ * its processes, in which what they share counts several times. */
+uint64_t cgroup_memory(const char *name);
+
 /* Whether PID is in it. */
 bool cgroup_has(const char *name, pid_t pid);
 

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "common/become.h"
+#include "common/process.h"
 #include "config_path.h"
+#include "daemon/cgroup.h"
 #include "daemon/health.h"
 #include "daemon/log_tail.h"
 #include "daemon/override.h"
@@ -164,6 +166,11 @@ json_t *describe_instance_whole(struct daemon *d, struct instance *instance, boo
 	json_t *json = describe_instance(d, instance);
 
 	json_object_set_new(json, "refusals", refusals(d, instance));
+	if (instance->run)
+		json_object_set_new(json, "memory_bytes",
+			json_integer((json_int_t)(instance->run->cgroup
+							  ? cgroup_memory(instance->run->cgroup)
+							  : process_memory(instance->run->pid))));
 	/* A file that was renamed says the same from another place. */
 	if (newest)
 		spec = newest;

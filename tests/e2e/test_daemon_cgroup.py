@@ -83,6 +83,9 @@ def test_all_processes_of_a_tenant_are_in_one_group(escapes, layer):
     # Ours are in none of them.
     assert not set(inside) & {t.keeper_pid(), t.pid_of("tenementd"), t.pid_of("tenement-proxy")}
     assert "control groups" in t.ten("status").stdout
+    memory = t.instance("e:a")["memory_bytes"]
+    assert 256 << 10 < memory < 256 << 20
+    assert "MiB" in t.ten("status", "e:a").stdout
 
 
 def test_what_hid_itself_ends_with_its_tenant(escapes, layer):
