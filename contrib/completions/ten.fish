@@ -68,7 +68,7 @@ complete -c ten -n __fish_use_subcommand -a hold -d 'Keep a tenant awake for a t
 complete -c ten -n '__fish_seen_subcommand_from hold' -a '(__ten_tenants)'
 complete -c ten -n __fish_use_subcommand -a release -d 'End a hold.'
 complete -c ten -n '__fish_seen_subcommand_from release' -a '(__ten_tenants)'
-complete -c ten -n __fish_use_subcommand -a why -d 'Say what woke a tenant, what keeps it awake, and when it will sleep.'
+complete -c ten -n __fish_use_subcommand -a why -d 'Say what woke a tenant, keeps it awake, and when it will sleep.'
 complete -c ten -n '__fish_seen_subcommand_from why' -a '(__ten_tenants)'
 complete -c ten -n __fish_use_subcommand -a rm -d 'Stop tenants and remove their declaration; their data stays.'
 complete -c ten -n '__fish_seen_subcommand_from rm' -a '(__ten_tenants)'

@@ -22,7 +22,7 @@ _ten_commands() {
 		'resume:End the suspension of tenants.'
 		'hold:Keep a tenant awake for a time (default\: 1h).'
 		'release:End a hold.'
-		'why:Say what woke a tenant, what keeps it awake, and when it will sleep.'
+		'why:Say what woke a tenant, keeps it awake, and when it will sleep.'
 		'rm:Stop tenants and remove their declaration; their data stays.'
 		'logs:Show what a tenant has written to its output.'
 		'exec:Run a command as the tenant sees the world.'

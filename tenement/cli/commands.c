@@ -134,7 +134,7 @@ const struct command commands[] = {
 	{ "release", "SERVICE:ID", GROUP_TENANTS, WORDS_TENANTS, 0, 1, 1, 0, cmd_release,
 	  "End a hold.", "\tten release notes:alice" },
 	{ "why", "SERVICE:ID", GROUP_TENANTS, WORDS_TENANTS, 0, 1, 1, 0, cmd_why,
-	  "Say what woke a tenant, what keeps it awake, and when it will sleep.", "\tten why notes:alice" },
+	  "Say what woke a tenant, keeps it awake, and when it will sleep.", "\tten why notes:alice" },
 	{ "rm", "SERVICE:ID...", GROUP_TENANTS, WORDS_TENANTS, 0, 1, COMMAND_ARGS_ANY, 0, cmd_rm,
 	  "Stop tenants and remove their declaration; their data stays.",
 	  "Removes the file that spawn or apply wrote. A file that somebody else wrote is not touched: "
