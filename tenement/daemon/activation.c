@@ -99,8 +99,7 @@ static void on_queue(struct ev_loop *loop, ev_io *io, int events)
 	if (instance->state == INSTANCE_ASLEEP) {
 		ev_io_stop(loop, io); /* until it sleeps again */
 		wake_times_wanted(instance);
-		instance->wanted_awake = true;
-		instance_mark(activation->daemon, instance);
+		instance_wake(activation->daemon, instance, "a connection to its socket");
 		return;
 	}
 	refuse_all(activation);
