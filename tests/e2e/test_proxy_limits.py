@@ -328,7 +328,7 @@ def test_who_leaves_the_queue_is_forgotten(rig, tenant_of, gate):
     clients = clients_of(rig, 4)
     for i, client in enumerate(clients):
         client.ask(f"GET /{i} HTTP/1.1")
-        wait_until(lambda i=i: rig.use()["queued"] == i)
+        wait_until(lambda i=i: (rig.use()["admitted"], rig.use()["queued"]) == (1, i))
     clients[1].sock.close()
     clients[2].sock.close()
     wait_until(lambda: rig.use()["queued"] == 1)
