@@ -96,7 +96,7 @@ def test_it_inherits_nothing_of_ours(two):
     limits = pathlib.Path(f"/proc/{pid}/limits").read_text()
     assert "Max open files            4096                 4096" in limits
     said = t.get("echo:alice").json()["env"]
-    assert set(said) <= {"PATH", "LANG", "LC_CTYPE", "HOME", "DATA_DIR", "TENANT_ID", "PORT",
+    assert set(said) <= {"PATH", "LANG", "LC_CTYPE", "HOME", "DATA_DIR", "TENANT_ID", "PORT", "TENEMENT_HOLD",
                          "SOCKET_PATH", "TENEMENT_INSTANCE"}
 
 
