@@ -19,6 +19,7 @@
 #include "daemon/folders.h"
 #include "daemon/keeper_link.h"
 #include "daemon/lifecycle.h"
+#include "daemon/listening.h"
 #include "daemon/short_timer.h"
 #include "daemon/wake_times.h"
 #include "mem.h"
@@ -42,7 +43,8 @@ struct activation_boot {
 	struct instance *instance;
 	struct short_timer timer;
 	double interval;
-	bool seen_empty;
+	uint64_t bytes_before; /* that its earlier lives said */
+	bool seen_empty, seen_taken;
 };
 
 static char *kept_name(const char *key)
@@ -303,24 +305,47 @@ void activation_take_over(struct daemon *d)
 
 /* ---- a process that has just been given it ---- */
 
+/* More are with it than wait in its queue: it has accepted the others, though its queue may never
+ * be empty from here on. Where the kernel does not say how long that is, an answer does. */
+static bool has_taken(const struct activation_boot *boot, const struct board_use *use)
+{
+	const struct activation *activation = boot->instance->activation;
+	int queue = activation ? listening_queue(activation->fd) : 0;
+
+	return queue >= 0 && use->in_flight > (uint64_t)queue;
+}
+
+static void took(struct activation_boot *boot)
+{
+	struct instance *instance = boot->instance;
+	struct daemon *d = boot->daemon;
+
+	activation_boot_stop(d, instance->run);
+	lifecycle_took(d, instance);
+}
+
 static void look(void *data)
 {
 	struct activation_boot *boot = data;
 	struct instance *instance = boot->instance;
 	struct daemon *d = boot->daemon;
 	double limit = (double)instance->run->spec->values.startup_timeout;
+	bool late = daemon_now() - instance->run->started > limit;
 	bool empty = !instance->activation || queue_is_empty(instance->activation->fd);
 	struct board_use use;
+	bool taken;
 
 	instance_use(d, instance, &use);
+	taken = !empty && late && has_taken(boot, &use);
 	/* Twice: a request may be on its way from waiting to the queue. */
-	if (empty && !use.waiting && boot->seen_empty) {
-		activation_boot_stop(d, instance->run);
-		lifecycle_took(d, instance);
+	if ((empty && !use.waiting && boot->seen_empty) || (taken && boot->seen_taken) ||
+		use.bytes_out > boot->bytes_before) {
+		took(boot);
 		return;
 	}
 	boot->seen_empty = empty && !use.waiting;
-	if (!empty && daemon_now() - instance->run->started > limit) {
+	boot->seen_taken = taken;
+	if (!empty && late && !taken) {
 		activation_boot_stop(d, instance->run);
 		lifecycle_did_not_take(d, instance);
 		return;
@@ -334,7 +359,10 @@ static void look(void *data)
 void activation_boot_start(struct daemon *d, struct instance *instance)
 {
 	struct activation_boot *boot = mem_alloc(sizeof(*boot));
+	struct board_use use;
 
+	instance_use(d, instance, &use);
+	boot->bytes_before = use.bytes_out;
 	boot->daemon = d;
 	boot->instance = instance;
 	boot->interval = BOOT_LOOK_SECONDS;

@@ -126,3 +126,42 @@ int listening_on_file(const struct stat *file)
 		rc = nl_recvmsgs_default(sock);
 	return rc < 0 ? -1 : wanted.listens;
 }
+
+static int on_queue(struct nl_msg *message, void *data)
+{
+	struct nlattr *attributes[UNIX_DIAG_MAX + 1];
+	struct unix_diag_rqlen queue;
+	int *length = data;
+
+	if (nlmsg_parse(nlmsg_hdr(message), sizeof(struct unix_diag_msg), attributes, UNIX_DIAG_MAX,
+		    NULL) < 0 ||
+		!attributes[UNIX_DIAG_RQLEN] ||
+		nla_len(attributes[UNIX_DIAG_RQLEN]) < (int)sizeof(queue))
+		return NL_OK;
+	memcpy(&queue, nla_data(attributes[UNIX_DIAG_RQLEN]), sizeof(queue));
+	*length = (int)queue.udiag_rqueue;
+	return NL_OK;
+}
+
+int listening_queue(int fd)
+{
+	struct unix_diag_req request = {
+		.sdiag_family = AF_UNIX,
+		.udiag_states = 1u << TCP_LISTEN_STATE,
+		.udiag_show = UDIAG_SHOW_RQLEN,
+		.udiag_cookie = { INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE },
+	};
+	struct nl_sock *sock = diag_socket(NULL);
+	struct stat st;
+	int length = -1;
+	int rc;
+
+	if (!sock || fstat(fd, &st) < 0)
+		return -1;
+	request.udiag_ino = (uint32_t)st.st_ino;
+	nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, on_queue, &length);
+	rc = nl_send_simple(sock, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, &request, sizeof(request));
+	if (rc >= 0)
+		rc = nl_recvmsgs_default(sock);
+	return rc < 0 ? -1 : length;
+}

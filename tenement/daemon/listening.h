@@ -19,4 +19,8 @@ int listening_on_port(uint16_t port, uint32_t *uid, uint32_t *inode, struct ten_
  * not tell here. No connection is made, which a simple program might not expect. */
 int listening_on_file(const struct stat *file);
 
+/* How many wait in the queue of FD, a unix socket of ours that listens. -1: the kernel does not
+ * tell here. */
+int listening_queue(int fd);
+
 #endif

@@ -15,6 +15,20 @@ from harness import SLOWNESS, process_alive, wait_until
 QUICK = {"backoff_base_ms": 100, "backoff_max_ms": 400}
 PASSED = "echo --listen passed"
 
+# One request after the other, each of which takes its time.
+SERIAL = """\
+import os, socket, time
+server = socket.socket(fileno=3)
+while True:
+    client, _ = server.accept()
+    with client:
+        client.recv(65536)
+        time.sleep(int(os.environ["TAKES_MS"]) / 1000)
+        body = str(os.getpid()).encode()
+        client.sendall(b"HTTP/1.1 200 OK\\r\\nConnection: close\\r\\nContent-Length: %d\\r\\n\\r\\n%s"
+                       % (len(body), body))
+"""
+
 
 @pytest.fixture
 def one(tenement):
@@ -122,6 +136,20 @@ def test_who_never_takes_its_socket_is_given_up(one, status, restart):
     assert f"exit status {status}" in failed["reason"]
     assert t.get("x:a").status == 503
     assert not pids(t)
+
+
+@pytest.mark.parametrize("ms", [40, 1500])
+def test_who_is_slow_and_has_always_somebody_in_its_queue_goes_on(one, ms):
+    """More is asked of it than it can do, from its first moment: it takes what it can, one after the other."""
+    t = one()
+    (t.apps / "serial.py").write_text(SERIAL)
+    t.write("x.toml", t.service("x", socket_activation=True, startup_timeout=1, restart="never",
+                                env={"TAKES_MS": str(ms)}).replace("app.py echo", "serial.py"))
+    waiting = [asked(t) for _ in range(160 if ms < 1000 else 3)]
+    for thread, _ in waiting:
+        thread.join(60 * SLOWNESS)
+    assert {answers[0].status for _, answers in waiting} == {200}, t.said()
+    assert len({answers[0].text for _, answers in waiting}) == 1
 
 
 def test_who_runs_and_does_not_take_its_socket_is_not_ready_in_time(one):
