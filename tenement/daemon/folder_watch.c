@@ -12,6 +12,7 @@
 struct folder {
 	int number;
 	struct folder_watch *first;
+	bool touched;
 	UT_hash_handle hh;
 };
 static struct folder *folders;
@@ -20,30 +21,45 @@ static int inotify = -1;
 
 static void tell(int number)
 {
-	struct folder *folder;
 	struct folder_watch *watch, *next;
+	struct folder *folder;
 
 	HASH_FIND_INT(folders, &number, folder);
-	if (!folder)
+	if (!folder || !folder->touched)
 		return;
+	folder->touched = false;
 	DL_FOREACH_SAFE (folder->first, watch, next)
 		watch->happened(watch->data);
 }
 
+static void touch(int number)
+{
+	struct folder *folder;
+
+	HASH_FIND_INT(folders, &number, folder);
+	if (folder)
+		folder->touched = true;
+}
+
+/* One buffer in a turn of the loop, and each folder in it once: the folders are the tenants' own,
+ * who can make events faster than they are acted on. */
 static void on_inotify(struct ev_loop *loop, ev_io *io, int events)
 {
 	_Alignas(struct inotify_event) char buffer[4096];
-	ssize_t len;
+	const struct inotify_event *event;
+	ssize_t len = read(io->fd, buffer, sizeof(buffer));
 
 	(void)loop;
 	(void)events;
-	while ((len = read(io->fd, buffer, sizeof(buffer))) > 0) {
-		const struct inotify_event *event;
-
-		for (char *at = buffer; at < buffer + len; at += sizeof(*event) + event->len) {
-			event = (const struct inotify_event *)(void *)at;
-			tell(event->wd);
-		}
+	if (len < 0)
+		return;
+	for (char *at = buffer; at < buffer + len; at += sizeof(*event) + event->len) {
+		event = (const struct inotify_event *)(void *)at;
+		touch(event->wd);
+	}
+	for (char *at = buffer; at < buffer + len; at += sizeof(*event) + event->len) {
+		event = (const struct inotify_event *)(void *)at;
+		tell(event->wd);
 	}
 }
 

@@ -137,3 +137,42 @@ def test_paused_commands_that_write_files_are_refused(echo):
     t.ten("unpause")
     t.ten("spawn", "echo:b")
     assert t.get("echo:b").status == 200
+
+
+# It never listens, and gives the daemon as much to look at as it can.
+NOISE = {
+    "folder": """\
+import os
+folder = os.path.dirname(os.environ["SOCKET_PATH"])
+names = [os.path.join(folder, name) for name in "ab"]
+for name in names:
+    open(name, "w").close()
+for _ in range(3):
+    if os.fork() == 0:
+        break
+while True:
+    for name in names:
+        os.utime(name)
+""",
+    "notify": """\
+import os, socket
+for _ in range(3):
+    if os.fork() == 0:
+        break
+sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+sock.connect(os.environ["NOTIFY_SOCKET"])
+while True:
+    sock.send(b"EXTEND_TIMEOUT_USEC=1000000")
+"""}
+
+
+@pytest.mark.parametrize("way", NOISE)
+def test_who_makes_noise_does_not_keep_the_daemon_from_its_work(echo, way):
+    t = echo()
+    (t.apps / "noise.py").write_text(NOISE[way])
+    t.write("noise.toml", t.service("noise", ready="notify", startup_timeout=3, restart="never",
+                                    stop_timeout=1).replace("app.py echo", "noise.py"))
+    t.write("noise-a.toml", t.tenant("noise", state="running"))
+    wait_until(lambda: t.state("noise:a") != "asleep")
+    assert t.get("echo:a").status == 200
+    t.wait_state("noise:a", "failed")
