@@ -103,8 +103,10 @@ char *hold_path(struct daemon *d, const struct ten_spec *spec, const char *socke
 	const char *slash = socket_path ? strrchr(socket_path, '/') : NULL;
 	size_t len = strlen(d->runtime_dir);
 
-	/* Beside its socket where that is in our place and so on tmpfs. */
-	if (slash && strncmp(socket_path, d->runtime_dir, len) == 0 && socket_path[len] == '/')
+	/* Beside its socket where that is in our place and so on tmpfs, and the folder the tenant's
+	 * (that of a socket that is passed is not). */
+	if (slash && !spec->values.socket_activation &&
+		strncmp(socket_path, d->runtime_dir, len) == 0 && socket_path[len] == '/')
 		return mem_printf("%.*s/hold", (int)(slash - socket_path), socket_path);
 	return mem_printf("%s/.tenement-hold", spec->dir);
 }
@@ -140,7 +142,8 @@ void hold_notified(struct daemon *d, struct instance *instance, const char *text
 		if (!wire_number(number, 0, (int64_t)HOLD_SECONDS_MAX * 1000000, &usec))
 			continue;
 		instance->run->hold_until = usec ? daemon_now() + (double)usec / 1e6 : 0;
-		record_or_warn(d, instance);
+		/* Once in a turn, however many there were. */
+		record_write_later(instance);
 	}
 }
 

@@ -40,7 +40,10 @@ class Handler(BaseHTTPRequestHandler):
     def address_string(self):
         return "unix"
 
-server = socketserver.ThreadingUnixStreamServer(os.environ["SOCKET_PATH"], Handler)
+passed = "LISTEN_FDS" in os.environ
+server = socketserver.ThreadingUnixStreamServer(os.environ["SOCKET_PATH"], Handler, not passed)
+if passed:
+    server.socket = socket.socket(fileno=3)
 say("READY=1")
 server.serve_forever()
 """
@@ -149,8 +152,9 @@ def test_a_tenant_holds_itself_by_notify(app):
         assert "a hold by" not in str(why(t)["kept_awake_by"])
 
 
-def test_a_tenant_holds_itself_by_touching_its_file(app):
-    t = app(ready="notify")
+@pytest.mark.parametrize("passed", [False, True])
+def test_a_tenant_holds_itself_by_touching_its_file(app, passed):
+    t = app(ready="notify", socket_activation=passed)
     assert t.get("app:a", "/touch/4").status == 200
     assert "TENEMENT_HOLD" in str(why(t)["kept_awake_by"])
     stays_up(t, 3)
