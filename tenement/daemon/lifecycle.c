@@ -558,6 +558,9 @@ void lifecycle_adopted(struct daemon *d, struct instance *instance)
 		}
 		instance_arm(d, instance, 0.);
 	} else {
+		/* That it was ready may not have got into its record, and it may be frozen. */
+		if (freeze_is_frozen(run))
+			freeze_thaw(run);
 		instance_set_state(d, instance, INSTANCE_STARTING, "taken over");
 		enter_starting(d, run);
 		readiness_start(d, instance);

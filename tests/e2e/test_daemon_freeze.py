@@ -110,6 +110,19 @@ def test_a_frozen_tenant_is_taken_over_frozen(one, layer):
     assert t.get("app:a").json()["pid"] == pid
 
 
+def test_a_frozen_tenant_that_was_not_written_down_as_ready_is_thawed(one, layer):
+    t = one(layer)
+    pid = wait_frozen(t)
+    record = t.runtime_dir / "instances" / "app:a"
+    first, rest = record.read_text().split("\n", 1)
+    words = first.split(" ")
+    assert words[1] == str(pid) and words[7] == "1"
+    words[7] = "0"
+    record.write_text(" ".join(words) + "\n" + rest)
+    kill_daemon(t)
+    assert t.get("app:a").json()["pid"] == pid
+
+
 def test_the_daemon_dies_while_a_request_waits_for_a_frozen_tenant(one, layer):
     t = one(layer)
     pid = wait_frozen(t)
