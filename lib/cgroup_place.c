@@ -138,14 +138,14 @@ void cgroup_place_clear(struct cgroup_place *place)
 bool cgroup_place_is(const char *cgroup, const char *name)
 {
 	size_t name_len = strlen(name);
+	char after;
 
-	while (*cgroup) {
-		size_t len = strcspn(cgroup, "\n");
-
-		if (len > name_len && cgroup[len - name_len - 1] == '/' &&
-			memcmp(cgroup + len - name_len, name, name_len) == 0)
+	for (const char *slash = cgroup; (slash = strchr(slash, '/')); slash++) {
+		if (strncmp(slash + 1, name, name_len) != 0)
+			continue;
+		after = slash[1 + name_len];
+		if (after == '/' || after == '\n' || !after)
 			return true;
-		cgroup += len + (cgroup[len] == '\n');
 	}
 	return false;
 }

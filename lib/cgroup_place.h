@@ -15,7 +15,8 @@ struct cgroup_place {
 void cgroup_place_find(const char *mountinfo, const char *cgroup, struct cgroup_place *place);
 void cgroup_place_clear(struct cgroup_place *place);
 
-/* Whether one of the groups that CGROUP (the text of /proc/PID/cgroup) names is called NAME. */
+/* Whether one of the groups that CGROUP (the text of /proc/PID/cgroup) names is called NAME, or
+ * lies below one that is. */
 bool cgroup_place_is(const char *cgroup, const char *name);
 
 #endif

@@ -62,9 +62,11 @@ START_TEST(names)
 	ck_assert(cgroup_place_is(cgroup, "notes:alice.3"));
 	ck_assert(!cgroup_place_is(cgroup, "notes:alice.33"));
 	ck_assert(!cgroup_place_is(cgroup, "alice.3"));
-	ck_assert(!cgroup_place_is(cgroup, "tenement-1"));
 	ck_assert(!cgroup_place_is("", "x"));
 	ck_assert(cgroup_place_is("0::/x", "x"));
+	/* It may have made groups of its own below. */
+	ck_assert(cgroup_place_is("0::/tenement-1/a:b.1/inner/most\n", "a:b.1"));
+	ck_assert(!cgroup_place_is("0::/tenement-1/a:b.12/a:b.1x/\n1:cpu:/\n", "a:b.1"));
 }
 END_TEST
 
