@@ -14,6 +14,19 @@
 
 static ev_io reader;
 
+/* What an open connection says to one that is told to go asks for nothing; who waits for its next
+ * life is counted before it rings. */
+static bool is_no_wish(struct daemon *d, const struct instance *instance)
+{
+	struct board_use use;
+
+	if ((instance->state != INSTANCE_DRAINING || instance->draining_idle) &&
+		instance->state != INSTANCE_STOPPING)
+		return false;
+	instance_use(d, instance, &use);
+	return !use.waiting;
+}
+
 static void look_at_word(struct daemon *d, uint32_t first_slot, uint64_t bits)
 {
 	while (bits) {
@@ -28,7 +41,7 @@ static void look_at_word(struct daemon *d, uint32_t first_slot, uint64_t bits)
 		/* Old news: the bell that followed the change of state has answered it. */
 		if (instance->state == INSTANCE_READY || instance->state == INSTANCE_FAILED ||
 			instance->state == INSTANCE_STOPPED ||
-			instance->state == INSTANCE_SUSPENDED)
+			instance->state == INSTANCE_SUSPENDED || is_no_wish(d, instance))
 			continue;
 		wake_times_wanted(instance);
 		instance_wake(d, instance, "a request");

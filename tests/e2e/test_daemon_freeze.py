@@ -7,6 +7,7 @@ import pathlib
 import random
 import resource
 import socket
+import threading
 import time
 
 import pytest
@@ -248,6 +249,28 @@ def test_a_websocket_in_use_keeps_its_tenant_from_being_frozen(one):
             time.sleep(0.2)
         assert t.instance("app:a")["state"] == "ready"
         assert t.instance("app:a")["state_secs"] >= 2
+
+
+def test_a_websocket_that_goes_on_talking_does_not_start_anew_what_is_stopped(one):
+    t = one(drain_timeout=1)
+    with contextlib.closing(WebSocket(t)) as ws:
+        ws.send(b"x")
+        assert ws.receive() == (1, b"x")
+        over = threading.Event()
+
+        def talk():
+            with contextlib.suppress(OSError):
+                while not over.wait(0.02):
+                    ws.send(b"x")
+
+        thread = threading.Thread(target=talk)
+        thread.start()
+        t.ten("stop", "app:a")
+        over.set()
+        thread.join()
+        time.sleep(0.5)
+        assert t.state("app:a") == "asleep" and not pids(t)
+    assert t.said().count("-> starting") == 1
 
 
 def test_a_long_answer_keeps_its_tenant_from_being_frozen(one):
