@@ -113,6 +113,24 @@ static void say_goodbye(struct exchange *exchange)
 	window->ready = window->end;
 }
 
+/* What the tenant has yet to take is use of it, however long it lies: nothing comes after it that
+ * would thaw it, for the client is not read meanwhile. */
+static void count_pending(struct exchange *exchange)
+{
+	struct board_cell *cell = &exchange->worker->cells[exchange->target.slot];
+	bool pending = transport_pending(&exchange->up) > 0;
+
+	if (pending == exchange->in_flight)
+		return;
+	exchange->in_flight = pending;
+	if (!pending) {
+		board_leave(cell, exchange->worker->now_ms);
+		return;
+	}
+	board_enter(cell);
+	rouse(exchange);
+}
+
 void tunnel_event(struct exchange *exchange, int client_events, int upstream_events)
 {
 	int client = exchange->client->io.fd;
@@ -129,10 +147,12 @@ void tunnel_event(struct exchange *exchange, int client_events, int upstream_eve
 		(move_down && pump(exchange, &down) == MOVED_ERROR) ||
 		(is_through(exchange->client_eof, &exchange->up) &&
 			is_through(exchange->upstream_eof, &exchange->down) &&
-			!transport_pending(&exchange->top)))
+			!transport_pending(&exchange->top))) {
 		client_close(exchange->client);
-	else
+	} else {
+		count_pending(exchange);
 		relay_watch(exchange);
+	}
 }
 
 void tunnel_begin(struct exchange *exchange)

@@ -251,6 +251,39 @@ def test_a_websocket_in_use_keeps_its_tenant_from_being_frozen(one):
         assert t.instance("app:a")["state_secs"] >= 2
 
 
+# Reads nothing for a while, as one that computes, and then all of it.
+BUSY = """\
+import os, socket, time
+server = socket.socket(socket.AF_UNIX)
+server.bind(os.environ["SOCKET_PATH"])
+server.listen()
+while True:
+    client, _ = server.accept()
+    if b"/ws" not in client.recv(65536):
+        client.sendall(b"HTTP/1.1 200 OK\\r\\nConnection: close\\r\\nContent-Length: 0\\r\\n\\r\\n")
+        client.close()
+        continue
+    client.sendall(b"HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\n\\r\\n")
+    time.sleep(3)
+    size = 0
+    while size < 4 << 20:
+        size += len(client.recv(1 << 20))
+    client.sendall(b"\\x81\\x03all")
+"""
+
+
+def test_who_has_yet_to_read_what_was_sent_is_not_frozen(one):
+    t = one()
+    (t.apps / "busy.py").write_text(BUSY)
+    t.write("busy.toml", t.service("busy", sleep=[FROZEN]).replace("app.py echo", "busy.py"))
+    t.write("busy-a.toml", t.tenant("busy"))
+    t.wait_ok("busy:a")
+    with contextlib.closing(WebSocket(t, "busy:a")) as ws:
+        ws.sock.sendall(bytes(4 << 20))
+        assert ws.receive() == (1, b"all")
+    t.wait_state("busy:a", "frozen")
+
+
 def test_a_websocket_that_goes_on_talking_does_not_start_anew_what_is_stopped(one):
     t = one(drain_timeout=1)
     with contextlib.closing(WebSocket(t)) as ws:
