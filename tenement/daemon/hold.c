@@ -129,7 +129,7 @@ static double by_file(struct daemon *d, const struct instance *instance)
 	return daemon_now() + until;
 }
 
-void hold_notified(struct daemon *d, struct instance *instance, const char *text)
+void hold_notified(struct instance *instance, const char *text)
 {
 	for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n') {
 		size_t len = strcspn(line, "\n");

@@ -20,7 +20,7 @@ int hold_set(struct daemon *d, struct instance *instance, int64_t seconds, const
 bool hold_release(struct daemon *d, struct instance *instance);
 
 /* What came on NOTIFY_SOCKET. */
-void hold_notified(struct daemon *d, struct instance *instance, const char *text);
+void hold_notified(struct instance *instance, const char *text);
 
 /* End the overrides whose time is over. */
 void hold_prune(struct daemon *d);

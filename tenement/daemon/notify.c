@@ -81,7 +81,7 @@ static void on_datagram(struct ev_loop *loop, ev_io *io, int events)
 		}
 		text[len] = '\0';
 		if (instance)
-			hold_notified(d, instance, text);
+			hold_notified(instance, text);
 		if (instance && says_ready(text))
 			readiness_notified(d, instance);
 	}
