@@ -400,9 +400,12 @@ def test_totals_are_not_lost(three):
 
 
 def test_planned_ends_are_no_warnings(three):
+    """That the log writer ends is said plainly, or not at all when it was quicker than the word to start anew."""
     t = three()
+    before = t.pid_of("tenement-logger")
     upgrade(t)
-    wait_until(lambda: "logger ended as it was told to" in t.said())
+    wait_gone(before)
+    assert wait_until(lambda: t.pid_of("tenement-logger")) != before
     assert "starting it again" not in t.said()
 
 
