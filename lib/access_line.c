@@ -4,6 +4,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "utf8.h"
+
 /* Bytes of a field as written; together with all else they stay below ACCESS_LINE_MAX. */
 #define TARGET_MAX  8192
 #define REFERER_MAX 2048
@@ -59,33 +61,13 @@ static struct tm utc_of(int64_t time_ms)
 
 /* ---- escaping ---- */
 
-/* The length of the well-formed character of more than one byte that DATA begins with, 0 if that is
- * none (Unicode, table 3-7) or a control character. */
+/* The length of the well-formed character that DATA begins with, 0 if that is none or one of the
+ * controls U+0080 to U+009F. */
 static size_t character(const unsigned char *data, size_t len)
 {
-	unsigned char low = 0x80, high = 0xbf;
-	size_t size;
+	size_t size = utf8_length(data, len);
 
-	if (data[0] >= 0xc2 && data[0] <= 0xdf) {
-		size = 2;
-		low = data[0] == 0xc2 ? 0xa0 : 0x80; /* U+0080 to U+009F are controls */
-	} else if (data[0] >= 0xe0 && data[0] <= 0xef) {
-		size = 3;
-		low = data[0] == 0xe0 ? 0xa0 : 0x80;
-		high = data[0] == 0xed ? 0x9f : 0xbf;
-	} else if (data[0] >= 0xf0 && data[0] <= 0xf4) {
-		size = 4;
-		low = data[0] == 0xf0 ? 0x90 : 0x80;
-		high = data[0] == 0xf4 ? 0x8f : 0xbf;
-	} else {
-		return 0;
-	}
-	if (len < size || data[1] < low || data[1] > high)
-		return 0;
-	for (size_t i = 2; i < size; i++)
-		if (data[i] < 0x80 || data[i] > 0xbf)
-			return 0;
-	return size;
+	return size == 2 && data[0] == 0xc2 && data[1] < 0xa0 ? 0 : size;
 }
 
 static size_t escape_json(char out[8], const unsigned char *data, size_t len, size_t *used)

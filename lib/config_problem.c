@@ -9,35 +9,18 @@
 
 #include "mem.h"
 #include "text.h"
+#include "utf8.h"
 
 enum { EXCERPT_MAX = 4096, SHOWN_MAX = 100 };
-
-/* How many bytes the character at AT has; 0 when it is none (RFC 3629). */
-static size_t character(const unsigned char *at)
-{
-	size_t len = *at < 0x80   ? 1
-		     : *at < 0xc2 ? 0
-		     : *at < 0xe0 ? 2
-		     : *at < 0xf0 ? 3
-		     : *at < 0xf5 ? 4
-				  : 0;
-
-	for (size_t i = 1; i < len; i++)
-		if ((at[i] & 0xc0) != 0x80)
-			return 0;
-	if ((*at == 0xe0 && at[1] < 0xa0) || (*at == 0xed && at[1] > 0x9f) ||
-		(*at == 0xf0 && at[1] < 0x90) || (*at == 0xf4 && at[1] > 0x8f))
-		return 0;
-	return len;
-}
 
 /* Control characters (C1 ones too) and what is not UTF-8 become "?"; a tab stays one. */
 static void make_printable(char *text)
 {
+	unsigned char *end = (unsigned char *)text + strlen(text);
 	size_t len;
 
-	for (unsigned char *at = (unsigned char *)text; *at; at += len ? len : 1) {
-		len = character(at);
+	for (unsigned char *at = (unsigned char *)text; at < end; at += len ? len : 1) {
+		len = utf8_length(at, (size_t)(end - at));
 		if (!len)
 			*at = '?';
 		if ((*at < ' ' && *at != '\t') || *at == 0x7f)
