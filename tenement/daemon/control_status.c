@@ -102,21 +102,25 @@ static void count_file(void *data, const char *name, bool good)
 	++*(json_int_t *)data;
 }
 
-static json_t *workers(struct daemon *d, enum seat_state wanted)
+static json_t *worker(const struct daemon *d, uint32_t place)
+{
+	const struct board_worker *on_board = &d->board->workers[place];
+
+	return json_pack("{s:i, s:I, s:I, s:I}", "worker", (int)d->seats[place].lane, "pid",
+		(json_int_t)atomic_load(&on_board->pid), "clients",
+		(json_int_t)atomic_load(&on_board->clients), "requests",
+		(json_int_t)atomic_load(&on_board->requests));
+}
+
+/* By lane, wherever they sit. */
+static json_t *workers(const struct daemon *d, enum seat_state wanted)
 {
 	json_t *list = json_array();
 
-	for (uint32_t w = 0; w < BOARD_WORKERS_MAX; w++) {
-		const struct seat *seat = &d->seats[w];
-		const struct board_worker *worker = &d->board->workers[w];
-
-		if (seat->state == wanted)
-			json_array_append_new(list,
-				json_pack("{s:i, s:I, s:I, s:I}", "worker", (int)seat->lane, "pid",
-					(json_int_t)atomic_load(&worker->pid), "clients",
-					(json_int_t)atomic_load(&worker->clients), "requests",
-					(json_int_t)atomic_load(&worker->requests)));
-	}
+	for (uint32_t lane = 0; lane < d->workers; lane++)
+		for (uint32_t w = 0; w < BOARD_WORKERS_MAX; w++)
+			if (d->seats[w].state == wanted && d->seats[w].lane == lane)
+				json_array_append_new(list, worker(d, w));
 	return list;
 }
 

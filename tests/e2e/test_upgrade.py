@@ -50,7 +50,7 @@ def all_workers(t):
 
 def upgrade(t):
     """Upgrade and check what it says; returns (old pids, new pids) of the workers."""
-    old = workers(t)
+    old = wait_until(lambda: 0 not in workers(t) and workers(t), what="all workers")
     said = t.ten_json("upgrade")
     assert [one["old"] for one in said["workers"]] == old
     new = [one["new"] for one in said["workers"]]
@@ -975,7 +975,7 @@ def test_the_daemon_dies_in_the_middle_of_a_change_of_listeners(three):
         wait_gone(daemon)
         os.kill(keeper, signal.SIGCONT)
         wait_daemon(t, daemon)
-        wait_until(lambda: status(t)["listen"] == addresses)
+        wait_until(lambda: sorted(status(t)["listen"]) == sorted(addresses), what="the addresses")
         for address in addresses:
             with contextlib.closing(Raw(t, KEYS[0], int(address.split(":")[1]))) as raw:
                 raw.ok()
