@@ -18,7 +18,6 @@
 #define FLUSH_MS      1000
 #define FLUSH_BYTES   (ACCESS_BATCH_MAX / 2)
 #define BLOCKED_MS    20
-#define LOG_PERIOD_MS 60000
 #define CLIENT_GONE   499
 
 /* Of what a client sent, no more than is written. */
@@ -206,10 +205,8 @@ static void lose(struct worker *worker, const struct access_entry *entry, enum a
 	}
 	if (loser)
 		loser->lost++;
-	if (log->logged_ms && worker->now_ms - log->logged_ms < LOG_PERIOD_MS)
-		return;
-	log->logged_ms = worker->now_ms;
-	log_warn("the log writer is behind: lines of access logs are lost");
+	if (worker_log_is_due(worker, &log->logged_ms))
+		log_warn("the log writer is behind: lines of access logs are lost");
 }
 
 /* Say what is lost, now that there is room again. */

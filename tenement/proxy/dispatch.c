@@ -10,11 +10,10 @@
 #include "proxy/wait.h"
 #include "proxy/worker.h"
 
-#define RETRY_FIRST_MS     50 /* a refused connection; grows to RETRY_MOST_MS */
-#define RETRY_MOST_MS      500
-#define RETRY_QUEUE_MS     5 /* the tenant's listen queue is full */
-#define LOST_MAX           2 /* fresh connections that died under one request */
-#define PEER_LOG_PERIOD_MS 60000
+#define RETRY_FIRST_MS 50 /* a refused connection; grows to RETRY_MOST_MS */
+#define RETRY_MOST_MS  500
+#define RETRY_QUEUE_MS 5 /* the tenant's listen queue is full */
+#define LOST_MAX       2 /* fresh connections that died under one request */
 
 static void refuse_queue_full(struct exchange *exchange)
 {
@@ -59,12 +58,9 @@ static void wrong_peer(struct exchange *exchange, const struct route_instance *i
 {
 	struct worker *worker = exchange->worker;
 
-	if (!worker->peer_logged_ms ||
-		worker->now_ms - worker->peer_logged_ms > PEER_LOG_PERIOD_MS) {
-		worker->peer_logged_ms = worker->now_ms;
+	if (worker_log_is_due(worker, &worker->peer_logged_ms))
 		log_warn("the socket of %s is not its own: another user listens there",
 			instance->name);
-	}
 	exchange_refuse(exchange, 502, BOARD_REFUSED_PEER, "bad gateway");
 }
 

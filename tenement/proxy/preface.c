@@ -11,19 +11,14 @@
 #include "proxy/request.h"
 #include "proxy/worker.h"
 
-#define LOG_PERIOD_MS 60000
-
 static void refuse(struct exchange *exchange, const char *why)
 {
 	struct worker *worker = exchange->worker;
 
 	worker_refusal(worker, BOARD_REFUSED_BAD_REQUEST);
-	if (!worker->preface_logged_ms ||
-		worker->now_ms - worker->preface_logged_ms > LOG_PERIOD_MS) {
-		worker->preface_logged_ms = worker->now_ms;
+	if (worker_log_is_due(worker, &worker->preface_logged_ms))
 		log_warn("closed a connection from %s, which has to begin with a PROXY header: %s",
 			exchange->client->peer, why);
-	}
 	client_close(exchange->client);
 }
 

@@ -41,8 +41,7 @@ static uint64_t clock_ms(void)
 
 /* ---- accepting ---- */
 
-/* What repeats itself with every connection is said once in a while. True: now. */
-static bool is_worth_saying(const struct worker *worker, uint64_t *said_ms)
+bool worker_log_is_due(const struct worker *worker, uint64_t *said_ms)
 {
 	if (*said_ms && worker->now_ms - *said_ms <= LOG_PERIOD_MS)
 		return false;
@@ -64,7 +63,7 @@ bool worker_shed(struct worker *worker)
 	/* First what nobody will miss. */
 	if (pipes_close(worker) || (is_memory(error) && buffer_flush(&worker->buffers)))
 		return true;
-	if (is_worth_saying(worker, &worker->shed_logged_ms))
+	if (worker_log_is_due(worker, &worker->shed_logged_ms))
 		log_warn("closing idle connections: %s", strerror(error));
 	return upstream_shed(worker, SHED_COUNT) + client_shed(worker, SHED_COUNT) > 0;
 }
@@ -92,7 +91,7 @@ static void accept_pause_over(struct deadline *deadline)
 
 static void accept_pause(struct worker *worker, int error)
 {
-	if (is_worth_saying(worker, &worker->accept_logged_ms))
+	if (worker_log_is_due(worker, &worker->accept_logged_ms))
 		log_warn("cannot accept connections for the moment: %s", strerror(error));
 	listeners_stop(worker);
 	deadline_set(&worker->wheel, &worker->accept_pause, worker->now_ms + ACCEPT_PAUSE_MS);

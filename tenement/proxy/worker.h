@@ -150,6 +150,10 @@ static inline void worker_ring(struct worker *worker)
  * True: try again. */
 bool worker_shed(struct worker *worker);
 
+/* What repeats itself with every connection is said once in a while. True: say it now; *SAID_MS,
+ * which begins at 0, is set to when that is. */
+bool worker_log_is_due(const struct worker *worker, uint64_t *said_ms);
+
 static inline void worker_refusal(struct worker *worker, enum board_refusal why)
 {
 	atomic_fetch_add_explicit(&worker->page->refusals[why], 1, memory_order_relaxed);
