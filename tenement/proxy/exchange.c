@@ -73,7 +73,7 @@ uint32_t exchange_head_room(const struct exchange *exchange)
 	uint32_t bytes = exchange->head ? exchange->head->max_bytes
 					: exchange->worker->settings.max_header_bytes;
 
-	return bytes + HTTP_WINDOW_BEFORE + HTTP_WINDOW_AFTER;
+	return bytes + BUFFER_FRAMING;
 }
 
 /* Silence before its first byte has been part of its time. */
