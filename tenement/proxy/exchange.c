@@ -43,9 +43,11 @@ bool exchange_head_begin(struct exchange *exchange, enum http_kind kind)
 	struct worker *worker = exchange->worker;
 	const struct settings *settings = &worker->settings;
 
-	if (!exchange->head && worker->free_head_count)
+	if (exchange->head)
+		return true;
+	if (worker->free_head_count)
 		exchange->head = worker->free_heads[--worker->free_head_count];
-	else if (!exchange->head)
+	else
 		exchange->head = malloc(sizeof(*exchange->head));
 	if (!exchange->head)
 		return false;

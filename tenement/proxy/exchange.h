@@ -175,7 +175,7 @@ static inline void exchange_log(struct exchange *exchange, bool complete)
 /* Note on the board that bytes have moved. */
 void exchange_touch(struct exchange *exchange);
 
-/* Begin a head, lent if need be. False: out of memory. */
+/* Begin a head, unless one is begun already. False: out of memory. */
 bool exchange_head_begin(struct exchange *exchange, enum http_kind kind);
 void exchange_head_end(struct exchange *exchange);
 

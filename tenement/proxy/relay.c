@@ -419,7 +419,7 @@ static bool head_parse(struct exchange *exchange)
 	struct http_window *down = &exchange->down;
 	int bytes;
 
-	if (!exchange->head && !exchange_head_begin(exchange, HTTP_RESPONSE)) {
+	if (!exchange_head_begin(exchange, HTTP_RESPONSE)) {
 		exchange_refuse_for_memory(exchange);
 		return false;
 	}

@@ -127,7 +127,7 @@ void request_parse(struct exchange *exchange)
 
 	/* The buffer may be of a time when less was allowed. Only a head that has just begun finds
 	 * it too small, so there are no views into it yet. */
-	if ((!exchange->head && !exchange_head_begin(exchange, HTTP_REQUEST)) ||
+	if (!exchange_head_begin(exchange, HTTP_REQUEST) ||
 		!buffer_grow(&exchange->worker->buffers, up, exchange_head_room(exchange))) {
 		exchange_refuse_for_memory(exchange);
 		return;
