@@ -143,7 +143,6 @@ bool handover_give(struct client *client)
 	if (handover->out.fd < 0 || handover->blocked)
 		return false;
 	if (send_client(worker, client) >= 0) {
-		handover->given++;
 		handover->gave = true;
 		admit_hand_over(client);
 		client_close(client); /* ours of it; the connection lives */

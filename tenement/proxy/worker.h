@@ -42,7 +42,6 @@ struct worker_handover {
 	struct deadline pause; /* until it is tried again: taking, or when retiring, giving */
 	bool blocked;          /* the socket takes no more at the moment */
 	bool gave;             /* in this turn */
-	uint64_t given;
 };
 
 struct worker {
