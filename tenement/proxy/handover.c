@@ -180,17 +180,6 @@ static void give_again(struct deadline *deadline)
 	give_idle((struct worker *)((char *)deadline - offsetof(struct worker, handover.pause)));
 }
 
-static void drain_over(struct deadline *deadline)
-{
-	struct worker *worker =
-		(struct worker *)((char *)deadline - offsetof(struct worker, drain));
-
-	log_info("worker %u: %u connections are still open, and closed now", worker->index,
-		atomic_load(&worker->page->clients));
-	while (worker->clients)
-		client_close(worker->clients);
-}
-
 void handover_retire(struct worker *worker)
 {
 	struct worker_handover *handover = &worker->handover;
@@ -202,9 +191,7 @@ void handover_retire(struct worker *worker)
 	ev_io_stop(worker->loop, &handover->in);
 	deadline_stop(&handover->pause);
 	handover->pause.expired = give_again;
-	worker->drain.expired = drain_over;
-	deadline_set(&worker->wheel, &worker->drain,
-		worker->now_ms + worker->settings.upgrade_drain_timeout_ms);
+	worker_drain(worker, worker->settings.upgrade_drain_timeout_ms);
 	upstream_flush_all(worker);
 	give_idle(worker);
 }

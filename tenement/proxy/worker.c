@@ -262,8 +262,16 @@ static void drain_over(struct deadline *deadline)
 	struct worker *worker =
 		(struct worker *)((char *)deadline - offsetof(struct worker, drain));
 
+	log_info("worker %u: %u connections are still open, and closed now", worker->index,
+		atomic_load(&worker->page->clients));
 	while (worker->clients)
 		client_close(worker->clients);
+}
+
+void worker_drain(struct worker *worker, uint64_t most_ms)
+{
+	worker->drain.expired = drain_over;
+	deadline_set(&worker->wheel, &worker->drain, worker->now_ms + most_ms);
 }
 
 static void terminate_event(struct ev_loop *loop, ev_signal *signal, int events)
@@ -279,8 +287,7 @@ static void terminate_event(struct ev_loop *loop, ev_signal *signal, int events)
 	deadline_stop(&worker->accept_pause);
 	client_close_idle(worker);
 	upstream_flush_all(worker);
-	worker->drain.expired = drain_over;
-	deadline_set(&worker->wheel, &worker->drain, worker->now_ms + WORKER_DRAIN_MS);
+	worker_drain(worker, WORKER_DRAIN_MS);
 	wait_examine(worker);
 }
 

@@ -133,6 +133,9 @@ void worker_run(struct worker *worker);
 /* For good: the listening sockets are others' from now on. */
 void worker_stop_accepting(struct worker *worker);
 
+/* Close what is still open after MOST_MS. */
+void worker_drain(struct worker *worker, uint64_t most_ms);
+
 /* Tenement itself ends: nobody will be woken any more. */
 static inline bool worker_ends(const struct worker *worker)
 {
