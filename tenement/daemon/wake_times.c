@@ -3,8 +3,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "common/clock.h"
 #include "mem.h"
 
 #define HOUR_US 3600000000u
@@ -27,14 +27,6 @@ struct service {
 	UT_hash_handle hh;
 };
 static struct service *services;
-
-static uint64_t now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
-}
 
 static struct service *service_of(const struct instance *instance)
 {
@@ -69,7 +61,7 @@ static struct board_wake *wake_of(struct daemon *d, const struct instance *insta
 void wake_times_wanted(struct instance *instance)
 {
 	if (!instance->wanted_awake && instance->state == INSTANCE_ASLEEP)
-		instance->wanted_us = now_us();
+		instance->wanted_us = clock_us(CLOCK_MONOTONIC);
 }
 
 void wake_times_queued(struct daemon *d, struct instance *instance)
@@ -103,7 +95,7 @@ void wake_times_turn(struct daemon *d, struct instance *instance)
 	struct board_wake *wake = wake_of(d, instance);
 
 	wake_times_collect(d, instance);
-	instance->turn_us = now_us();
+	instance->turn_us = clock_us(CLOCK_MONOTONIC);
 	instance->ready_us = 0;
 	if (instance->wanted_us)
 		count(instance, QUEUE, instance->turn_us - instance->wanted_us);
@@ -115,7 +107,7 @@ void wake_times_turn(struct daemon *d, struct instance *instance)
 
 void wake_times_spawned(struct daemon *d, struct instance *instance)
 {
-	instance->spawned_us = now_us();
+	instance->spawned_us = clock_us(CLOCK_MONOTONIC);
 	count(instance, SPAWN, instance->spawned_us - instance->turn_us);
 	atomic_store(&wake_of(d, instance)->spawned_us, instance->spawned_us);
 }
@@ -125,7 +117,7 @@ void wake_times_ready(struct daemon *d, struct instance *instance)
 	/* One that another daemon started was taken over meanwhile. */
 	if (!instance->spawned_us)
 		return;
-	instance->ready_us = now_us();
+	instance->ready_us = clock_us(CLOCK_MONOTONIC);
 	count(instance, BOOT, instance->ready_us - instance->spawned_us);
 	atomic_store(&wake_of(d, instance)->ready_us, instance->ready_us);
 }

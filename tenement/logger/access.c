@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include <uthash.h>
 
 #include "access_batch.h"
 #include "board.h"
+#include "common/clock.h"
 #include "common/fds.h"
 #include "common/log.h"
 #include "mem.h"
@@ -42,12 +42,11 @@ struct access_logs {
 
 static void warn(struct access_logs *logs, const char *what)
 {
-	struct timespec now;
+	int64_t now = clock_seconds(CLOCK_MONOTONIC);
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (logs->warned_at_s && now.tv_sec - logs->warned_at_s < WARN_SECONDS)
+	if (logs->warned_at_s && now - logs->warned_at_s < WARN_SECONDS)
 		return;
-	logs->warned_at_s = now.tv_sec;
+	logs->warned_at_s = now;
 	log_warn("%s", what);
 }
 

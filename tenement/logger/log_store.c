@@ -7,13 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <uthash.h>
 #include <utlist.h>
 
 #include "access_line.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "log_line.h"
 #include "mem.h"
@@ -45,22 +45,6 @@ struct log_file {
 	UT_hash_handle hh;
 	struct log_file *prev, *next; /* in store->open */
 };
-
-static int64_t monotonic_seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
-
-static int64_t wall_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static const char *suffix_of(const struct log_store *store)
 {
@@ -165,7 +149,7 @@ static size_t count_lines(const char *lines, size_t len)
 static void drop(struct log_file *file, size_t lines, int why)
 {
 	struct log_store *store = file->store;
-	int64_t now = monotonic_seconds();
+	int64_t now = clock_seconds(CLOCK_MONOTONIC);
 
 	if (!lines)
 		return;
@@ -327,7 +311,7 @@ static bool file_settle(struct log_file *file)
 	autofree char *message = mem_printf("%llu lines dropped: %s",
 		(unsigned long long)file->dropped, strerror(file->dropped_why));
 	const struct log_line line = {
-		.time_ms = wall_ms(),
+		.time_ms = (int64_t)clock_ms(CLOCK_REALTIME),
 		.stream = LOG_LINE_TENEMENT,
 		.message = message,
 		.len = strlen(message),

@@ -6,11 +6,11 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <uthash.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "mem.h"
 
@@ -57,10 +57,7 @@ static void collect_line(void *data, const char *message, size_t len, bool unfin
 
 static void begin_lines(struct streams *all)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	all->time_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	all->time_ms = (int64_t)clock_ms(CLOCK_REALTIME);
 	all->lines.len = 0;
 }
 

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "http_head.h"
 #include "proxy/client.h"
@@ -24,14 +24,6 @@
 #define TARGET_MAX 8192
 #define FIELD_MAX  2048
 #define WORD_MAX   512
-
-static uint64_t clock_us(clockid_t id)
-{
-	struct timespec now;
-
-	clock_gettime(id, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 /* ---- notes ---- */
 
@@ -140,7 +132,7 @@ void access_log_begin(struct exchange *exchange, const struct http_head *head, u
 				      at_most(fields.user_agent.len, FIELD_MAX) + WORD_MAX);
 	if (!note)
 		return;
-	note->time_ms = (int64_t)(clock_us(CLOCK_REALTIME) / 1000);
+	note->time_ms = (int64_t)clock_ms(CLOCK_REALTIME);
 	note->began_us = clock_us(CLOCK_MONOTONIC);
 	note->format = (enum access_format)instance.access_log;
 	note->received = head_bytes;
@@ -223,9 +215,9 @@ static void say_lost(struct access_log *log)
 
 		if (!loser->lost)
 			continue;
-		entry.line_len = access_line_lost(line, loser->format,
-			(int64_t)(clock_us(CLOCK_REALTIME) / 1000), loser->lost,
-			"the log writer was behind");
+		entry.line_len =
+			access_line_lost(line, loser->format, (int64_t)clock_ms(CLOCK_REALTIME),
+				loser->lost, "the log writer was behind");
 		if (!access_batch_add(log->batch, ACCESS_BATCH_MAX, &log->len, &entry))
 			return;
 		loser->lost = 0;

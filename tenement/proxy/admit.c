@@ -1,9 +1,9 @@
 #include "admit.h"
 
-#include <time.h>
 #include <utlist.h>
 
 #include "board_peers.h"
+#include "common/clock.h"
 #include "limit.h"
 #include "proxy/client.h"
 #include "proxy/exchange.h"
@@ -61,14 +61,6 @@ void admit_examine(struct worker *worker)
 
 /* The worker's own clock stands still for the length of a turn and is milliseconds coarse, by which
  * a burst after a pause could be let in too large. This one is read without a system call. */
-static uint64_t clock_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static void refuse_rate(struct exchange *exchange, uint64_t wait_ns)
 {
 	uint64_t seconds = (wait_ns + 999999999u) / 1000000000u;
@@ -93,8 +85,8 @@ bool admit_request(struct exchange *exchange, const struct route_instance *insta
 	if (!instance->rate_interval_ns || exchange->rate_counted)
 		return true;
 	exchange->rate_counted = true;
-	if (limit_rate_take(&slot->rate_at_ns, clock_ns(), instance->rate_interval_ns,
-		    instance->rate_burst, &wait_ns))
+	if (limit_rate_take(&slot->rate_at_ns, clock_ns(CLOCK_MONOTONIC),
+		    instance->rate_interval_ns, instance->rate_burst, &wait_ns))
 		return true;
 	refuse_rate(exchange, wait_ns);
 	return false;

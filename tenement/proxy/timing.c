@@ -1,21 +1,13 @@
 #include "timing.h"
 
 #include <stdio.h>
-#include <time.h>
 
+#include "common/clock.h"
 #include "proxy/exchange.h"
 #include "proxy/worker.h"
 
 /* However long the queue is: nobody waits for ever. */
 #define TURN_MOST_US 300000000u
-
-static uint64_t now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
-}
 
 static struct board_wake *wake_of(const struct exchange *exchange)
 {
@@ -25,13 +17,13 @@ static struct board_wake *wake_of(const struct exchange *exchange)
 void timing_wait(struct exchange *exchange)
 {
 	if (!exchange->waited_from_us)
-		exchange->waited_from_us = now_us();
+		exchange->waited_from_us = clock_us(CLOCK_MONOTONIC);
 }
 
 bool timing_extends(struct exchange *exchange, const struct route_instance *instance)
 {
 	uint64_t turn = atomic_load(&wake_of(exchange)->turn_us);
-	uint64_t now = now_us();
+	uint64_t now = clock_us(CLOCK_MONOTONIC);
 	uint64_t until_ms;
 
 	if (now - exchange->waited_from_us > TURN_MOST_US)
@@ -69,7 +61,7 @@ uint32_t timing_answered(struct exchange *exchange, char text[TIMING_TEXT_MAX])
 	uint64_t turn = atomic_load(&wake->turn_us);
 	uint64_t spawned = atomic_load(&wake->spawned_us);
 	uint64_t ready = atomic_load(&wake->ready_us);
-	uint64_t now = now_us(), none = 0;
+	uint64_t now = clock_us(CLOCK_MONOTONIC), none = 0;
 	int len;
 
 	/* It waited, but for something else: a place in the listen queue, or the end of a drain. */

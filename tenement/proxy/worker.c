@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "proxy/admit.h"
 #include "proxy/ask.h"
@@ -30,14 +30,6 @@
 #define LOG_PERIOD_MS   60000
 #define SHED_COUNT      16 /* of each kind, at a refusal */
 #define TRIM_PERIOD_MS  1000
-
-static uint64_t clock_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* ---- accepting ---- */
 
@@ -252,7 +244,7 @@ static void check_event(struct ev_loop *loop, ev_check *check, int events)
 
 	(void)loop;
 	(void)events;
-	worker->now_ms = clock_ms();
+	worker->now_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
 }
 
 /* ---- the end ---- */
@@ -368,7 +360,7 @@ int worker_init(struct worker *worker, uint32_t index, const struct worker_inher
 	worker->index = index;
 	worker->daemon_bell = inherited->daemon_bell;
 	worker->own_bell = inherited->own_bell;
-	worker->now_ms = clock_ms();
+	worker->now_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
 	reserve_init();
 	worker->loop = ev_default_loop(EVFLAG_AUTO | EVFLAG_NOENV);
 	if (!worker->loop)
