@@ -1,14 +1,12 @@
-#define HASH_NONFATAL_OOM 1
 #include "queue.h"
 
-#include <stdlib.h>
-#include <uthash.h>
 #include <utlist.h>
 
 #include "limit.h"
 #include "proxy/dispatch.h"
 #include "proxy/exchange.h"
 #include "proxy/relay.h"
+#include "proxy/slot_map.h"
 #include "proxy/worker.h"
 
 #define LOOK_SECONDS 0.002
@@ -16,40 +14,20 @@
 #define PAUSE_MS     8  /* that it then leaves them to others */
 
 struct queue {
-	UT_hash_handle hh;
+	struct slot_entry entry;
 	struct queue *next, *prev; /* among those to be looked at */
-	uint32_t slot;
-	uint32_t most; /* the instance's max_concurrent, as of the last who came */
+	uint32_t most;             /* the instance's max_concurrent, as of the last who came */
 	bool to_look;
 	uint64_t slice_since_ms; /* 0: nobody waits elsewhere */
 	uint64_t pause_until_ms;
 	struct exchange *first;
 };
 
-static struct queue *queue_find(struct worker *worker, uint32_t slot)
-{
-	struct queue *found;
-
-	HASH_FIND_INT(worker->queues, &slot, found);
-	return found;
-}
-
 static struct queue *queue_make(struct worker *worker, uint32_t slot)
 {
-	struct queue *made = queue_find(worker, slot);
+	struct queue *made = slot_map_make(&worker->queues, slot, sizeof(*made));
 
-	if (made)
-		return made;
-	made = calloc(1, sizeof(*made));
-	if (!made)
-		return NULL;
-	made->slot = slot;
-	HASH_ADD_INT(worker->queues, slot, made);
-	if (!made->hh.tbl) { /* no memory for the table itself */
-		free(made);
-		return NULL;
-	}
-	if (!ev_is_active(&worker->queue_timer))
+	if (made && !ev_is_active(&worker->queue_timer))
 		ev_timer_again(worker->loop, &worker->queue_timer);
 	return made;
 }
@@ -72,8 +50,7 @@ static void queue_looked(struct worker *worker, struct queue *queue)
 static void queue_free(struct worker *worker, struct queue *queue)
 {
 	queue_looked(worker, queue);
-	HASH_DEL(worker->queues, queue);
-	free(queue);
+	slot_map_drop(&worker->queues, &queue->entry);
 	if (!worker->queues)
 		ev_timer_stop(worker->loop, &worker->queue_timer);
 }
@@ -117,7 +94,7 @@ void queue_leave(struct exchange *exchange)
 
 	if (!exchange->queued)
 		return;
-	queue = queue_find(worker, slot);
+	queue = slot_map_find(worker->queues, slot);
 	DL_DELETE(queue->first, exchange);
 	exchange->queued = false;
 	deadline_stop(&exchange->deadline);
@@ -136,9 +113,9 @@ void queue_expired(struct exchange *exchange)
 static bool first_may_try(struct worker *worker, struct queue *queue)
 {
 	const struct exchange *first = queue->first;
-	struct board_slot *slot = &worker->board->slots[queue->slot];
-	uint32_t own =
-		atomic_load_explicit(&worker->cells[queue->slot].queued, memory_order_relaxed);
+	struct board_slot *slot = &worker->board->slots[queue->entry.slot];
+	uint32_t own = atomic_load_explicit(
+		&worker->cells[queue->entry.slot].queued, memory_order_relaxed);
 	enum instance_state state;
 
 	if (first->resolved_generation != worker->generation ||
@@ -164,7 +141,7 @@ static void slot_serve(struct worker *worker, uint32_t slot)
 {
 	struct queue *queue;
 
-	while ((queue = queue_find(worker, slot)) && first_may_try(worker, queue)) {
+	while ((queue = slot_map_find(worker->queues, slot)) && first_may_try(worker, queue)) {
 		struct exchange *exchange = queue->first;
 
 		queue_leave(exchange);
@@ -182,13 +159,13 @@ void queue_run(struct worker *worker)
 		struct queue *queue = worker->queues_to_look;
 
 		queue_looked(worker, queue);
-		slot_serve(worker, queue->slot);
+		slot_serve(worker, queue->entry.slot);
 	}
 }
 
 void queue_place_is_free(struct worker *worker, uint32_t slot)
 {
-	struct queue *queue = worker->queues ? queue_find(worker, slot) : NULL;
+	struct queue *queue = slot_map_find(worker->queues, slot);
 
 	if (queue)
 		queue_look_later(worker, queue);
@@ -197,13 +174,13 @@ void queue_place_is_free(struct worker *worker, uint32_t slot)
 static void look_event(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct worker *worker = timer->data;
-	struct queue *queue;
-	struct queue *next;
+	struct slot_entry *entry;
+	struct slot_entry *next;
 
 	(void)loop;
 	(void)events;
-	HASH_ITER (hh, worker->queues, queue, next)
-		queue_look_later(worker, queue);
+	HASH_ITER (hh, worker->queues, entry, next)
+		queue_look_later(worker, (struct queue *)entry);
 }
 
 void queue_init(struct worker *worker)

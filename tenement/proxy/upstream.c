@@ -1,4 +1,3 @@
-#define HASH_NONFATAL_OOM 1
 #include "upstream.h"
 
 #include <errno.h>
@@ -32,18 +31,10 @@ void upstream_watch(struct upstream *upstream, int events)
 
 /* ---- the pools ---- */
 
-static struct upstream_pool *pool_find(struct worker *worker, uint32_t slot)
-{
-	struct upstream_pool *pool;
-
-	HASH_FIND_INT(worker->pools, &slot, pool);
-	return pool;
-}
-
 static void pool_remove(struct upstream *upstream)
 {
 	struct worker *worker = upstream->worker;
-	struct upstream_pool *pool = pool_find(worker, upstream->target.slot);
+	struct upstream_pool *pool = slot_map_find(worker->pools, upstream->target.slot);
 
 	DL_DELETE(pool->idle, upstream);
 	pool->count--;
@@ -95,25 +86,20 @@ static uint64_t address_hash(const struct route_instance *instance)
 static struct upstream_pool *pool_make(const struct upstream *upstream)
 {
 	struct worker *worker = upstream->worker;
-	struct upstream_pool *pool = calloc(1, sizeof(*pool));
+	struct upstream_pool *pool =
+		slot_map_make(&worker->pools, upstream->target.slot, sizeof(*pool));
 
 	if (!pool)
 		return NULL;
-	pool->slot = upstream->target.slot;
 	pool->incarnation = upstream->target.incarnation;
 	pool->address = upstream->address;
-	HASH_ADD_INT(worker->pools, slot, pool);
-	if (!pool->hh.tbl) { /* no memory for the table itself */
-		free(pool);
-		return NULL;
-	}
 	return pool;
 }
 
 void upstream_keep(struct upstream *upstream)
 {
 	struct worker *worker = upstream->worker;
-	struct upstream_pool *pool = pool_find(worker, upstream->target.slot);
+	struct upstream_pool *pool = slot_map_find(worker->pools, upstream->target.slot);
 	enum instance_state state;
 
 	upstream->exchange = NULL;
@@ -138,7 +124,7 @@ void upstream_keep(struct upstream *upstream)
 /* Its connections lead to where the instance is now. */
 static bool pool_is_current(struct worker *worker, const struct upstream_pool *pool)
 {
-	struct route_target target = { pool->slot, pool->incarnation };
+	struct route_target target = { pool->entry.slot, pool->incarnation };
 	struct route_instance instance;
 	enum instance_state state;
 
@@ -149,26 +135,26 @@ static bool pool_is_current(struct worker *worker, const struct upstream_pool *p
 
 void upstream_flush_stale(struct worker *worker)
 {
-	struct upstream_pool *pool;
-	struct upstream_pool *next;
+	struct slot_entry *entry;
+	struct slot_entry *next;
 
-	HASH_ITER (hh, worker->pools, pool, next) {
+	HASH_ITER (hh, worker->pools, entry, next) {
+		struct upstream_pool *pool = (struct upstream_pool *)entry;
+
 		if (pool_is_current(worker, pool))
 			continue;
 		pool_empty(pool);
-		HASH_DEL(worker->pools, pool);
-		free(pool);
+		slot_map_drop(&worker->pools, entry);
 	}
 }
 
 void upstream_flush_all(struct worker *worker)
 {
-	struct upstream_pool *pool;
-	struct upstream_pool *next;
+	struct slot_entry *entry;
+	struct slot_entry *next;
 
-	HASH_ITER (hh, worker->pools, pool, next) {
-		pool_empty(pool);
-	}
+	HASH_ITER (hh, worker->pools, entry, next)
+		pool_empty((struct upstream_pool *)entry);
 }
 
 /* All are kept equally long: the first to expire is the oldest. The longest idle of each pool
@@ -176,13 +162,14 @@ void upstream_flush_all(struct worker *worker)
 uint32_t upstream_shed(struct worker *worker, uint32_t count)
 {
 	struct upstream *oldest[UPSTREAM_SHED_MAX];
-	struct upstream_pool *pool;
-	struct upstream_pool *next;
+	struct slot_entry *entry;
+	struct slot_entry *next;
 	uint32_t found = 0;
 
 	if (count > UPSTREAM_SHED_MAX)
 		count = UPSTREAM_SHED_MAX;
-	HASH_ITER (hh, worker->pools, pool, next) {
+	HASH_ITER (hh, worker->pools, entry, next) {
+		struct upstream_pool *pool = (struct upstream_pool *)entry;
 		struct upstream *last = pool->idle ? pool->idle->prev : NULL;
 		uint32_t at = found;
 
@@ -344,7 +331,7 @@ static bool still_open(const struct upstream *upstream)
 enum upstream_result upstream_get(struct worker *worker, const struct route_instance *instance,
 	struct exchange *exchange, struct upstream **upstream)
 {
-	struct upstream_pool *pool = pool_find(worker, instance->self.slot);
+	struct upstream_pool *pool = slot_map_find(worker->pools, instance->self.slot);
 
 	while (pool && pool->idle) {
 		struct upstream *idle = pool->idle;

@@ -7,10 +7,10 @@
 #include <ev.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <uthash.h>
 
 #include "route_table.h"
 #include "proxy/deadline.h"
+#include "proxy/slot_map.h"
 
 #define UPSTREAM_IDLE_MS    30000
 #define UPSTREAM_POOL_MAX   1024 /* idle ones per instance */
@@ -36,8 +36,7 @@ struct upstream {
 
 /* Made for an instance's first idle connection, kept while the instance is ready. */
 struct upstream_pool {
-	UT_hash_handle hh;
-	uint32_t slot;
+	struct slot_entry entry;
 	uint32_t incarnation;
 	uint32_t count;
 	uint64_t address;      /* a hash of where they lead */

@@ -1,46 +1,18 @@
-#define HASH_NONFATAL_OOM 1
 #include "wait.h"
 
 #include <stdlib.h>
-#include <uthash.h>
 #include <utlist.h>
 
 #include "proxy/dispatch.h"
 #include "proxy/exchange.h"
+#include "proxy/slot_map.h"
 #include "proxy/timing.h"
 #include "proxy/worker.h"
 
 struct waiting_slot {
-	UT_hash_handle hh;
-	uint32_t slot;
+	struct slot_entry entry;
 	struct exchange *first;
 };
-
-static struct waiting_slot *slot_find(struct worker *worker, uint32_t slot)
-{
-	struct waiting_slot *found;
-
-	HASH_FIND_INT(worker->waiting, &slot, found);
-	return found;
-}
-
-static struct waiting_slot *slot_make(struct worker *worker, uint32_t slot)
-{
-	struct waiting_slot *made = slot_find(worker, slot);
-
-	if (made)
-		return made;
-	made = calloc(1, sizeof(*made));
-	if (!made)
-		return NULL;
-	made->slot = slot;
-	HASH_ADD_INT(worker->waiting, slot, made);
-	if (!made->hh.tbl) { /* no memory for the table itself */
-		free(made);
-		return NULL;
-	}
-	return made;
-}
 
 bool wait_enter(struct exchange *exchange, const struct route_instance *instance, uint32_t retry_ms)
 {
@@ -50,7 +22,9 @@ bool wait_enter(struct exchange *exchange, const struct route_instance *instance
 	struct board_use use;
 
 	board_use(worker->board, slot, &use);
-	list = use.waiting < instance->wake_queue ? slot_make(worker, slot) : NULL;
+	list = use.waiting < instance->wake_queue
+		       ? slot_map_make(&worker->waiting, slot, sizeof(*list))
+		       : NULL;
 	if (!list)
 		return false;
 	DL_APPEND(list->first, exchange);
@@ -78,15 +52,13 @@ void wait_leave(struct exchange *exchange)
 
 	if (!exchange->waiting)
 		return;
-	list = slot_find(worker, slot);
+	list = slot_map_find(worker->waiting, slot);
 	DL_DELETE(list->first, exchange);
 	exchange->waiting = false;
 	deadline_stop(&exchange->deadline);
 	atomic_fetch_sub_explicit(&worker->cells[slot].waiting, 1, memory_order_seq_cst);
-	if (!list->first) {
-		HASH_DEL(worker->waiting, list);
-		free(list);
-	}
+	if (!list->first)
+		slot_map_drop(&worker->waiting, &list->entry);
 }
 
 /* Nothing has changed for those that wait for this slot: only the wish is made again. */
@@ -118,11 +90,12 @@ static bool still_waits(struct worker *worker, const struct waiting_slot *list)
  * once. */
 static void slot_examine(struct worker *worker, uint32_t slot)
 {
-	struct exchange *last = slot_find(worker, slot)->first->prev;
+	struct waiting_slot *list = slot_map_find(worker->waiting, slot);
+	struct exchange *last = list->first->prev;
 	struct exchange *exchange;
 
 	do {
-		struct waiting_slot *list = slot_find(worker, slot);
+		list = slot_map_find(worker->waiting, slot);
 		if (!list)
 			return;
 		exchange = list->first;
@@ -133,8 +106,8 @@ static void slot_examine(struct worker *worker, uint32_t slot)
 
 void wait_examine(struct worker *worker)
 {
-	struct waiting_slot *list;
-	struct waiting_slot *next;
+	struct slot_entry *entry;
+	struct slot_entry *next;
 	uint32_t count = HASH_COUNT(worker->waiting);
 	uint32_t *slots;
 	uint32_t used = 0;
@@ -146,16 +119,16 @@ void wait_examine(struct worker *worker)
 	slots = calloc(count, sizeof(*slots));
 	if (!slots)
 		return;
-	HASH_ITER (hh, worker->waiting, list, next) {
-		if (still_waits(worker, list)) {
-			board_want(worker->page, list->slot);
+	HASH_ITER (hh, worker->waiting, entry, next) {
+		if (still_waits(worker, (struct waiting_slot *)entry)) {
+			board_want(worker->page, entry->slot);
 			worker_ring(worker);
 		} else {
-			slots[used++] = list->slot;
+			slots[used++] = entry->slot;
 		}
 	}
 	for (uint32_t i = 0; i < used; i++)
-		if (slot_find(worker, slots[i]))
+		if (slot_map_find(worker->waiting, slots[i]))
 			slot_examine(worker, slots[i]);
 	free(slots);
 }

@@ -29,9 +29,8 @@
 struct http_head;
 struct exchange;
 struct upstream;
-struct upstream_pool;
 struct pipe;
-struct waiting_slot;
+struct slot_entry;
 struct queue;
 struct ask;
 
@@ -85,15 +84,15 @@ struct worker {
 	struct http_head *free_heads[WORKER_FREE_HEADS];
 	uint32_t free_head_count;
 
-	struct client *clients;       /* all that are open */
-	uint32_t turned_away;         /* of those: who lingers for too many connections */
-	uint32_t counted_clients;     /* of those: who counts for a max_connections */
-	struct upstream_pool *pools;  /* by slot */
-	uint32_t pooled;              /* idle upstream connections in all pools */
-	struct waiting_slot *waiting; /* by slot */
+	struct client *clients;     /* all that are open */
+	uint32_t turned_away;       /* of those: who lingers for too many connections */
+	uint32_t counted_clients;   /* of those: who counts for a max_connections */
+	struct slot_entry *pools;   /* of idle upstream connections */
+	uint32_t pooled;            /* idle upstream connections in all pools */
+	struct slot_entry *waiting; /* requests, for their instance */
 	struct pipe *free_pipes;
-	uint32_t pipe_count;  /* of all */
-	struct queue *queues; /* by slot */
+	uint32_t pipe_count;       /* of all */
+	struct slot_entry *queues; /* of requests, for a place */
 	struct queue *queues_to_look;
 	ev_timer queue_timer;
 	struct ask *asks;
