@@ -166,6 +166,15 @@ static void put_bool(struct writer *out, bool value)
 		put_literal(out, "false");
 }
 
+static void put_clock(struct writer *out, const struct tm *when)
+{
+	put_digits(out, (unsigned)when->tm_hour, 2);
+	put_literal(out, ":");
+	put_digits(out, (unsigned)when->tm_min, 2);
+	put_literal(out, ":");
+	put_digits(out, (unsigned)when->tm_sec, 2);
+}
+
 /* An object begins with this. */
 static void put_time(struct writer *out, int64_t time_ms)
 {
@@ -178,11 +187,7 @@ static void put_time(struct writer *out, int64_t time_ms)
 	put_literal(out, "-");
 	put_digits(out, (unsigned)when.tm_mday, 2);
 	put_literal(out, "T");
-	put_digits(out, (unsigned)when.tm_hour, 2);
-	put_literal(out, ":");
-	put_digits(out, (unsigned)when.tm_min, 2);
-	put_literal(out, ":");
-	put_digits(out, (unsigned)when.tm_sec, 2);
+	put_clock(out, &when);
 	put_literal(out, ".");
 	put_digits(out, (unsigned)(time_ms % 1000), 3);
 	put_literal(out, "Z\"");
@@ -250,11 +255,7 @@ static void put_clf_time(struct writer *out, int64_t time_ms)
 	put_literal(out, "/");
 	put_digits(out, (unsigned)when.tm_year + 1900, 4);
 	put_literal(out, ":");
-	put_digits(out, (unsigned)when.tm_hour, 2);
-	put_literal(out, ":");
-	put_digits(out, (unsigned)when.tm_min, 2);
-	put_literal(out, ":");
-	put_digits(out, (unsigned)when.tm_sec, 2);
+	put_clock(out, &when);
 	put_literal(out, " +0000]");
 }
 
