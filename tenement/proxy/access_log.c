@@ -306,12 +306,6 @@ static void line_make(const struct exchange *exchange, bool complete, struct acc
 	};
 }
 
-static bool is_text(const struct http_text *text, const char *string)
-{
-	return text->len == strlen(string) &&
-	       (!text->len || !memcmp(text->data, string, text->len));
-}
-
 void access_note_write(struct exchange *exchange, bool complete)
 {
 	struct worker *worker = exchange->worker;
@@ -324,7 +318,7 @@ void access_note_write(struct exchange *exchange, bool complete)
 
 	/* Another may have been picked since. */
 	if (route_table_instance(worker->table, exchange->target, &instance) &&
-		!is_text(&note->tenant, instance.name)) {
+		!http_text_is(note->tenant.data, note->tenant.len, instance.name)) {
 		note->tenant = (struct http_text){ instance.name, strlen(instance.name) };
 		format = (enum access_format)instance.access_log;
 	}
