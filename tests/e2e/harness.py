@@ -205,6 +205,13 @@ class Tenement:
         temporary.rename(path)
         return path
 
+    def declare(self, keys, mode="echo", **settings):
+        """Write the one service that KEYS are of, and their tenants."""
+        service = keys[0].partition(":")[0]
+        self.write(f"{service}.toml", self.service(service, mode, **settings))
+        for key in keys:
+            self.write(f"{key.replace(':', '-')}.toml", self.tenant(service))
+
     def remove(self, name):
         (self.conf_dir / name).unlink()
 
@@ -343,6 +350,12 @@ class Tenement:
             raise AssertionError(f"{error}; it is {seen}") from None
 
     # Requests
+
+    def start_ok(self, keys):
+        """Start, until all KEYS answer."""
+        self.start()
+        for key in keys:
+            self.wait_ok(key)
 
     def host(self, key):
         """The Host of an instance ("notes:alice"), a service ("notes:") or anything else as it is."""

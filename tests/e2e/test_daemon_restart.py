@@ -18,13 +18,9 @@ def four(tenement):
     """Four tenants that run, and one that sleeps."""
     def make(mode="tiny", settings=None, **keys):
         t = tenement(start=False, settings=settings)
-        t.write("tiny.toml", t.service("tiny", mode, **keys))
-        for key in KEYS:
-            t.write(f"{key.replace(':', '-')}.toml", t.tenant("tiny"))
+        t.declare(KEYS, mode, **keys)
         t.write("tiny-sleeper.toml", t.tenant("tiny"))
-        t.start()
-        for key in KEYS:
-            t.wait_ok(key)
+        t.start_ok(KEYS)
         return t
     return make
 

@@ -70,10 +70,8 @@ def test_more_than_the_wake_queue_are_refused_at_once(tenement):
 
 def test_starts_are_bounded_and_all_get_their_turn(tenement):
     t = tenement(start=False, settings={"max_concurrent_starts": 2})
-    t.write("echo.toml", t.service("echo", "echo --start-delay 0.3"))
     keys = [f"echo:t{i}" for i in range(8)]
-    for key in keys:
-        t.write(f"{key.replace(':', '-')}.toml", t.tenant("echo"))
+    t.declare(keys, "echo --start-delay 0.3")
     t.start()
     most = [0]
     over = threading.Event()

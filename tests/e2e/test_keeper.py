@@ -20,13 +20,9 @@ KEYS = [f"tiny:t{i}" for i in range(3)]
 def three(tenement):
     def make(mode="tiny", settings=None, start=True, **keys):
         t = tenement(start=False, settings=settings)
-        t.write("tiny.toml", t.service("tiny", mode, **keys))
-        for key in KEYS:
-            t.write(f"{key.replace(':', '-')}.toml", t.tenant("tiny"))
+        t.declare(KEYS, mode, **keys)
         if start:
-            t.start()
-            for key in KEYS:
-                t.wait_ok(key)
+            t.start_ok(KEYS)
         return t
     return make
 

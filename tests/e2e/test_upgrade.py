@@ -28,13 +28,9 @@ def three(tenement):
         t = tenement(start=False, settings={"upgrade_drain_timeout": 60, **(settings or {})}, **options)
         if own_programs:
             t.own_programs()
-        t.write("echo.toml", t.service("echo"))
-        for key in KEYS:
-            t.write(f"{key.replace(':', '-')}.toml", t.tenant("echo"))
+        t.declare(KEYS)
         if start:
-            t.start()
-            for key in KEYS:
-                t.wait_ok(key)
+            t.start_ok(KEYS)
         return t
     return make
 
