@@ -6,20 +6,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <uthash.h>
 
 #include "cgroup_place.h"
-#include "common/fds.h"
 #include "common/files.h"
 #include "common/log.h"
 #include "common/process.h"
 #include "keeper/keeper.h"
 #include "mem.h"
-#include "text.h"
 
 #define HALT_GRACE_SECONDS  15.0
 #define QUICK_DEATH_SECONDS 1.0
@@ -52,77 +49,9 @@ const char *const child_mode_names[] = {
 	[CHILD_HALTED] = "halted",
 };
 
-struct inherited {
-	struct text names;
-	int *fds;
-	size_t count;
-};
-
-static void inherit(struct inherited *list, const char *name, int fd)
-{
-	list->fds = mem_resize(list->fds, list->count + 1, sizeof(int));
-	list->fds[list->count++] = fd;
-	text_printf(&list->names, "%s%s", list->count > 1 ? "," : "", name);
-}
-
-struct prefix {
-	struct inherited *list;
-	const char *prefix;
-	size_t len;
-};
-
-static void inherit_matching(void *data, const char *name, int fd)
-{
-	struct prefix *prefix = data;
-
-	/* Streams ("log:...") and tenants' sockets ("socket:...") can be many, and are for those
-	 * who ask for them by that prefix. */
-	if (strncmp(name, prefix->prefix, prefix->len) == 0 && (prefix->len || !strchr(name, ':')))
-		inherit(prefix->list, name, fd);
-}
-
-static void inherit_all(struct inherited *list, const char *fd_list)
-{
-	autofree char *copy = mem_strdup(fd_list);
-	char *rest = copy, *name;
-
-	while ((name = strsep(&rest, ","))) {
-		size_t len = strlen(name);
-
-		if (len && name[len - 1] == '*')
-			store_each(inherit_matching, &(struct prefix){ list, name, len - 1 });
-		else if (len && store_get(name) >= 0)
-			inherit(list, name, store_get(name));
-	}
-}
-
-/* A single string of the environment holds 128 KiB (execve(2)): a longer list goes by a file. */
-static void name_fds(const struct inherited *list, int fd)
-{
-	char at[16];
-
-	if (list->names.len < FDS_LIST_MAX) {
-		setenv("TENEMENT_FDS", list->names.data ? list->names.data : "", 1);
-		return;
-	}
-	snprintf(at, sizeof(at), "@%d", fd);
-	setenv("TENEMENT_FDS", at, 1);
-}
-
-/* Where the list goes when it is long; close-on-exec unless it is used. */
-static int names_file(const struct inherited *list)
-{
-	int fd = memfd_create("tenement-fds", 0);
-
-	if (fd >= 0 && write(fd, list->names.data, list->names.len) != (ssize_t)list->names.len)
-		_exit(127);
-	return fd;
-}
-
 /* Between fork and exec: errors end the child with 127 and are told by its exit. */
 static void child_exec(struct child *child, struct inherited *list, pid_t keeper)
 {
-	int base = FDS_FIRST + (int)list->count;
 	sigset_t none;
 	int null;
 
@@ -136,16 +65,7 @@ static void child_exec(struct child *child, struct inherited *list, pid_t keeper
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0)
 		_exit(127);
-	/* First out of the way of the numbers they are to have, then there. */
-	for (size_t i = 0; i < list->count; i++) {
-		list->fds[i] = fcntl(list->fds[i], F_DUPFD_CLOEXEC, base);
-		if (list->fds[i] < 0)
-			_exit(127);
-	}
-	for (size_t i = 0; i < list->count; i++)
-		if (dup2(list->fds[i], FDS_FIRST + (int)i) < 0)
-			_exit(127);
-	name_fds(list, list->names.len < FDS_LIST_MAX ? -1 : names_file(list));
+	inherited_place(list);
 	if (child->uid >= 0 &&
 		(setgroups(0, NULL) < 0 || setresgid(child->gid, child->gid, child->gid) < 0 ||
 			setresuid(child->uid, child->uid, child->uid) < 0))
@@ -166,13 +86,13 @@ static void child_start(struct ev_loop *loop, struct child *child)
 	struct inherited list = { 0 };
 	pid_t keeper = getpid();
 
-	inherit_all(&list, child->fd_list);
+	inherited_add_all(&list, child->fd_list);
 	if (strcmp(child->name, DAEMON_NAME) == 0) {
 		int end = link_open(loop);
 
 		if (end >= 0)
 			store_put("keeper", end);
-		inherit(&list, "keeper", store_get("keeper"));
+		inherited_add(&list, "keeper", store_get("keeper"));
 	}
 	child->started = ev_now(loop);
 	child->planned = false;
@@ -188,8 +108,7 @@ static void child_start(struct ev_loop *loop, struct child *child)
 	/* Ours of the daemon's end must go, or its death would not be seen as an end of file. */
 	if (strcmp(child->name, DAEMON_NAME) == 0)
 		store_drop("keeper");
-	text_free(&list.names);
-	free(list.fds);
+	inherited_free(&list);
 	if (child->pid > 0)
 		link_send_child(child->name, child->pid, child->mode);
 }

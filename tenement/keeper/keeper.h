@@ -13,12 +13,26 @@
 #include <sys/types.h>
 
 #include "common/passing.h"
+#include "text.h"
 
 /* ---- store.c: descriptors by name ---- */
 void store_put(const char *name, int fd); /* takes FD; replaces */
 void store_drop(const char *name);
 int store_get(const char *name); /* -1: none */
 void store_each(void (*visit)(void *data, const char *name, int fd), void *data);
+
+/* ---- inherited.c: what a program is given of them ---- */
+struct inherited {
+	struct text names;
+	int *fds;
+	size_t count;
+};
+void inherited_add(struct inherited *list, const char *name, int fd);
+/* FD_LIST is a comma list of stored names, "prefix*" for all that begin so. */
+void inherited_add_all(struct inherited *list, const char *fd_list);
+void inherited_free(struct inherited *list);
+/* Between fork and exec: put them where the program looks for them; an error ends it with 127. */
+void inherited_place(struct inherited *list);
 
 /* ---- children.c: programs that are run again when they end ---- */
 
@@ -36,7 +50,7 @@ enum child_mode {
 extern const char *const child_mode_names[];
 
 /* Run ARGV as NAME from now on; when NAME runs already, only what it is run with next time changes.
- * FD_LIST is a comma list of stored names, "prefix*" for all that begin so. UID -1: as we are. */
+ * FD_LIST as of inherited_add_all(). UID -1: as we are. */
 void child_run(struct ev_loop *loop, const char *name, int64_t uid, int64_t gid,
 	const char *fd_list, char *const *argv);
 /* Run it once, on trial, until child_replace() makes it one that is kept. */
