@@ -57,8 +57,11 @@ int cmd_diff(struct cli *cli)
 		answer_print(answer);
 	} else {
 		result_print_actions(cli, answer);
+		if (!cli->quiet)
+			result_print_settings(answer);
 		if (!answer_count(answer, "actions") && !answer_count(answer, "problems") &&
-			!cli->quiet)
+			!answer_count(answer, "confirm") &&
+			!answer_count(answer, "restart_needed") && !cli->quiet)
 			puts(cli->arg_count ? "Nothing would be changed."
 					    : "Nothing is to be done: all is as it is declared.");
 	}

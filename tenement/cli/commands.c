@@ -81,7 +81,7 @@ const struct command commands[] = {
 	{ "diff", "[FILE|DIR|-]...", GROUP_FILES, WORDS_FILES,
 	  FLAG_BIT(FLAG_PRUNE) | FLAG_BIT(FLAG_NAME), 0, COMMAND_ARGS_ANY, 0, cmd_diff,
 	  "Say what would be done, and why.",
-	  "With files: what applying them would do. Without: what the daemon is about to do or holds back. "
+	  "With files: what applying them would do. Without: what the daemon is about to do or holds back, and which settings wait. "
 	  "Changes nothing. Exits 1 if the files have errors.\n\n"
 	  "\tten diff ./tenants --prune" },
 	{ "apply", "[FILE|DIR|-]...", GROUP_FILES, WORDS_FILES,

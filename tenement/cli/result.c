@@ -74,6 +74,25 @@ void result_print_actions(const struct cli *cli, const json_t *answer)
 	table_free(table);
 }
 
+static void print_lines(const char *when, const json_t *list)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach (list, i, item) {
+		const char *text = json_string_value(item);
+		autofree char *harmless = visible_line(text ? text : "");
+
+		printf("%s: %s\n", when, harmless);
+	}
+}
+
+void result_print_settings(const json_t *answer)
+{
+	print_lines("Waits for ten apply --confirm", answer_list(answer, "confirm"));
+	print_lines("Takes effect at the next start", answer_list(answer, "restart_needed"));
+}
+
 void result_print_problems(const json_t *answer)
 {
 	const json_t *problem;

@@ -11,6 +11,9 @@
 /* A table of what would be or was done; with --quiet the ids alone. */
 void result_print_actions(const struct cli *cli, const json_t *answer);
 
+/* A line for each setting that waits for a word of the operator, or for the next start. */
+void result_print_settings(const json_t *answer);
+
 /* The problems of files, as the daemon spelled them, on standard error. */
 void result_print_problems(const json_t *answer);
 

@@ -14,6 +14,7 @@
 #include "daemon/override.h"
 #include "daemon/owned.h"
 #include "daemon/reconcile.h"
+#include "daemon/settings.h"
 #include "mem.h"
 #include "option_value.h"
 #include "wire.h"
@@ -227,11 +228,15 @@ static void apply(struct control_call *call)
 static void diff(struct control_call *call)
 {
 	struct apply apply = { 0 };
+	char **confirm, **restart_needed;
 
 	if (!json_object_get(call->body, "files")) {
+		settings_status(call->d, &confirm, &restart_needed);
 		control_answer(call, 200,
-			json_pack("{s:o, s:[]}", "actions", apply_pending_actions(call->d),
-				"problems"));
+			json_pack("{s:o, s:[], s:o, s:o}", "actions",
+				apply_pending_actions(call->d), "problems", "confirm",
+				describe_strv(confirm), "restart_needed",
+				describe_strv(restart_needed)));
 		return;
 	}
 	if (take_files(call, &apply)) {

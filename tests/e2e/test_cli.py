@@ -750,6 +750,11 @@ def test_diff(ten, daemon, files):
     daemon.on("POST", "/api/config/diff", 200, {"actions": [], "problems": []})
     assert "Nothing is to be done" in ten("diff").stdout
     assert "Nothing would be changed" in ten("diff", files).stdout
+    daemon.on("POST", "/api/config/diff", 200, {"actions": [], "problems": [], "confirm": ["domain: a -> b"],
+                                                "restart_needed": ["workers: 2 -> 4"]})
+    assert ten("diff").stdout == ("Waits for ten apply --confirm: domain: a -> b\n"
+                                  "Takes effect at the next start: workers: 2 -> 4\n")
+    assert ten("diff", "-q").stdout == ""
     daemon.on("POST", "/api/config/diff", 200, {"actions": [], "problems": [PROBLEM]})
     assert PROBLEM in ten("diff", files, code=FAILED).stderr
 

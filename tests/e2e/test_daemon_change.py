@@ -242,9 +242,12 @@ def test_what_takes_effect_at_the_next_start_is_said(alice):
     wait_until(lambda: status(t)["restart_needed"], what="a word about it")
     assert "workers" in status(t)["restart_needed"][0]
     assert "workers" in t.ten("status").stdout
+    said = t.ten("diff").stdout
+    assert "Takes effect at the next start: workers: " in said and "Nothing is to be done" not in said
     t.stop()
     t.start()
     assert len(status(t)["workers"]) == 1 and not status(t)["restart_needed"]
+    assert "Nothing is to be done" in t.ten("diff").stdout
 
 
 def test_a_wrong_main_file_changes_nothing(alice):
