@@ -3,8 +3,6 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
@@ -41,8 +39,7 @@ void config_blame_at(struct config_set *set, struct set_file *file, const struct
 	va_list args;
 
 	va_start(args, format);
-	if (vasprintf(&message, format, args) < 0)
-		abort();
+	message = mem_vprintf(format, args);
 	va_end(args);
 	problems->file = file->display;
 	problems->text = text ? text->text : NULL;

@@ -160,8 +160,7 @@ void config_problems_add(
 	va_list args;
 
 	va_start(args, format);
-	if (vasprintf(&message, format, args) < 0)
-		abort();
+	message = mem_vprintf(format, args);
 	va_end(args);
 	make_printable(message);
 	if (is_known(problems, at, message))

@@ -41,16 +41,24 @@ char *mem_strndup(const char *text, size_t len)
 	return checked(strndup(text, len));
 }
 
-char *mem_printf(const char *format, ...)
+char *mem_vprintf(const char *format, va_list args)
 {
 	char *text = NULL;
+
+	if (vasprintf(&text, format, args) < 0)
+		text = NULL;
+	return checked(text);
+}
+
+char *mem_printf(const char *format, ...)
+{
+	char *text;
 	va_list args;
 
 	va_start(args, format);
-	if (vasprintf(&text, format, args) < 0)
-		text = NULL;
+	text = mem_vprintf(format, args);
 	va_end(args);
-	return checked(text);
+	return text;
 }
 
 size_t mem_strv_length(char *const *list)

@@ -9,6 +9,7 @@
 #ifndef TEN_MEM_H
 #define TEN_MEM_H
 
+#include <stdarg.h>
 #include <stddef.h>
 
 #define autofree  __attribute__((cleanup(mem_free_cleanup)))
@@ -27,6 +28,7 @@ void *mem_resize(void *old, size_t count, size_t size);
 char *mem_strdup(const char *text); /* NULL gives NULL */
 char *mem_strndup(const char *text, size_t len);
 char *mem_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+char *mem_vprintf(const char *format, va_list args) __attribute__((format(printf, 1, 0)));
 
 /* A NULL-terminated array of owned strings. */
 char **mem_strv_copy(char *const *list); /* NULL gives NULL */

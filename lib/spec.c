@@ -86,8 +86,7 @@ void spec_fault_add(struct spec_faults *faults, const struct spec_layers *layers
 	fault = &faults->items[faults->count++];
 	*fault = (struct spec_fault){ .layer = SPEC_FAULT_TENANT, .at = layers->tenant->at };
 	va_start(args, format);
-	if (vasprintf(&fault->message, format, args) < 0)
-		abort();
+	fault->message = mem_vprintf(format, args);
 	va_end(args);
 	for (size_t i = 0; i < 2; i++) {
 		const struct config_value *value = config_layer_find(said[i], option);

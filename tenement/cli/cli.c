@@ -12,14 +12,9 @@
 
 static void say(const char *kind, const char *format, va_list args)
 {
-	autofree char *message = NULL;
-	autofree char *harmless = NULL;
+	autofree char *message = mem_vprintf(format, args);
+	autofree char *harmless = visible_lines(message);
 
-	if (vasprintf(&message, format, args) < 0) {
-		message = NULL;
-		return;
-	}
-	harmless = visible_lines(message);
 	fflush(stdout);
 	fprintf(stderr, "ten: %s%s\n", kind, harmless);
 }

@@ -82,10 +82,9 @@ void table_cellf(struct table *table, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	if (vasprintf(&text, format, args) < 0)
-		text = NULL;
+	text = mem_vprintf(format, args);
 	va_end(args);
-	table_cell(table, text ? text : "");
+	table_cell(table, text);
 }
 
 size_t table_rows(const struct table *table)
