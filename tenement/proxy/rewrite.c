@@ -96,10 +96,10 @@ static bool connection_names_more(const struct http_head *head)
 	return false;
 }
 
-static bool request_keeps(const struct exchange *exchange, const struct http_field *field)
+/* Of one connection, not of the message (RFC 9110, 7.6.1). What becomes of Upgrade depends. */
+static bool ends_here(const struct http_field *field)
 {
 	switch (field->id) {
-	case HTTP_FIELD_ALIAS:
 	case HTTP_FIELD_CONNECTION:
 	case HTTP_FIELD_KEEP_ALIVE:
 	case HTTP_FIELD_PROXY_CONNECTION:
@@ -108,6 +108,18 @@ static bool request_keeps(const struct exchange *exchange, const struct http_fie
 	case HTTP_FIELD_TE:
 	case HTTP_FIELD_TRAILER:
 	case HTTP_FIELD_TRANSFER_ENCODING:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool request_keeps(const struct exchange *exchange, const struct http_field *field)
+{
+	if (ends_here(field))
+		return false;
+	switch (field->id) {
+	case HTTP_FIELD_ALIAS:
 	case HTTP_FIELD_X_FORWARDED_FOR:
 	case HTTP_FIELD_X_FORWARDED_HOST:
 	case HTTP_FIELD_X_FORWARDED_PROTO:
@@ -127,16 +139,9 @@ static bool request_keeps(const struct exchange *exchange, const struct http_fie
 
 static bool response_keeps(const struct http_head *head, const struct http_field *field)
 {
-	switch (field->id) {
-	case HTTP_FIELD_CONNECTION:
-	case HTTP_FIELD_KEEP_ALIVE:
-	case HTTP_FIELD_PROXY_CONNECTION:
-	case HTTP_FIELD_PROXY_AUTHENTICATE:
-	case HTTP_FIELD_PROXY_AUTHORIZATION:
-	case HTTP_FIELD_TE:
-	case HTTP_FIELD_TRAILER:
-	case HTTP_FIELD_TRANSFER_ENCODING:
+	if (ends_here(field))
 		return false;
+	switch (field->id) {
 	case HTTP_FIELD_UPGRADE:
 		return head->status == 101;
 	case HTTP_FIELD_CONTENT_LENGTH:
