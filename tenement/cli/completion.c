@@ -147,6 +147,17 @@ static void quoted(FILE *out, const char *text)
 	}
 }
 
+/* What it is for, and what its value is. */
+static void zsh_flag_end(FILE *out, size_t i)
+{
+	quoted(out, flags[i].brief);
+	fputc(']', out);
+	if (i == FLAG_OUTPUT)
+		fputs(":format:(json text)", out);
+	else if (flags[i].value)
+		fprintf(out, ":%s:%s", flags[i].value, wants_file(i) ? "_files" : "");
+}
+
 static void zsh_flags(FILE *out, uint64_t which)
 {
 	for (size_t i = 0; i < FLAG_COUNT; i++) {
@@ -157,12 +168,7 @@ static void zsh_flags(FILE *out, uint64_t which)
 				flags[i].letter, flags[i].name);
 		else
 			fprintf(out, "\t\t'--%s[", flags[i].name);
-		quoted(out, flags[i].brief);
-		fputc(']', out);
-		if (i == FLAG_OUTPUT)
-			fputs(":format:(json text)", out);
-		else if (flags[i].value)
-			fprintf(out, ":%s:%s", flags[i].value, wants_file(i) ? "_files" : "");
+		zsh_flag_end(out, i);
 		fputs("' \\\n", out);
 	}
 }
@@ -189,13 +195,7 @@ static void zsh(FILE *out)
 	for (size_t i = 0; i < FLAG_COUNT; i++) {
 		if (FLAGS_GLOBAL & FLAG_BIT(i)) {
 			fprintf(out, "\t\t'--%s[", flags[i].name);
-			quoted(out, flags[i].brief);
-			fputc(']', out);
-			if (i == FLAG_OUTPUT)
-				fputs(":format:(json text)", out);
-			else if (flags[i].value)
-				fprintf(out, ":%s:%s", flags[i].value,
-					wants_file(i) ? "_files" : "");
+			zsh_flag_end(out, i);
 			fputs("'\n", out);
 		}
 	}
