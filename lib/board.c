@@ -30,6 +30,10 @@ const char *const board_refusal_names[BOARD_REFUSALS] = {
 	[BOARD_REFUSED_CONCURRENT] = "max_concurrent",
 	[BOARD_REFUSED_CONNECTIONS] = "max_connections",
 	[BOARD_REFUSED_CONNECTIONS_PER_IP] = "max_connections_per_ip",
+	[BOARD_REFUSED_NO_WAKE] = "no_wake",
+	[BOARD_REFUSED_WAKES_PER_IP] = "max_wakes_per_minute_per_ip",
+	[BOARD_REFUSED_WAKES] = "max_wakes_per_minute",
+	[BOARD_ANSWERED_ASLEEP] = "health_while_asleep",
 };
 
 int board_open(struct board **board, int fd, struct ten_error *err)
@@ -209,6 +213,7 @@ void board_slot_clear(struct board *board, uint32_t number)
 
 	board_wake_clear(&board->wakes[number]);
 	atomic_store(&slot->rate_at_ns, 0);
+	atomic_store(&slot->wake_claim, 0);
 	atomic_store(&slot->carried_last_used_ms, 0);
 	atomic_store(&slot->carried_failures, 0);
 	atomic_store(&slot->carried_requests, 0);

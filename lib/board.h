@@ -34,7 +34,7 @@
 #include "error.h"
 #include "route_table.h"
 
-#define BOARD_VERSION     4
+#define BOARD_VERSION     5
 #define BOARD_WORKERS_MAX 64
 #define BOARD_LANES_MAX   (BOARD_WORKERS_MAX / 2) /* a lane's next worker needs a page, too */
 #define BOARD_PICKS_MAX   65536
@@ -86,9 +86,13 @@ enum board_refusal { /* why the proxy itself answered */
 	BOARD_REFUSED_CONCURRENT,         /* the queue for its place is full, or took too long */
 	BOARD_REFUSED_CONNECTIONS,        /* of one tenant */
 	BOARD_REFUSED_CONNECTIONS_PER_IP, /* 429, before anything is read */
+	BOARD_REFUSED_NO_WAKE,            /* by no_wake: the tenant sleeps on */
+	BOARD_REFUSED_WAKES_PER_IP,       /* 429, likewise */
+	BOARD_REFUSED_WAKES,              /* of the service, likewise */
+	BOARD_ANSWERED_ASLEEP,            /* no refusal: its health path, while it sleeps on */
 	BOARD_REFUSALS
 };
-#define BOARD_REFUSALS_MAX 16
+#define BOARD_REFUSALS_MAX 24
 _Static_assert(BOARD_REFUSALS <= BOARD_REFUSALS_MAX, "room in a slot");
 extern const char *const board_refusal_names[BOARD_REFUSALS];
 
@@ -104,6 +108,7 @@ struct board_slot {
 	_Atomic uint64_t carried_requests;
 	_Atomic uint64_t carried_bytes_in;
 	_Atomic uint64_t carried_bytes_out;
+	_Atomic uint64_t wake_claim; /* see board_wakes.h */
 	_Alignas(64) _Atomic uint64_t refusals[BOARD_REFUSALS_MAX];
 };
 
@@ -144,7 +149,9 @@ struct board {
 		picks[BOARD_PICKS_MAX]; /* one ticket counter per weighted route, all workers */
 	struct board_worker workers[BOARD_WORKERS_MAX];
 	struct board_slot slots[ROUTE_SLOTS_MAX];
-	_Atomic uint64_t peers[BOARD_PEERS]; /* see board_peers.h */
+	_Atomic uint64_t peers[BOARD_PEERS];  /* see board_peers.h */
+	_Atomic uint64_t wakers[BOARD_PEERS]; /* see board_wakes.h; likewise: */
+	_Atomic uint64_t service_wakes[BOARD_PICKS_MAX];
 	_Alignas(4096) _Atomic uint32_t peer_ledgers[BOARD_WORKERS_MAX][BOARD_PEERS];
 	_Alignas(4096) struct board_cell cells[BOARD_WORKERS_MAX][ROUTE_SLOTS_MAX];
 	_Alignas(4096) struct board_wake wakes[ROUTE_SLOTS_MAX];
@@ -215,6 +222,12 @@ struct board_use {
 	uint64_t connections; /* counted for max_connections */
 };
 void board_use(const struct board *board, uint32_t slot, struct board_use *use);
+
+/* Whether WHY says that nobody was woken who otherwise would have been. */
+static inline bool board_not_woken(enum board_refusal why)
+{
+	return why >= BOARD_REFUSED_NO_WAKE && why <= BOARD_ANSWERED_ASLEEP;
+}
 
 /* What the workers did in all: requests, open connections and their own refusals by reason. */
 struct board_work {

@@ -43,7 +43,7 @@ static uint64_t hash(const uint64_t key[2], const uint64_t words[2])
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-static uint64_t address_hash(const struct board *board, const uint8_t address[16])
+uint64_t board_peer_hash(const struct board *board, const uint8_t address[16])
 {
 	static const uint8_t v4[12] = { [10] = 0xff, [11] = 0xff };
 	uint64_t words[2];
@@ -89,7 +89,7 @@ static void look(struct board *board, uint64_t tag, uint32_t first, struct found
 bool board_peers_take(struct board *board, uint32_t worker, const uint8_t address[16],
 	uint32_t most, uint32_t *place)
 {
-	uint64_t value = address_hash(board, address);
+	uint64_t value = board_peer_hash(board, address);
 	uint32_t first = (uint32_t)(value % BOARD_PEERS);
 	uint64_t tag = value >> COUNT_BITS ? value >> COUNT_BITS : 1;
 

@@ -31,6 +31,9 @@ void board_peers_give(struct board *board, uint32_t worker, uint32_t place);
 /* What a dead worker held at PLACE. */
 void board_peers_subtract(struct board *board, uint32_t place, uint32_t held);
 
+/* What stands for ADDRESS, as above; keyed, so that nobody can choose it. */
+uint64_t board_peer_hash(const struct board *board, const uint8_t address[16]);
+
 /* The sum of all, for tests and people. */
 uint64_t board_peers_sum(const struct board *board);
 

@@ -147,6 +147,18 @@ static void make_values(const struct config_set *set, const struct set_service *
 }
 
 /* Of all that decides about SERVICE's route but its instances. */
+/* What is published once for all tenants of a service. */
+static uint64_t hash_waking(const struct service_values *values, uint64_t hash)
+{
+	for (size_t i = 0; values->no_wake[i]; i++)
+		hash = option_hash_string(values->no_wake[i], hash);
+	hash = option_hash_bytes(
+		&values->max_wakes_per_minute, sizeof(values->max_wakes_per_minute), hash);
+	if (values->health_while_asleep && values->health)
+		hash = option_hash_string(values->health, hash);
+	return hash;
+}
+
 static uint64_t route_hash(const struct config_set *set, const struct set_service *service)
 {
 	struct service_values values;
@@ -163,6 +175,7 @@ static uint64_t route_hash(const struct config_set *set, const struct set_servic
 	hash = option_hash_bytes(values.spawn_undeclared ? "s" : "-", 1, hash);
 	hash = option_hash_bytes(
 		&values.spawn_undeclared_max, sizeof(values.spawn_undeclared_max), hash);
+	hash = hash_waking(&values, hash);
 	options_clear(OPTION_SERVICE, &values);
 	return hash;
 }

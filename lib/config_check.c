@@ -7,6 +7,7 @@
 #include "mem.h"
 #include "names.h"
 #include "spec_template.h"
+#include "wake_rules.h"
 #include "words.h"
 
 static int check_host(const char *text, struct ten_error *err)
@@ -68,6 +69,14 @@ static int check_health(const char *text, struct ten_error *err)
 	return 0;
 }
 
+static int check_no_wake(const char *text, struct ten_error *err)
+{
+	struct wake_rule rule;
+	const char *pattern;
+
+	return wake_rule_parse(text, &rule, &pattern, err);
+}
+
 static int check_command(const char *text, struct ten_error *err)
 {
 	char **words = words_split(text, NULL, err);
@@ -127,6 +136,7 @@ static const struct {
 	{ OPTION_SERVICE, "args", check_template },
 	{ OPTION_SERVICE, "workdir", check_early_template },
 	{ OPTION_SERVICE, "health", check_health },
+	{ OPTION_SERVICE, "no_wake", check_no_wake },
 	{ OPTION_SERVICE, "socket", check_socket },
 	{ OPTION_SERVICE, "user", check_account },
 	{ OPTION_TENANT, "service", names_check },
@@ -149,6 +159,13 @@ int config_check_text(const struct option *option, const char *text, struct ten_
 			return ten_error_wrap(err, "%s", option->name);
 	}
 	return 0;
+}
+
+int config_check_count(const struct option *option, size_t count, struct ten_error *err)
+{
+	if (strcmp(option->name, "no_wake") != 0 || count <= WAKE_RULES_MAX)
+		return 0;
+	return ten_error_set(err, 0, "no_wake: %zu rules, %d are possible", count, WAKE_RULES_MAX);
 }
 
 /* What tenement sets itself. (DATA_DIR too, but a tenant may say otherwise.) */

@@ -11,6 +11,9 @@
 /* TEXT as the value of a STRING or PATH, or as one item of a LIST, as it was written. */
 int config_check_text(const struct option *option, const char *text, struct ten_error *err);
 
+/* How many items a LIST may have. */
+int config_check_count(const struct option *option, size_t count, struct ten_error *err);
+
 /* NAME = VALUE of a MAP. */
 int config_check_pair(
 	const struct option *option, const char *name, const char *value, struct ten_error *err);

@@ -90,6 +90,8 @@ static void check_list(
 		if (strcmp(value->option->name, "domains") == 0)
 			names_host_lower(value->value.list[i]);
 	}
+	if (config_check_count(value->option, node->array.count, &err) < 0)
+		config_problems_add(problems, value->at, "%s", err.text);
 }
 
 static void check_map(struct config_value *value, const struct toml_node *node, const char *folder,

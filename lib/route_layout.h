@@ -66,6 +66,15 @@ struct record_path {
 	uint32_t prefix, host;
 };
 
+struct record_wake {
+	struct record_host host; /* of kind ROUTE_WAKE, so that it is found as hosts are */
+	uint32_t rules, rule_count;
+	uint32_t text, text_len;
+	uint32_t health; /* 0: none */
+	uint32_t per_minute, counter;
+	uint32_t reserved;
+};
+
 struct record_instance {
 	struct route_target self;
 	uint32_t name, socket_path; /* 0: none */
@@ -78,6 +87,7 @@ struct record_instance {
 	uint32_t max_connections;
 	uint32_t access_log;
 	uint32_t server_timing, ping_is_quiet;
+	uint32_t wake, reserved; /* an enum route_wake_of */
 	uint64_t max_body_bytes;
 };
 
@@ -90,6 +100,8 @@ struct record_settings {
 	uint32_t ready;
 	uint32_t max_connections_per_ip;
 	uint32_t upgrade_drain_timeout_ms;
+	uint32_t max_wakes_per_minute_per_ip;
+	uint32_t reserved;
 };
 
 struct record_page {
@@ -116,6 +128,9 @@ const void *layout_payload(const struct route_table *table, uint64_t offset, uin
 
 /* A string of a record of USED bytes: NULL for 0 and for what does not end inside the record. */
 const char *layout_string(const void *record, uint32_t used, uint32_t offset);
+
+/* What a record of waking is called: '#' and NAME. Its length. */
+size_t layout_wake_name(char out[ROUTE_HOST_MAX + 1], const char *name, size_t len);
 
 uint64_t layout_hash(const char *name, size_t len);
 const struct record_index *layout_index(const struct route_table *table);

@@ -233,6 +233,72 @@ bool route_host_path(const struct route_table *table, const struct route_host *h
 	return path->prefix && path->host;
 }
 
+size_t layout_wake_name(char out[ROUTE_HOST_MAX + 1], const char *name, size_t len)
+{
+	if (len >= ROUTE_HOST_MAX)
+		return 0;
+	out[0] = '#';
+	memcpy(out + 1, name, len);
+	out[1 + len] = '\0';
+	return 1 + len;
+}
+
+static void view_rules(const struct record_wake *record, uint32_t used, struct wake_rules *rules)
+{
+	if (!record_array(used, record->rules, record->rule_count, sizeof(*rules->rules)) ||
+		record->text > used || record->text_len > used - record->text)
+		return;
+	rules->rules = (const void *)((const char *)record + record->rules);
+	rules->count = record->rule_count;
+	rules->text = (const char *)record + record->text;
+	rules->text_len = record->text_len;
+}
+
+static bool wake_find(
+	const struct route_table *table, const char *name, size_t len, struct route_wake *wake)
+{
+	const struct record_index *index = layout_index(table);
+	char key[ROUTE_HOST_MAX + 1];
+	size_t key_len = layout_wake_name(key, name, len);
+	const struct record_wake *record = NULL;
+	uint32_t used;
+
+	if (index && key_len)
+		record = (const void *)layout_find(
+			table, index, key, key_len, layout_hash(key, key_len), NULL);
+	if (!record || record->host.kind != ROUTE_WAKE)
+		return false;
+	used = record_used(record);
+	if (used < sizeof(*record))
+		return false;
+	*wake = (struct route_wake){
+		.health = layout_string(record, used, record->health),
+		.per_minute = record->per_minute,
+		.counter = record->counter,
+	};
+	view_rules(record, used, &wake->rules);
+	return true;
+}
+
+bool route_table_wake_of_service(
+	const struct route_table *table, const char *service, struct route_wake *wake)
+{
+	return wake_find(table, service, strlen(service), wake);
+}
+
+bool route_table_wake(const struct route_table *table, const struct route_instance *instance,
+	struct route_wake *wake)
+{
+	switch (instance->wake) {
+	case ROUTE_WAKE_OF_SERVICE:
+		return wake_find(table, instance->name, strcspn(instance->name, ":"), wake);
+	case ROUTE_WAKE_OF_INSTANCE:
+		return wake_find(table, instance->name, strlen(instance->name), wake);
+	default:
+		return false;
+	}
+}
+
 static const struct record_instance *record_of(
 	const struct route_table *table, struct route_target target, uint32_t *used)
 {
@@ -290,6 +356,8 @@ bool route_table_instance(const struct route_table *table, struct route_target t
 		.suspended_status = record->suspended_status,
 		.suspended_page = layout_string(record, used, record->suspended_page),
 		.access_log = record->access_log < ACCESS_FORMATS ? record->access_log : ACCESS_OFF,
+		.wake = record->wake < ROUTE_WAKE_KINDS ? (enum route_wake_of)record->wake
+							: ROUTE_WAKE_ANY,
 	};
 	if (instance->socket_path && strlen(instance->socket_path) > ROUTE_SOCKET_MAX)
 		return false;
@@ -328,6 +396,7 @@ bool route_table_settings(const struct route_table *table, struct route_settings
 		.client_body_timeout_ms = record->client_body_timeout_ms,
 		.keepalive_timeout_ms = record->keepalive_timeout_ms,
 		.max_connections_per_ip = record->max_connections_per_ip,
+		.max_wakes_per_minute_per_ip = record->max_wakes_per_minute_per_ip,
 		.upgrade_drain_timeout_ms = record->upgrade_drain_timeout_ms,
 		.error_page_count = record->error_page_count,
 		.ready = record->ready != 0,

@@ -23,8 +23,9 @@
 #include <stdint.h>
 
 #include "error.h"
+#include "wake_rules.h"
 
-#define ROUTE_TABLE_VERSION 4
+#define ROUTE_TABLE_VERSION 5
 #define ROUTE_SLOTS_MAX     131072
 #define ROUTE_HOST_MAX      253
 #define ROUTE_SOCKET_MAX    107            /* sun_path less its NUL, unix(7) */
@@ -59,6 +60,7 @@ enum route_kind {
 	ROUTE_ROOT,     /* the root domain: .paths, then .default_host, then 404 */
 	ROUTE_SPAWN, /* stored as "*.service.domain": an undeclared id of .service may be asked for
 		      */
+	ROUTE_WAKE,  /* no host's: what route_table_wake() finds */
 	ROUTE_KINDS
 };
 
@@ -94,6 +96,22 @@ struct route_host {
 	const void *record;       /* for route_host_path() */
 };
 
+/* Where it is said which requests do not wake an instance. Most have it in common with all others
+ * of their service. */
+enum route_wake_of {
+	ROUTE_WAKE_ANY,         /* nowhere: every request does */
+	ROUTE_WAKE_OF_SERVICE,  /* under "#notes" */
+	ROUTE_WAKE_OF_INSTANCE, /* under "#notes:alice" */
+	ROUTE_WAKE_KINDS
+};
+
+struct route_wake {
+	struct wake_rules rules; /* those that match do not */
+	const char *health;      /* the path that is answered while it sleeps; NULL: none */
+	uint32_t per_minute;     /* wakes of the service; 0: no bound */
+	uint32_t counter;        /* its number among the board's service_wakes */
+};
+
 struct route_instance {
 	struct route_target self;
 	const char *name;        /* "notes:alice" */
@@ -118,6 +136,7 @@ struct route_instance {
 	uint32_t suspended_status;         /* 503 or 402 */
 	const char *suspended_page;        /* HTML, NUL-terminated; NULL: our own */
 	uint32_t access_log;               /* an enum access_format */
+	enum route_wake_of wake;
 };
 
 /* An error page of the operator's own. */
@@ -139,7 +158,8 @@ struct route_settings {
 	uint32_t client_header_timeout_ms;
 	uint32_t client_body_timeout_ms;
 	uint32_t keepalive_timeout_ms;
-	uint32_t max_connections_per_ip; /* 0: no bound */
+	uint32_t max_connections_per_ip;      /* 0: no bound */
+	uint32_t max_wakes_per_minute_per_ip; /* likewise */
 	uint32_t upgrade_drain_timeout_ms;
 	const struct route_cidr *trusted_proxies;
 	uint32_t trusted_proxy_count;
@@ -168,6 +188,12 @@ bool route_host_path(const struct route_table *table, const struct route_host *h
 /* What TARGET is reached by. False: that incarnation is gone. */
 bool route_table_instance(const struct route_table *table, struct route_target target,
 	struct route_instance *instance);
+
+/* What is said of waking INSTANCE; or of the undeclared instances of SERVICE. False: nothing. */
+bool route_table_wake(const struct route_table *table, const struct route_instance *instance,
+	struct route_wake *wake);
+bool route_table_wake_of_service(
+	const struct route_table *table, const char *service, struct route_wake *wake);
 
 /* Of TARGET's record, the access log alone, which nearly always is 0. 0 as well: it is gone. */
 uint32_t route_table_access_log(const struct route_table *table, struct route_target target);
@@ -228,6 +254,11 @@ struct route_put { /* a host to publish; which fields count depends on .kind, as
 int route_table_put_host(
 	struct route_table *table, const struct route_put *put, struct ten_error *err);
 void route_table_remove_host(struct route_table *table, const char *name);
+
+/* NAME is of a service or of an instance, without the '#'; it is copied, and so is all of WAKE. */
+int route_table_put_wake(struct route_table *table, const char *name, const struct route_wake *wake,
+	struct ten_error *err);
+void route_table_remove_wake(struct route_table *table, const char *name);
 
 struct route_put_settings {
 	struct route_settings base; /* counts and .record are ignored */

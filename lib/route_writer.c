@@ -221,6 +221,49 @@ void route_table_remove_host(struct route_table *table, const char *name)
 	arena_retire(table, old & LAYOUT_OFFSET_MASK, 0);
 }
 
+/* ---- which requests wake ---- */
+
+int route_table_put_wake(struct route_table *table, const char *name, const struct route_wake *wake,
+	struct ten_error *err)
+{
+	autotext struct text record = { 0 };
+	char key[ROUTE_HOST_MAX + 1];
+	size_t key_len = layout_wake_name(key, name, strlen(name));
+	uint32_t key_at, health, rules, text;
+
+	if (!key_len)
+		return ten_error_set(
+			err, 0, "\"%s\" is longer than %d bytes", name, ROUTE_HOST_MAX);
+	record_begin(&record, sizeof(struct record_wake));
+	key_at = record_add_string(&record, key);
+	health = record_add_string(&record, wake->health);
+	rules = record_add_array(
+		&record, wake->rules.rules, wake->rules.count * sizeof(*wake->rules.rules));
+	text = record_add_array(&record, wake->rules.text, wake->rules.text_len);
+	*(struct record_wake *)record.data = (struct record_wake){
+		.host = { .hash = layout_hash(key, key_len),
+			.kind = ROUTE_WAKE,
+			.name = key_at,
+			.name_len = (uint32_t)key_len },
+		.rules = rules,
+		.rule_count = wake->rules.count,
+		.text = text,
+		.text_len = wake->rules.text_len,
+		.health = health,
+		.per_minute = wake->per_minute,
+		.counter = wake->counter,
+	};
+	return host_publish(table, &record, err);
+}
+
+void route_table_remove_wake(struct route_table *table, const char *name)
+{
+	char key[ROUTE_HOST_MAX + 1];
+
+	if (layout_wake_name(key, name, strlen(name)))
+		route_table_remove_host(table, key);
+}
+
 /* Publish RECORD at *PLACE and retire what was there. */
 static int single_publish(struct route_table *table, _Atomic uint64_t *place,
 	const struct text *record, struct ten_error *err)
@@ -273,6 +316,7 @@ int route_table_put_instance(
 		.max_connections = instance->max_connections,
 		.server_timing = instance->server_timing,
 		.ping_is_quiet = instance->ping_is_quiet,
+		.wake = instance->wake,
 	};
 	return single_publish(table, &table->slots[instance->self.slot].instance, &record, err);
 }
@@ -307,6 +351,7 @@ int route_table_put_settings(
 		.error_page_count = put->error_page_count,
 		.ready = put->base.ready,
 		.max_connections_per_ip = put->base.max_connections_per_ip,
+		.max_wakes_per_minute_per_ip = put->base.max_wakes_per_minute_per_ip,
 		.upgrade_drain_timeout_ms = put->base.upgrade_drain_timeout_ms,
 	};
 	return single_publish(table, &table->header->settings, &record, err);

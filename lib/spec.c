@@ -263,6 +263,14 @@ const struct ten_spec *spec_merge(const struct spec_layers *layers, struct spec_
 	if (spec->values.ready == READY_HEALTH && (!spec->values.health || !*spec->values.health))
 		spec_fault_add(faults, layers, "ready", NULL,
 			"ready = \"health\" needs a health path: write health = \"/...\"");
+	if (spec->values.health_while_asleep && (!spec->values.health || !*spec->values.health))
+		spec_fault_add(faults, layers, "health_while_asleep", NULL,
+			"health_while_asleep needs a health path: write health = \"/...\"");
+	if (config_layer_find(&layers->tenant->layer, "max_wakes_per_minute"))
+		spec_fault_add(faults, layers, "max_wakes_per_minute", NULL,
+			"max_wakes_per_minute bounds all tenants of a service together: write it "
+			"in [service.%s]",
+			spec->service_name);
 	spec_claims_find(spec, layers, faults);
 	make_hashes(spec);
 	if (!faults->count)

@@ -69,6 +69,8 @@ static void print_why(const struct cli *cli, const json_t *why)
 	const json_t *kept = answer_list(why, "kept_awake_by"), *next = answer_list(why, "next");
 	const char *woken_by = answer_text(why, "woken_by"), *reason = answer_text(why, "reason");
 	const json_t *item;
+	const char *by;
+	json_t *number;
 	char age[HUMAN_MAX];
 	size_t i;
 
@@ -84,6 +86,9 @@ static void print_why(const struct cli *cli, const json_t *why)
 		human_age(answer_number(why, "woken_secs"), age);
 		printf("  woken last by %s, %s ago\n", woken_by, age);
 	}
+	json_object_foreach (json_object_get(why, "not_woken_by"), by, number)
+		printf("  not woken by requests: %" JSON_INTEGER_FORMAT " (%s)\n",
+			json_integer_value(number), by);
 	json_array_foreach (kept, i, item)
 		printf("  kept awake by: %s\n", json_string_value(item));
 	json_array_foreach (next, i, item)

@@ -97,6 +97,22 @@ static json_t *next_steps(struct daemon *d, struct instance *instance, const str
 	return list;
 }
 
+/* Requests that found it asleep and left it so, by reason; reasons that there were. */
+static json_t *not_woken_by(struct daemon *d, const struct instance *instance)
+{
+	json_t *json = json_object();
+
+	for (int why = 0; instance->known && why < BOARD_REFUSALS; why++) {
+		const struct board_slot *slot = &d->board->slots[instance->target.slot];
+		uint64_t number = atomic_load(&slot->refusals[why]);
+
+		if (number && board_not_woken((enum board_refusal)why))
+			json_object_set_new(
+				json, board_refusal_names[why], json_integer((json_int_t)number));
+	}
+	return json;
+}
+
 void control_why(struct control_call *call, struct instance *instance)
 {
 	struct daemon *d = call->d;
@@ -112,6 +128,7 @@ void control_why(struct control_call *call, struct instance *instance)
 	json_object_set_new(json, "woken_secs",
 		instance->woken_by ? json_integer((json_int_t)(daemon_now() - instance->woken_at))
 				   : json_null());
+	json_object_set_new(json, "not_woken_by", not_woken_by(d, instance));
 	json_object_set_new(json, "kept_awake_by", up ? kept_by(d, instance, spec) : json_array());
 	json_object_set_new(json, "next", up ? next_steps(d, instance, spec) : json_array());
 	control_answer(call, 200, json);

@@ -59,8 +59,10 @@ static void put_proxy(struct daemon *d, struct text *text)
 	begin(text, "tenement_proxy_refusals_total", "counter",
 		"Requests and connections that the proxy itself refused, by reason.");
 	for (int why = 0; why < BOARD_REFUSALS; why++)
-		text_printf(text, "tenement_proxy_refusals_total{reason=\"%s\"} %" PRIu64 "\n",
-			board_refusal_names[why], work.refusals[why]);
+		if (why != BOARD_ANSWERED_ASLEEP)
+			text_printf(text,
+				"tenement_proxy_refusals_total{reason=\"%s\"} %" PRIu64 "\n",
+				board_refusal_names[why], work.refusals[why]);
 }
 
 static void put_states(struct text *text, const struct row *rows, size_t count)
@@ -139,21 +141,35 @@ static void put_bytes(struct text *text, const struct row *rows, size_t count)
 }
 
 /* Only what has happened: tenants times reasons are many lines. */
-static void put_refusals(struct text *text, const struct row *rows, size_t count)
+static void put_reasons(struct text *text, const struct row *rows, size_t count, const char *name,
+	bool (*counts)(enum board_refusal why))
 {
-	begin(text, "tenement_instance_refusals_total", "counter",
-		"Requests for the tenant that the proxy refused, by reason; absent: none.");
 	for (size_t i = 0; i < count; i++)
 		for (int why = 0; why < BOARD_REFUSALS; why++) {
 			uint64_t number = atomic_load(&rows[i].refusals[why]);
 
-			if (number)
+			if (number && counts((enum board_refusal)why))
 				text_printf(text,
-					"tenement_instance_refusals_total{service=\"%s\",id=\"%s\","
-					"reason=\"%s\"} %" PRIu64 "\n",
-					rows[i].service, rows[i].id, board_refusal_names[why],
+					"%s{service=\"%s\",id=\"%s\",reason=\"%s\"} %" PRIu64 "\n",
+					name, rows[i].service, rows[i].id, board_refusal_names[why],
 					number);
 		}
+}
+
+static bool is_refusal(enum board_refusal why)
+{
+	return why != BOARD_ANSWERED_ASLEEP;
+}
+
+static void put_refusals(struct text *text, const struct row *rows, size_t count)
+{
+	begin(text, "tenement_instance_refusals_total", "counter",
+		"Requests for the tenant that the proxy refused, by reason; absent: none.");
+	put_reasons(text, rows, count, "tenement_instance_refusals_total", is_refusal);
+	begin(text, "tenement_not_woken_total", "counter",
+		"Requests that found the tenant asleep and did not wake it, by reason; absent: "
+		"none.");
+	put_reasons(text, rows, count, "tenement_not_woken_total", board_not_woken);
 }
 
 static void put_all(struct daemon *d, struct text *text)

@@ -142,7 +142,7 @@ static json_t *refusals(struct daemon *d, const struct instance *instance)
 		const struct board_slot *slot = &d->board->slots[instance->target.slot];
 		uint64_t number = atomic_load(&slot->refusals[why]);
 
-		if (number)
+		if (number && why != BOARD_ANSWERED_ASLEEP)
 			json_object_set_new(
 				json, board_refusal_names[why], json_integer((json_int_t)number));
 	}

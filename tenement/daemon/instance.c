@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "board_wakes.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "daemon/activation.h"
@@ -227,6 +228,8 @@ void instance_set_state(
 	instance->idle = instance->idle_freeze = false;
 	if (state != INSTANCE_DRAINING && state != INSTANCE_STOPPING)
 		instance->draining_idle = false;
+	if (state == INSTANCE_ASLEEP)
+		board_wake_unclaim(d->board, instance->target.slot);
 	route_table_set_state(d->table, instance->target, state);
 	activation_state_is(d, instance);
 	/* Who waits goes on waiting while it starts. */

@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "config_path.h"
 #include "daemon/override.h"
+#include "daemon/publish_wake.h"
 #include "limit.h"
 #include "mem.h"
 #include "names.h"
@@ -71,8 +72,11 @@ int publish_instance(struct daemon *d, struct instance *instance, struct ten_err
 		.suspended_status = (uint32_t)values->suspended_status,
 		.suspended_page = page,
 		.access_log = (uint32_t)values->access_log,
+		.wake = publish_wake_of(d, instance->spec),
 	};
 
+	if (publish_wake_instance(d, instance, err) < 0)
+		return -1;
 	return route_table_put_instance(d->table, &put, err);
 }
 
@@ -125,8 +129,10 @@ void publish_remove_hosts(struct daemon *d, struct instance *instance)
 	const struct ten_spec *old = instance->published;
 	autofree char *host = names_host_make(old->id, old->service_name, d->domain);
 
-	if (!instance->spec)
+	if (!instance->spec) {
 		route_table_remove_host(d->table, host);
+		route_table_remove_wake(d->table, instance->key);
+	}
 	for (size_t i = 0; old->tenant.domains && old->tenant.domains[i]; i++) {
 		autofree char *domain = lower(old->tenant.domains[i]);
 		struct route_host found;
@@ -244,7 +250,7 @@ void publish_split_free(struct publish_split *split, size_t count)
 
 /* A ticket counter of the board for each service, by its name, so that a restart finds it again
  * as far as may be: which one matters little, that no two services share one matters. */
-static uint32_t counter_of(struct daemon *d, const char *service)
+uint32_t publish_counter_of(struct daemon *d, const char *service)
 {
 	struct counter {
 		char *service;
@@ -277,7 +283,7 @@ static int put_weighted(struct daemon *d, const char *service, const char *host,
 		.targets = targets,
 		.weights = weights,
 		.tags = tags,
-		.counter = counter_of(d, service),
+		.counter = publish_counter_of(d, service),
 		.sticky = publish_sticky_of(d, service) };
 
 	for (size_t i = 0; i < count; i++) {
@@ -322,6 +328,8 @@ int publish_route(struct daemon *d, const char *service, struct ten_error *err)
 		rc = put_or_remove(d, service, alias, split, count, err);
 	}
 	publish_split_free(split, count);
+	if (rc == 0)
+		rc = publish_wake_service(d, service, err);
 	if (rc == 0 && values && values->spawn_undeclared) {
 		struct route_put put = { .kind = ROUTE_SPAWN, .name = wild, .service = service };
 
@@ -421,6 +429,8 @@ int publish_settings(struct daemon *d, struct ten_error *err)
 			.client_body_timeout_ms = ms(settings->client_body_timeout),
 			.keepalive_timeout_ms = ms(settings->keepalive_timeout),
 			.max_connections_per_ip = (uint32_t)settings->max_connections_per_ip,
+			.max_wakes_per_minute_per_ip =
+				(uint32_t)settings->max_wakes_per_minute_per_ip,
 			.upgrade_drain_timeout_ms = ms(settings->upgrade_drain_timeout),
 			.trusted_proxies = cidrs,
 			.ready = d->first_reconcile_done },
@@ -452,6 +462,8 @@ static bool wanted_host(struct daemon *d, const char *name, const struct route_h
 	char id[NAMES_MAX + 1], service[NAMES_MAX + 1];
 	autofree char *key = NULL;
 
+	if (*name == '#')
+		return publish_wake_is_wanted(d, name + 1);
 	if (*name == '*' || found->kind == ROUTE_WEIGHTED)
 		return found->service && config_set_service(d->set, found->service);
 	switch (names_host_split(name, d->domain, id, service)) {

@@ -35,6 +35,8 @@ size_t publish_split_of(
 enum sticky publish_sticky_of(struct daemon *d, const char *service);
 /* The split of SERVICE's [route] as text, "" without one; the caller frees. */
 char *publish_declared_split(struct daemon *d, const char *service);
+/* The number of SERVICE among the board's counters. */
+uint32_t publish_counter_of(struct daemon *d, const char *service);
 void publish_split_free(struct publish_split *split, size_t count);
 
 #endif

@@ -146,3 +146,14 @@ int answer_health(struct exchange *exchange)
 
 	return answer_write(exchange, &answer);
 }
+
+int answer_asleep(struct exchange *exchange)
+{
+	struct answer answer = {
+		.status = 200,
+		.type = json,
+		.body = "{\"status\":\"asleep\"}\n",
+	};
+
+	return answer_write(exchange, &answer);
+}

@@ -20,4 +20,7 @@ int answer_suspended(struct exchange *exchange, const struct route_instance *ins
 /* What /health of the root domain says. */
 int answer_health(struct exchange *exchange);
 
+/* That the tenant sleeps, and all is well. */
+int answer_asleep(struct exchange *exchange);
+
 #endif

@@ -3,6 +3,7 @@
 #include "common/log.h"
 #include "proxy/admit.h"
 #include "proxy/exchange.h"
+#include "proxy/firewall.h"
 #include "proxy/queue.h"
 #include "proxy/relay.h"
 #include "proxy/timing.h"
@@ -20,7 +21,7 @@ static void refuse_queue_full(struct exchange *exchange)
 	exchange_refuse(exchange, 503, BOARD_REFUSED_QUEUE_FULL, "too many requests are waiting");
 }
 
-static void go_wait(
+static void wait_for(
 	struct exchange *exchange, const struct route_instance *instance, uint32_t retry_ms)
 {
 	if (exchange->worker->now_ms >= exchange->wait_until_ms && exchange->wait_until_ms &&
@@ -37,6 +38,8 @@ static void go_wait(
 		exchange_refuse(exchange, 503, BOARD_REFUSED_OVERLOAD, "the server is stopping");
 		return;
 	}
+	if (!firewall_admits(exchange, instance, &retry_ms))
+		return;
 	if (!wait_enter(exchange, instance, retry_ms)) {
 		refuse_queue_full(exchange);
 		return;
@@ -44,6 +47,13 @@ static void go_wait(
 	/* While it waits for this it does not wait for a place. */
 	exchange->queue_until_ms = 0;
 	relay_watch(exchange);
+}
+
+static void go_wait(
+	struct exchange *exchange, const struct route_instance *instance, uint32_t retry_ms)
+{
+	if (firewall_passes(exchange, instance))
+		wait_for(exchange, instance, retry_ms);
 }
 
 static uint32_t retry_time(struct exchange *exchange)
@@ -181,8 +191,8 @@ void dispatch_try(struct exchange *exchange)
 		break;
 	default:
 		exchange->was_refused = false;
-		if (admit_request(exchange, &instance))
-			go_wait(exchange, &instance, 0);
+		if (firewall_passes(exchange, &instance) && admit_request(exchange, &instance))
+			wait_for(exchange, &instance, 0);
 		break;
 	}
 }
@@ -204,6 +214,9 @@ void dispatch(struct exchange *exchange, enum route_result result)
 		break;
 	case ROUTE_ASKS:
 		relay_watch(exchange);
+		break;
+	case ROUTE_NOT_WOKEN:
+		firewall_refuse(exchange);
 		break;
 	case ROUTE_ASKS_FULL:
 		exchange_refuse(

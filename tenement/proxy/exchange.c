@@ -339,6 +339,15 @@ void exchange_answer_health(struct exchange *exchange)
 	answer_begin(exchange, answer_health(exchange));
 }
 
+void exchange_answer_asleep(struct exchange *exchange)
+{
+	count_refusal(exchange, BOARD_ANSWERED_ASLEEP);
+	answer_prepare(exchange);
+	if (exchange->note)
+		access_note_refusal(exchange->note, 200, BOARD_ANSWERED_ASLEEP);
+	answer_begin(exchange, answer_asleep(exchange));
+}
+
 /* ---- events ---- */
 
 static void expired(struct deadline *deadline)

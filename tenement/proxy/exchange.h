@@ -86,10 +86,14 @@ struct exchange {
 	uint64_t sticky_tag;     /* what the answer is to set as a cookie; 0: nothing */
 
 	/* Of waiting. */
-	bool rate_counted;       /* by its instance's rate_limit */
-	bool queued;             /* for a place */
-	bool from_queue;         /* it is its turn, or has been */
-	uint64_t queue_until_ms; /* 0: has not been in the queue yet for its next place */
+	bool rate_counted;            /* by its instance's rate_limit */
+	bool queued;                  /* for a place */
+	bool from_queue;              /* it is its turn, or has been */
+	uint64_t queue_until_ms;      /* 0: has not been in the queue yet for its next place */
+	bool judged;                  /* the firewall has something to say about it */
+	bool quiet;                   /* asks for nothing while it waits: see firewall.h */
+	enum board_refusal not_woken; /* why the firewall refuses it */
+	uint32_t not_woken_secs;
 	struct ask *ask;
 	bool asked; /* no second time */
 	uint64_t resolved_generation;
@@ -146,6 +150,9 @@ void exchange_refuse_for_memory(struct exchange *exchange);
 /* The page of a suspended tenant; what /health of the root domain says. */
 void exchange_answer_suspended(struct exchange *exchange, const struct route_instance *instance);
 void exchange_answer_health(struct exchange *exchange);
+
+/* The health path of a tenant that sleeps on. */
+void exchange_answer_asleep(struct exchange *exchange);
 
 /* The answer is through: hand the client's connection on. */
 void exchange_finish(struct exchange *exchange);

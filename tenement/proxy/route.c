@@ -6,6 +6,7 @@
 #include "proxy/ask.h"
 #include "proxy/client.h"
 #include "proxy/exchange.h"
+#include "proxy/firewall.h"
 #include "proxy/rewrite.h"
 #include "proxy/worker.h"
 #include "sticky.h"
@@ -146,13 +147,16 @@ static bool is_id(const char *id, size_t len)
 	return true;
 }
 
-static enum route_result spawn(struct exchange *exchange, const struct route_host *host)
+static enum route_result spawn(
+	struct exchange *exchange, const struct route_host *host, const struct http_head *head)
 {
 	size_t len = strcspn(exchange->host, ".");
 
 	/* Whoever was granted once is published, or is not there after all. */
 	if (!is_id(exchange->host, len) || !host->service || exchange->asked)
 		return ROUTE_NOBODY;
+	if (head && !firewall_may_ask(exchange, head, host->service))
+		return ROUTE_NOT_WOKEN;
 	exchange->asked = true;
 	return ask_join(exchange, host->service, exchange->host, len) ? ROUTE_ASKS
 								      : ROUTE_ASKS_FULL;
@@ -171,7 +175,7 @@ static enum route_result follow(
 		result = weighted(exchange, host, head);
 		break;
 	case ROUTE_SPAWN:
-		return spawn(exchange, host);
+		return spawn(exchange, host, head);
 	default:
 		return ROUTE_NOBODY;
 	}

@@ -16,6 +16,7 @@ enum route_result {
 	ROUTE_HEALTH,    /* our own /health was asked for */
 	ROUTE_ASKS,      /* it waits for the daemon's answer to an ask */
 	ROUTE_ASKS_FULL, /* too many are asked for already */
+	ROUTE_NOT_WOKEN, /* it may not ask: see firewall_refuse() */
 };
 
 /* The first time, by the request's head. */

@@ -39,6 +39,7 @@ void settings_load(struct settings *settings, const struct route_table *table)
 	settings->client_body_timeout_ms = timeout_or_never(view.client_body_timeout_ms);
 	settings->keepalive_timeout_ms = view.keepalive_timeout_ms;
 	settings->max_connections_per_ip = view.max_connections_per_ip;
+	settings->max_wakes_per_minute_per_ip = view.max_wakes_per_minute_per_ip;
 	settings->upgrade_drain_timeout_ms = view.upgrade_drain_timeout_ms;
 	settings->trusted_count = view.trusted_proxy_count < ROUTE_CIDRS_MAX
 					  ? view.trusted_proxy_count

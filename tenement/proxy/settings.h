@@ -17,6 +17,7 @@ struct settings {
 	uint32_t client_body_timeout_ms;
 	uint32_t keepalive_timeout_ms;
 	uint32_t max_connections_per_ip; /* 0: no bound */
+	uint32_t max_wakes_per_minute_per_ip;
 	uint32_t upgrade_drain_timeout_ms;
 	struct route_cidr trusted[ROUTE_CIDRS_MAX];
 	uint32_t trusted_count;

@@ -11,8 +11,18 @@
 
 struct waiting_slot {
 	struct slot_entry entry;
+	uint32_t asking; /* those that want it up, and not only to know what becomes of it */
+	uint32_t judged; /* those that the firewall looks at when it sleeps */
 	struct exchange *first;
 };
+
+static void ask_for(struct worker *worker, const struct waiting_slot *list)
+{
+	if (!list->asking)
+		return;
+	board_want(worker->page, list->entry.slot);
+	worker_ring(worker);
+}
 
 bool wait_enter(struct exchange *exchange, const struct route_instance *instance, uint32_t retry_ms)
 {
@@ -39,8 +49,9 @@ bool wait_enter(struct exchange *exchange, const struct route_instance *instance
 			? exchange->retry_at_ms
 			: exchange->wait_until_ms);
 	atomic_fetch_add_explicit(&worker->cells[slot].waiting, 1, memory_order_seq_cst);
-	board_want(worker->page, slot);
-	worker_ring(worker);
+	list->asking += !exchange->quiet;
+	list->judged += exchange->judged;
+	ask_for(worker, list);
 	return true;
 }
 
@@ -54,6 +65,8 @@ void wait_leave(struct exchange *exchange)
 		return;
 	list = slot_map_find(worker->waiting, slot);
 	DL_DELETE(list->first, exchange);
+	list->asking -= !exchange->quiet;
+	list->judged -= exchange->judged;
 	exchange->waiting = false;
 	deadline_stop(&exchange->deadline);
 	atomic_fetch_sub_explicit(&worker->cells[slot].waiting, 1, memory_order_seq_cst);
@@ -75,8 +88,9 @@ static bool still_waits(struct worker *worker, const struct waiting_slot *list)
 		return false;
 	switch (state) {
 	case INSTANCE_ASLEEP:
-	case INSTANCE_STARTING:
 	case INSTANCE_FROZEN:
+		return !list->judged;
+	case INSTANCE_STARTING:
 	case INSTANCE_DRAINING:
 	case INSTANCE_STOPPING:
 	case INSTANCE_BACKOFF:
@@ -120,12 +134,12 @@ void wait_examine(struct worker *worker)
 	if (!slots)
 		return;
 	HASH_ITER (hh, worker->waiting, entry, next) {
-		if (still_waits(worker, (struct waiting_slot *)entry)) {
-			board_want(worker->page, entry->slot);
-			worker_ring(worker);
-		} else {
+		const struct waiting_slot *list = (const struct waiting_slot *)entry;
+
+		if (still_waits(worker, list))
+			ask_for(worker, list);
+		else
 			slots[used++] = entry->slot;
-		}
 	}
 	for (uint32_t i = 0; i < used; i++)
 		if (slot_map_find(worker->waiting, slots[i]))

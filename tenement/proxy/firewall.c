@@ -1,0 +1,256 @@
+#include "firewall.h"
+
+#include <string.h>
+
+#include "board_wakes.h"
+#include "common/clock.h"
+#include "proxy/client.h"
+#include "proxy/exchange.h"
+#include "proxy/rewrite.h"
+#include "proxy/worker.h"
+#include "wake_rules.h"
+
+#define NO_WAKE_RETRY_SECS 60
+#define RETRY_MS           2 /* another request's wake is being looked at */
+
+enum verdict { WAKES, IS_HEALTH, IS_REFUSED };
+
+struct said {
+	struct wake_request request;
+	bool counts; /* for max_wakes_per_minute_per_ip */
+};
+
+/* The worker's own clock stands still for the length of a turn. */
+static uint64_t shared_now_ms(void)
+{
+	return clock_ms(CLOCK_MONOTONIC);
+}
+
+/* ---- what a request says ---- */
+
+/* The client's address: its connection's, or what a trusted proxy says. A proxy that says nothing
+ * stands for many, and does not count for them. */
+static void read_address(const struct client *client, struct http_text real, struct said *said)
+{
+	struct wake_request *request = &said->request;
+
+	if (client->trusted) {
+		request->has_address = wake_address_read(real, request->address);
+		said->counts =
+			request->has_address && !(real.len == strlen(client->peer) &&
+							!memcmp(real.data, client->peer, real.len));
+		return;
+	}
+	request->has_address = said->counts = client->has_address;
+	memcpy(request->address, client->address, sizeof(request->address));
+}
+
+/* Its head is gone by now; what goes to the tenant says the same. */
+static bool read_request(const struct exchange *exchange, struct said *said)
+{
+	const struct http_window *top = &exchange->top;
+	struct http_text real;
+
+	if (!top->data || top->ready < HTTP_WINDOW_BEFORE ||
+		!wake_request_read(top->data + HTTP_WINDOW_BEFORE, top->ready - HTTP_WINDOW_BEFORE,
+			&said->request, &real))
+		return false;
+	read_address(exchange->client, real, said);
+	return true;
+}
+
+static void read_head(
+	const struct exchange *exchange, const struct http_head *head, struct said *said)
+{
+	const struct http_field *agent = http_head_field(head, "user-agent");
+
+	said->request = (struct wake_request){ .path = head->path, .method = head->method_text };
+	if (agent)
+		said->request.agent = (struct http_text){ agent->value, agent->value_len };
+	read_address(exchange->client, rewrite_real_address(exchange->client, head), said);
+}
+
+static enum verdict judge(const struct exchange *exchange, const struct route_wake *wake,
+	const struct wake_request *request)
+{
+	if (wake->health &&
+		(exchange->method == HTTP_METHOD_GET || exchange->method == HTTP_METHOD_HEAD) &&
+		request->path.len == strlen(wake->health) &&
+		!memcmp(request->path.data, wake->health, request->path.len))
+		return IS_HEALTH;
+	return wake_rules_match(&wake->rules, request) ? IS_REFUSED : WAKES;
+}
+
+/* ---- refusing ---- */
+
+static void refuse(struct exchange *exchange, enum board_refusal why, uint64_t wait_ms)
+{
+	exchange->not_woken = why;
+	exchange->not_woken_secs = (uint32_t)((wait_ms + 999) / 1000);
+}
+
+void firewall_refuse(struct exchange *exchange)
+{
+	enum board_refusal why = exchange->not_woken;
+	bool of_address = why == BOARD_REFUSED_WAKES_PER_IP;
+
+	exchange_refuse_until(exchange, of_address ? 429 : 503, why,
+		why == BOARD_REFUSED_NO_WAKE ? "the application sleeps"
+					     : "too many applications are being woken",
+		exchange->not_woken_secs);
+}
+
+static void answer_at_rest(struct exchange *exchange, enum verdict verdict)
+{
+	if (verdict == IS_HEALTH) {
+		exchange_answer_asleep(exchange);
+		return;
+	}
+	refuse(exchange, BOARD_REFUSED_NO_WAKE, NO_WAKE_RETRY_SECS * 1000);
+	firewall_refuse(exchange);
+}
+
+/* ---- rules ---- */
+
+static bool is_bounded(const struct exchange *exchange, const struct route_wake *wake)
+{
+	return wake->per_minute || exchange->worker->settings.max_wakes_per_minute_per_ip;
+}
+
+static bool is_judged(const struct exchange *exchange, const struct route_instance *instance)
+{
+	return instance->wake != ROUTE_WAKE_ANY ||
+	       exchange->worker->settings.max_wakes_per_minute_per_ip;
+}
+
+bool firewall_passes(struct exchange *exchange, const struct route_instance *instance)
+{
+	const struct route_table *table = exchange->worker->table;
+	struct route_wake wake = { 0 };
+	struct said said;
+	enum verdict verdict = WAKES;
+	enum instance_state state;
+
+	exchange->quiet = exchange->judged = false;
+	if (!is_judged(exchange, instance) || !route_table_state(table, exchange->target, &state) ||
+		state == INSTANCE_READY)
+		return true;
+	exchange->judged = true;
+	if (route_table_wake(table, instance, &wake) && read_request(exchange, &said))
+		verdict = judge(exchange, &wake, &said.request);
+	switch (state) {
+	case INSTANCE_ASLEEP:
+	case INSTANCE_FROZEN:
+		if (verdict == WAKES)
+			return true;
+		answer_at_rest(exchange, verdict);
+		return false;
+	case INSTANCE_DRAINING:
+	case INSTANCE_STOPPING:
+		/* What it would wake is not asleep yet, and may come back by itself. */
+		exchange->quiet = verdict != WAKES || is_bounded(exchange, &wake);
+		return true;
+	default:
+		exchange->quiet = verdict != WAKES;
+		return true;
+	}
+}
+
+/* ---- how often ---- */
+
+/* One more wake by the client's address and one of the service, or neither. */
+static bool take(struct exchange *exchange, const struct route_wake *wake)
+{
+	struct worker *worker = exchange->worker;
+	uint32_t per_ip = worker->settings.max_wakes_per_minute_per_ip;
+	_Atomic uint64_t *by_address = NULL, *by_service;
+	struct said said;
+	uint64_t now_ms = shared_now_ms(), wait_ms;
+
+	if (per_ip && read_request(exchange, &said) && said.counts &&
+		!board_wakes_take_address(worker->board, said.request.address, now_ms, per_ip,
+			&by_address, &wait_ms)) {
+		refuse(exchange, BOARD_REFUSED_WAKES_PER_IP, wait_ms);
+		return false;
+	}
+	if (!wake->per_minute || board_wakes_take_service(worker->board, wake->counter, now_ms,
+					 wake->per_minute, &by_service, &wait_ms))
+		return true;
+	board_wakes_give(by_address, per_ip);
+	refuse(exchange, BOARD_REFUSED_WAKES, wait_ms);
+	return false;
+}
+
+/* The service's bound is what its own record says, and a damaged one says nothing. */
+static void load_bound(const struct exchange *exchange, const struct route_instance *instance,
+	struct route_wake *wake)
+{
+	*wake = (struct route_wake){ 0 };
+	if (!route_table_wake(exchange->worker->table, instance, wake) ||
+		wake->counter >= BOARD_PICKS_MAX)
+		wake->per_minute = 0;
+}
+
+bool firewall_admits(
+	struct exchange *exchange, const struct route_instance *instance, uint32_t *retry_ms)
+{
+	struct worker *worker = exchange->worker;
+	uint32_t slot = exchange->target.slot;
+	enum instance_state state;
+	struct route_wake wake;
+	uint64_t mark;
+
+	if (!is_judged(exchange, instance) || exchange->quiet ||
+		!route_table_state(worker->table, exchange->target, &state) ||
+		state != INSTANCE_ASLEEP)
+		return true;
+	load_bound(exchange, instance, &wake);
+	if (!is_bounded(exchange, &wake))
+		return true;
+	switch (board_wake_claim(worker->board, slot, shared_now_ms(), &mark)) {
+	case WAKE_CLAIM_MINE:
+		break;
+	case WAKE_CLAIM_BUSY:
+		exchange->quiet = true;
+		*retry_ms = RETRY_MS;
+		return true;
+	default:
+		return true;
+	}
+	if (take(exchange, &wake)) {
+		board_wake_grant(worker->board, slot, mark);
+		return true;
+	}
+	board_wake_let_go(worker->board, slot, mark);
+	firewall_refuse(exchange);
+	return false;
+}
+
+/* ---- who is not there yet ---- */
+
+/* What is asked for is woken next, and counted then: here it is only looked whether it may be. */
+bool firewall_may_ask(struct exchange *exchange, const struct http_head *head, const char *service)
+{
+	struct worker *worker = exchange->worker;
+	uint32_t per_ip = worker->settings.max_wakes_per_minute_per_ip;
+	struct route_wake wake = { 0 };
+	struct said said;
+	uint64_t wait_ms;
+
+	if (!route_table_wake_of_service(worker->table, service, &wake) && !per_ip)
+		return true;
+	read_head(exchange, head, &said);
+	if (judge(exchange, &wake, &said.request) == IS_REFUSED)
+		refuse(exchange, BOARD_REFUSED_NO_WAKE, NO_WAKE_RETRY_SECS * 1000);
+	else if (per_ip && said.counts &&
+		 !board_wakes_may_address(
+			 worker->board, said.request.address, shared_now_ms(), per_ip, &wait_ms))
+		refuse(exchange, BOARD_REFUSED_WAKES_PER_IP, wait_ms);
+	else if (wake.per_minute && wake.counter < BOARD_PICKS_MAX &&
+		 !board_wakes_may_service(
+			 worker->board, wake.counter, shared_now_ms(), wake.per_minute, &wait_ms))
+		refuse(exchange, BOARD_REFUSED_WAKES, wait_ms);
+	else
+		return true;
+	return false;
+}
