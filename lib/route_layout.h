@@ -85,9 +85,7 @@ struct record_instance {
 	uint32_t rate_interval_ns, rate_burst;
 	uint32_t max_concurrent, queue_size, queue_timeout_ms;
 	uint32_t max_connections;
-	uint32_t access_log;
-	uint32_t server_timing, ping_is_quiet;
-	uint32_t wake, reserved; /* an enum route_wake_of */
+	uint8_t access_log, server_timing, ping_is_quiet, wake; /* an enum route_wake_of */
 	uint64_t max_body_bytes;
 };
 

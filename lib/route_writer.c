@@ -306,7 +306,7 @@ int route_table_put_instance(
 		.upgraded_idle_timeout_ms = instance->upgraded_idle_timeout_ms,
 		.suspended_status = instance->suspended_status,
 		.suspended_page = page,
-		.access_log = instance->access_log,
+		.access_log = (uint8_t)instance->access_log,
 		.max_body_bytes = instance->max_body_bytes,
 		.rate_interval_ns = instance->rate_interval_ns,
 		.rate_burst = instance->rate_burst,
@@ -316,7 +316,7 @@ int route_table_put_instance(
 		.max_connections = instance->max_connections,
 		.server_timing = instance->server_timing,
 		.ping_is_quiet = instance->ping_is_quiet,
-		.wake = instance->wake,
+		.wake = (uint8_t)instance->wake,
 	};
 	return single_publish(table, &table->slots[instance->self.slot].instance, &record, err);
 }

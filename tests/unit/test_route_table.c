@@ -244,6 +244,7 @@ START_TEST(settings)
 			.client_body_timeout_ms = 2,
 			.keepalive_timeout_ms = 3,
 			.max_connections_per_ip = 4,
+			.max_wakes_per_minute_per_ip = 5,
 			.trusted_proxies = cidrs,
 			.trusted_proxy_count = 2 },
 		.error_pages = pages,
@@ -261,6 +262,7 @@ START_TEST(settings)
 	ck_assert_uint_eq(seen.client_body_timeout_ms, 2);
 	ck_assert_uint_eq(seen.keepalive_timeout_ms, 3);
 	ck_assert_uint_eq(seen.max_connections_per_ip, 4);
+	ck_assert_uint_eq(seen.max_wakes_per_minute_per_ip, 5);
 	ck_assert(!seen.ready);
 	ck_assert_uint_eq(seen.trusted_proxy_count, 2);
 	ck_assert_mem_eq(seen.trusted_proxies, cidrs, sizeof(cidrs));
@@ -277,6 +279,68 @@ START_TEST(settings)
 	ck_assert(seen.ready);
 	ck_assert_uint_eq(seen.trusted_proxy_count, 0);
 	ck_assert(!route_settings_error_page(reader, &seen, 404, &page));
+}
+END_TEST
+
+/* A service's is found by all of its instances that have none of their own, and is nobody's host.
+ */
+START_TEST(waking)
+{
+	static const struct wake_rule rules[2] = {
+		{ .kind = WAKE_RULE_PATH, .len = 2, .at = 0 },
+		{ .kind = WAKE_RULE_METHOD, .len = 4, .at = 2 },
+	};
+	struct route_wake put = {
+		.rules = { rules, 2, "/aHEAD", 6 }, .health = "/h", .per_minute = 7, .counter = 8
+	};
+	struct route_wake own = { .health = NULL }, seen = { 0 };
+	struct route_instance alice = { .name = "notes:alice", .wake = ROUTE_WAKE_OF_SERVICE };
+	struct route_instance bob = { .name = "notes:bob", .wake = ROUTE_WAKE_OF_INSTANCE };
+	struct route_instance got;
+	struct wake_request request = { .method = { "HEAD", 4 }, .path = { "/b", 2 } };
+	char longest[ROUTE_HOST_MAX + 2];
+
+	ck_assert(!route_table_wake(reader, &alice, &seen));
+	ok(route_table_put_wake(table, "notes", &put, &err));
+	ck_assert(route_table_wake(reader, &alice, &seen));
+	ck_assert_str_eq(seen.health, "/h");
+	ck_assert_uint_eq(seen.per_minute, 7);
+	ck_assert_uint_eq(seen.counter, 8);
+	ck_assert_uint_eq(seen.rules.count, 2);
+	ck_assert_mem_eq(seen.rules.rules, rules, sizeof(rules));
+	ck_assert(wake_rules_match(&seen.rules, &request));
+	request.method.data = "POST";
+	ck_assert(!wake_rules_match(&seen.rules, &request));
+	ck_assert(route_table_wake_of_service(reader, "notes", &seen));
+	ck_assert(!route_table_wake_of_service(reader, "note", &seen));
+	ck_assert_int_eq(look_up("#notes").kind, ROUTE_WAKE);
+	ck_assert(!route_table_wake(reader, &bob, &seen));
+	ok(route_table_put_wake(table, "notes:bob", &own, &err));
+	ck_assert(route_table_wake(reader, &bob, &seen));
+	ck_assert_uint_eq(seen.rules.count, 0);
+	ck_assert_ptr_null(seen.health);
+	alice.wake = ROUTE_WAKE_ANY;
+	ck_assert(!route_table_wake(reader, &alice, &seen));
+	route_table_remove_wake(table, "notes:bob");
+	ck_assert(!route_table_wake(reader, &bob, &seen));
+	ck_assert(route_table_wake_of_service(reader, "notes", &seen));
+	/* Which of them an instance has is in its record. */
+	ok(route_table_slot_take(table, &bob.self, &err));
+	ok(route_table_put_instance(table, &bob, &err));
+	ck_assert(route_table_instance(reader, bob.self, &got));
+	ck_assert_int_eq(got.wake, ROUTE_WAKE_OF_INSTANCE);
+	/* A host of that name, could there be one, is none of these. */
+	ok(route_table_put_host(table,
+		&(struct route_put){ .kind = ROUTE_SPAWN, .name = "#notes", .service = "x" },
+		&err));
+	ck_assert(!route_table_wake_of_service(reader, "notes", &seen));
+	memset(longest, 'a', sizeof(longest));
+	longest[ROUTE_HOST_MAX] = '\0';
+	ck_assert_int_lt(route_table_put_wake(table, longest, &put, &err), 0);
+	ck_assert(!route_table_wake_of_service(reader, longest, &seen));
+	longest[ROUTE_HOST_MAX - 1] = '\0';
+	ok(route_table_put_wake(table, longest, &put, &err));
+	ck_assert(route_table_wake_of_service(reader, longest, &seen));
 }
 END_TEST
 
@@ -495,6 +559,7 @@ int main(void)
 	tcase_add_test(tests, lengths_of_names);
 	tcase_add_test(tests, root);
 	tcase_add_test(tests, settings);
+	tcase_add_test(tests, waking);
 	tcase_add_test(tests, ten_thousand_hosts);
 	tcase_add_test(tests, slots_have_one_owner);
 	tcase_add_test(tests, slots_run_out);
