@@ -159,10 +159,11 @@ bool board_wakes_may_service(struct board *board, uint32_t counter, uint64_t now
 /* Whose place it has become meanwhile pays nothing: its own time has passed, then. */
 void board_wakes_give(_Atomic uint64_t *place, uint32_t per_minute)
 {
-	uint64_t word, interval = interval_of(per_minute);
+	uint64_t word, interval;
 
 	if (!place)
 		return;
+	interval = interval_of(per_minute);
 	word = atomic_load(place);
 	while ((word & TIME_MASK) >= interval &&
 		!atomic_compare_exchange_weak(place, &word, word - interval))

@@ -5,7 +5,8 @@
  * A rate of N a minute is kept as in limit.h: N at once, and then one each 60/N seconds. Nothing of
  * it is held, so a worker that dies leaves nothing to be mended. Addresses have places in a hash
  * table, as in board_peers.h, which are given to others when their time has passed; where PROBES in
- * a row are taken by others, an address goes uncounted.
+ * a row are taken by others, an address goes uncounted. Two addresses near each other whose tags
+ * of 24 bits are the same share a budget.
  *
  * A claim is on one sleep of one slot. The first request that finds the tenant asleep has it, and
  * alone counts; while it looks whether it may, the others wait for a moment, and when it may, they
@@ -39,7 +40,8 @@ void board_wake_unclaim(struct board *board, uint32_t slot);
 
 /* One more wake, if PER_MINUTE (not 0) allows: by ADDRESS (of IPv6 its /64 counts), or of the
  * service with the number COUNTER (less than BOARD_PICKS_MAX). False: *WAIT_MS until one would be
- * allowed. What was taken is given back with *PLACE: nobody was woken after all. */
+ * allowed. What was taken is given back with *PLACE (NULL: it was not counted): nobody was woken
+ * after all. */
 bool board_wakes_take_address(struct board *board, const uint8_t address[16], uint64_t now_ms,
 	uint32_t per_minute, _Atomic uint64_t **place, uint64_t *wait_ms);
 bool board_wakes_take_service(struct board *board, uint32_t counter, uint64_t now_ms,

@@ -120,9 +120,20 @@ static void string_inside(const char *string)
 		inside(string, strlen(string) + 1);
 }
 
+static void check_wake(const struct route_wake *wake)
+{
+	struct wake_request request = { .path = { "/", 1 }, .method = { "GET", 3 } };
+
+	string_inside(wake->health);
+	inside(wake->rules.rules, wake->rules.count * sizeof(*wake->rules.rules));
+	inside(wake->rules.text, wake->rules.text_len);
+	wake_rules_match(&wake->rules, &request);
+}
+
 static void check_target(struct route_target target)
 {
 	struct route_instance instance;
+	struct route_wake wake;
 	enum instance_state state;
 
 	if (route_table_state(table, target, &state))
@@ -135,6 +146,8 @@ static void check_target(struct route_target target)
 	string_inside(instance.socket_path);
 	string_inside(instance.suspended_page);
 	require(!instance.socket_path || strlen(instance.socket_path) <= ROUTE_SOCKET_MAX);
+	if (route_table_wake(table, &instance, &wake))
+		check_wake(&wake);
 }
 
 static void check_host(const char *name)
@@ -181,8 +194,12 @@ static void check_settings(void)
 
 static void visit_host(void *data, const char *name)
 {
+	struct route_wake wake;
+
 	(void)data;
 	string_inside(name);
+	if (*name == '#' && route_table_wake_of_service(table, name + 1, &wake))
+		check_wake(&wake);
 }
 
 static void visit_instance(void *data, const struct route_instance *instance)

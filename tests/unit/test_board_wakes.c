@@ -103,7 +103,7 @@ START_TEST(what_is_given_back_may_be_taken_again)
 		board_wakes_give(by_service, 1);
 	}
 	ck_assert(board_wakes_may_address(board, address, NOW, 1, &wait));
-	board_wakes_give(NULL, 1);
+	board_wakes_give(NULL, 0);
 }
 END_TEST
 
@@ -127,27 +127,31 @@ START_TEST(a_changed_bound_heals)
 }
 END_TEST
 
-/* More addresses than there is room for: all are let in, and room is made when their time is over.
- */
+/* More addresses than there is room for are let in, and room is made when their time is over. Here,
+ * where each place is looked at by many, a few have the tag of another. */
 START_TEST(more_than_there_is_room_for)
 {
 	uint8_t address[16] = { 0 };
-	_Atomic uint64_t *place;
 	uint64_t wait;
-	uint32_t uncounted = 0;
 
 	for (uint64_t round = 0; round < 2; round++) {
-		uncounted = 0;
+		uint32_t uncounted = 0, refused = 0;
+
 		for (uint32_t i = 0; i < 2 * BOARD_PEERS; i++) {
+			_Atomic uint64_t *place;
+
 			address[0] = (uint8_t)i;
 			address[1] = (uint8_t)(i >> 8);
 			address[2] = (uint8_t)(i >> 16);
 			address[3] = (uint8_t)round;
-			ck_assert(board_wakes_take_address(
-				board, address, NOW + round * MINUTE, 1, &place, &wait));
-			uncounted += !place;
+			if (!board_wakes_take_address(
+				    board, address, NOW + round * MINUTE, 1, &place, &wait))
+				refused++;
+			else
+				uncounted += !place;
 		}
-		ck_assert_uint_ge(uncounted, BOARD_PEERS);
+		ck_assert_uint_lt(refused, 10);
+		ck_assert_uint_ge(uncounted + refused, BOARD_PEERS);
 		ck_assert_uint_lt(uncounted, BOARD_PEERS + BOARD_PEERS / 16);
 	}
 }
