@@ -35,7 +35,7 @@ enum wake_claim board_wake_claim(
 void board_wake_grant(struct board *board, uint32_t slot, uint64_t mark);
 void board_wake_let_go(struct board *board, uint32_t slot, uint64_t mark);
 
-/* SLOT is about to fall asleep. */
+/* SLOT is about to fall asleep, or to be given up. */
 void board_wake_unclaim(struct board *board, uint32_t slot);
 
 /* One more wake, if PER_MINUTE (not 0) allows: by ADDRESS (of IPv6 its /64 counts), or of the

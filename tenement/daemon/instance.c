@@ -228,7 +228,7 @@ void instance_set_state(
 	instance->idle = instance->idle_freeze = false;
 	if (state != INSTANCE_DRAINING && state != INSTANCE_STOPPING)
 		instance->draining_idle = false;
-	if (state == INSTANCE_ASLEEP)
+	if (state == INSTANCE_ASLEEP || state == INSTANCE_FAILED)
 		board_wake_unclaim(d->board, instance->target.slot);
 	route_table_set_state(d->table, instance->target, state);
 	activation_state_is(d, instance);

@@ -100,14 +100,17 @@ void firewall_refuse(struct exchange *exchange)
 		exchange->not_woken_secs);
 }
 
-static void answer_at_rest(struct exchange *exchange, enum verdict verdict)
+static void answer_at_rest(
+	struct exchange *exchange, enum verdict verdict, enum instance_state state)
 {
-	if (verdict == IS_HEALTH) {
+	if (verdict == IS_REFUSED) {
+		refuse(exchange, BOARD_REFUSED_NO_WAKE, NO_WAKE_RETRY_SECS * 1000);
+		firewall_refuse(exchange);
+	} else if (state == INSTANCE_FAILED) {
+		exchange_refuse(exchange, 503, BOARD_REFUSED_DOWN, "the application is down");
+	} else {
 		exchange_answer_asleep(exchange);
-		return;
 	}
-	refuse(exchange, BOARD_REFUSED_NO_WAKE, NO_WAKE_RETRY_SECS * 1000);
-	firewall_refuse(exchange);
 }
 
 /* ---- rules ---- */
@@ -141,9 +144,10 @@ bool firewall_passes(struct exchange *exchange, const struct route_instance *ins
 	switch (state) {
 	case INSTANCE_ASLEEP:
 	case INSTANCE_FROZEN:
+	case INSTANCE_FAILED:
 		if (verdict == WAKES)
 			return true;
-		answer_at_rest(exchange, verdict);
+		answer_at_rest(exchange, verdict, state);
 		return false;
 	case INSTANCE_DRAINING:
 	case INSTANCE_STOPPING:
@@ -202,7 +206,7 @@ bool firewall_admits(
 
 	if (!is_judged(exchange, instance) || exchange->quiet ||
 		!route_table_state(worker->table, exchange->target, &state) ||
-		state != INSTANCE_ASLEEP)
+		(state != INSTANCE_ASLEEP && state != INSTANCE_FAILED))
 		return true;
 	load_bound(exchange, instance, &wake);
 	if (!is_bounded(exchange, &wake))
