@@ -1,5 +1,6 @@
 """The wake firewall in the proxy: which requests wake a tenant that sleeps, and how often."""
 
+import random
 import socket
 import threading
 
@@ -523,3 +524,55 @@ def test_who_waits_quietly_is_told_that_the_server_stops(rig, tenant_of):
         rig.do("settings", ready=0)
         assert rig.do("term", 0)["status"] == 0
         assert client.response().status == 503
+
+
+LINES = ("GET / HTTP/1.1", "GET /x HTTP/1.1", "GET /h HTTP/1.1", "HEAD /x HTTP/1.1", "POST /x HTTP/1.1")
+
+
+def test_nothing_is_left_after_any_order_of_things(rig_of, tenant_of):
+    """Clients of all kinds come and go while states, lists and budgets change under them."""
+    rig = rig_of(2)
+    rig.do("wake", "t", "/x", health="/h", per_minute=9, counter=1)
+    rig.tenant(tenant_of(), state="asleep", wake="service")
+    over = threading.Event()
+    odd = []
+
+    def come_and_go(number):
+        chance = random.Random(number)
+        while not over.is_set():
+            with Client(rig) as client:
+                line = chance.choice(LINES)
+                client.ask(line)
+                if chance.random() < 0.3:
+                    continue
+                try:
+                    status = client.response(line.split()[0]).status
+                except (AssertionError, OSError, EOFError) as error:
+                    status = repr(error)
+                if status not in (200, 429, 503):
+                    odd.append((line, status))
+
+    threads = [threading.Thread(target=come_and_go, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    chance = random.Random(0)
+    for turn in range(3000):
+        rig.do("state", "t", chance.choice(("asleep", "starting", "ready", "frozen", "draining", "stopping", "backoff")))
+        if turn % 7 == 0:
+            rig.do("wake", "t", *chance.choice((("/x",), ("/y",), ())), health="/h", counter=1,
+                   per_minute=chance.choice((0, 1, 10000)))
+        if turn % 31 == 0:
+            rig.do("settings", wakes_per_ip=chance.choice((0, 1, 10000)))
+        if turn % 211 == 210:
+            rig.do("instance", "t", port=1, wake=chance.choice(("own", "service", "none")))
+            rig.tenant(tenant_of(), state="stopping", wake="service")
+    over.set()
+    rig.do("state", "t", "ready")
+    for thread in threads:
+        thread.join()
+    assert not odd
+    wait_until(lambda: rig.use()["waiting"] == 0 and rig.use()["in_flight"] == 0)
+    rig.do("wake", "t", "/x")
+    rig.do("state", "t", "asleep")
+    rig.wanted(0)
+    assert fetch(rig, "GET /x HTTP/1.1").status == 503 and rig.wanted(SHORT) == []
