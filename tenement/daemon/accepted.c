@@ -11,6 +11,7 @@
 
 #include "common/files.h"
 #include "common/log.h"
+#include "daemon/owed.h"
 #include "mem.h"
 #include "wire.h"
 
@@ -107,7 +108,7 @@ static json_t *file_entry(struct daemon *d, const char *name)
 	autofree char *stored = stored_name(name);
 	autofree char *path = mem_printf("accepted/%s", stored);
 	size_t stored_len = 0, len = 0;
-	autofree char *before = files_read(d->own_fd, path, CONFIG_FILE_MAX, &stored_len, NULL);
+	autofree char *before = owed_read(d, d->own_fd, path, CONFIG_FILE_MAX, &stored_len, NULL);
 	const char *after = config_set_text(d->set, name, &len);
 	json_t *entry;
 
@@ -127,10 +128,8 @@ static json_t *file_entry(struct daemon *d, const char *name)
 	return entry;
 }
 
-typedef int store_function(int, const char *, const char *, size_t, mode_t, struct ten_error *);
-
-static int store_one(
-	struct daemon *d, const char *name, store_function *store, struct ten_error *err)
+/* In force it is all the same, whatever the disk says. */
+static void store_one(struct daemon *d, const char *name, bool sync)
 {
 	autofree char *stored = stored_name(name);
 	autofree char *path = mem_printf("accepted/%s", stored);
@@ -138,10 +137,9 @@ static int store_one(
 	const char *text = config_set_text(d->set, name, &len);
 
 	if (text)
-		return store(d->own_fd, path, text, len, 0600, err);
-	if (unlinkat(d->own_fd, path, 0) < 0 && errno != ENOENT)
-		return ten_error_set(err, errno, "%s", path);
-	return 0;
+		owed_write(d, d->own_fd, path, text, len, sync);
+	else
+		owed_remove(d, d->own_fd, path);
 }
 
 static void write_generation(struct daemon *d, json_t *files, const char *author)
@@ -152,7 +150,6 @@ static void write_generation(struct daemon *d, json_t *files, const char *author
 			? mem_printf("history/%" PRIu64 ".json", d->generation - GENERATIONS_KEPT)
 			: NULL;
 	json_t *generation = json_object();
-	struct ten_error err;
 	char *text;
 
 	json_object_set_new(generation, "version", json_integer(FORMAT_VERSION));
@@ -161,12 +158,12 @@ static void write_generation(struct daemon *d, json_t *files, const char *author
 	json_object_set_new(generation, "by", json_string(author));
 	json_object_set(generation, "files", files);
 	text = json_dumps(generation, JSON_COMPACT);
-	if (text && files_write_fast(d->own_fd, path, text, strlen(text), 0600, &err) < 0)
-		log_warn("the history of this change is lost: %s", err.text);
+	if (text)
+		owed_write(d, d->own_fd, path, text, strlen(text), false);
 	free(text);
 	json_decref(generation);
 	if (old)
-		unlinkat(d->own_fd, old, 0);
+		owed_remove(d, d->own_fd, old);
 }
 
 void accepted_keep(struct daemon *d, const struct config_change *change, const char *author)
@@ -175,7 +172,6 @@ void accepted_keep(struct daemon *d, const struct config_change *change, const c
 	autofree const char **changed =
 		mem_alloc((mem_strv_length(change->accepted) + 1) * sizeof(*changed));
 	size_t count = 0;
-	struct ten_error err;
 	bool few;
 
 	for (size_t i = 0; change->accepted && change->accepted[i]; i++) {
@@ -194,11 +190,8 @@ void accepted_keep(struct daemon *d, const struct config_change *change, const c
 	write_generation(d, files, author);
 	/* Syncing the whole file system waits for everybody's writes: for many files only. */
 	few = count <= FEW_FILES;
-	for (size_t i = 0; i < count; i++) {
-		/* In force it is all the same; a full disk costs its memory across a restart. */
-		if (store_one(d, changed[i], few ? files_write : files_write_fast, &err) < 0)
-			log_error("keeping the last good text: %s", err.text);
-	}
+	for (size_t i = 0; i < count; i++)
+		store_one(d, changed[i], few);
 	if (!few && syncfs(d->own_fd) < 0)
 		log_warn("syncing %s: %s", d->data_dir, strerror(errno));
 	json_decref(files);
@@ -208,7 +201,7 @@ json_t *accepted_generation(struct daemon *d, uint64_t number)
 {
 	autofree char *path = mem_printf("history/%" PRIu64 ".json", number);
 	size_t len;
-	autofree char *text = files_read(d->own_fd, path, GENERATION_MAX, &len, NULL);
+	autofree char *text = owed_read(d, d->own_fd, path, GENERATION_MAX, &len, NULL);
 
 	return text ? json_loadb(text, len, 0, NULL) : NULL;
 }
@@ -217,14 +210,17 @@ json_t *accepted_history(struct daemon *d, size_t limit)
 {
 	json_t *history = json_array();
 
-	for (uint64_t number = d->generation; number > 0 && json_array_size(history) < limit;
+	/* One that a full disk swallowed with its daemon is no end of those before it. */
+	for (uint64_t number = d->generation;
+		number > 0 && number + GENERATIONS_KEPT > d->generation &&
+		json_array_size(history) < limit;
 		number--) {
 		json_t *generation = accepted_generation(d, number);
 		json_t *file;
 		size_t i;
 
 		if (!generation)
-			break;
+			continue;
 		json_array_foreach (json_object_get(generation, "files"), i, file) {
 			json_object_del(file, "before");
 			json_object_del(file, "after");

@@ -7,6 +7,8 @@
 #include "daemon/control.h"
 #include "daemon/describe.h"
 #include "daemon/hold.h"
+#include "daemon/owed.h"
+#include "daemon/record.h"
 #include "daemon/instance.h"
 #include "daemon/override.h"
 #include "daemon/reconcile.h"
@@ -79,8 +81,14 @@ static void put_problems(struct daemon *d, json_t *json, const struct confdir_st
 	const char *last = "";
 	size_t bad = 0;
 
+	autofree char *owed = owed_problem(), *unrecorded = record_problem();
+
 	if (status->problem)
 		json_array_append_new(texts, json_string(status->problem));
+	if (owed)
+		json_array_append_new(texts, json_string(owed));
+	if (unrecorded)
+		json_array_append_new(texts, json_string(unrecorded));
 	for (size_t i = 0; i < count; i++) {
 		autofree char *text = i < PROBLEMS_SHOWN ? config_problem_text(&problems[i]) : NULL;
 

@@ -25,7 +25,11 @@
 #define RECORD_VERSION 1
 #define RECORD_MAX     4096
 
+#define AGAIN_SECONDS 1.0
+
 static TAILQ_HEAD(, instance) due = TAILQ_HEAD_INITIALIZER(due);
+static ev_timer again;           /* runs while the disk is full */
+static struct ten_error refusal; /* what it says */
 
 static char *record_path(const char *key)
 {
@@ -67,16 +71,42 @@ void record_forget(struct instance *instance)
 	TAILQ_REMOVE(&due, instance, due);
 }
 
+/* That it runs turns the loop. */
+static void on_again(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop;
+	(void)timer;
+	(void)events;
+}
+
 void record_write_due(struct daemon *d)
 {
 	struct instance *instance;
-	struct ten_error err;
 
+	if (ev_is_active(&again))
+		return;
 	while ((instance = TAILQ_FIRST(&due))) {
+		bool first = !*refusal.text;
+
+		if (instance->run && record_write(d, instance, &refusal) < 0) {
+			if (first)
+				log_error(
+					"%s; it is tried again until there is room", refusal.text);
+			ev_timer_init(&again, on_again, AGAIN_SECONDS, 0.);
+			ev_timer_start(d->loop, &again);
+			return;
+		}
 		record_forget(instance);
-		if (instance->run && record_write(d, instance, &err) < 0)
-			log_warn("%s: %s", instance->key, err.text);
 	}
+	*refusal.text = '\0';
+}
+
+char *record_problem(void)
+{
+	return *refusal.text ? mem_printf("%s: a daemon that came back would not know all of those "
+					  "that run",
+				       refusal.text)
+			     : NULL;
 }
 
 void record_remove(struct daemon *d, const char *key)

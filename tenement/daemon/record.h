@@ -12,6 +12,8 @@ int record_write(struct daemon *d, const struct instance *instance, struct ten_e
 /* The same at the end of the turn, when the workers have been told: record_write_due(). */
 void record_write_later(struct instance *instance);
 void record_write_due(struct daemon *d);
+/* What the disk says to it, for status; NULL: nothing. The caller frees. */
+char *record_problem(void);
 void record_forget(struct instance *instance); /* nothing is due any more */
 
 void record_remove(struct daemon *d, const char *key);
