@@ -22,18 +22,20 @@
 struct given {
 	char *key;
 	uint32_t uid;
+	bool saved;
 	UT_hash_handle hh; /* by key */
 	UT_hash_handle by_uid;
 };
 static struct given *by_key, *by_uid;
 static uint32_t next_uid;
 
-static void add(const char *key, uint32_t uid)
+static void add(const char *key, uint32_t uid, bool saved)
 {
 	struct given *given = mem_alloc(sizeof(*given));
 
 	given->key = mem_strdup(key);
 	given->uid = uid;
+	given->saved = saved;
 	HASH_ADD_KEYPTR(hh, by_key, given->key, strlen(given->key), given);
 	HASH_ADD(by_uid, by_uid, uid, sizeof(given->uid), given);
 }
@@ -60,7 +62,7 @@ int uids_load(struct daemon *d, struct ten_error *err)
 		*key++ = '\0';
 		HASH_FIND_STR(by_key, key, have);
 		if (!have && wire_number(line, 1, UINT32_MAX - 1, &uid))
-			add(key, (uint32_t)uid);
+			add(key, (uint32_t)uid, true);
 	}
 	return 0;
 }
@@ -72,7 +74,11 @@ static int save(struct daemon *d, struct ten_error *err)
 
 	HASH_ITER (hh, by_key, given, next)
 		text_printf(&text, "%u %s\n", given->uid, given->key);
-	return files_write(d->own_fd, UIDS_FILE, text.data, text.len, 0600, err);
+	if (files_write(d->own_fd, UIDS_FILE, text.data, text.len, 0600, err) < 0)
+		return -1;
+	HASH_ITER (hh, by_key, given, next)
+		given->saved = true;
+	return 0;
 }
 
 static bool folder_is_gone(struct daemon *d, const char *key)
@@ -129,14 +135,14 @@ int uids_get(struct daemon *d, const char *key, uint32_t *uid, struct ten_error 
 	HASH_FIND_STR(by_key, key, given);
 	if (given) {
 		*uid = given->uid;
-		return 0;
+		return given->saved ? 0 : save(d, err);
 	}
 	if (!find_free(d, uid) && !take_back(d, uid))
 		return ten_error_set(err, 0,
 			"no uid is left for %s: make [settings] uid_range larger, or remove "
 			"folders of tenants that are gone",
 			key);
-	add(key, *uid);
+	add(key, *uid, false);
 	/* On disk before anything is owned by it. */
 	return save(d, err);
 }
