@@ -85,6 +85,7 @@ struct instance {
 	double *failures; /* when it failed, within restart_window; the oldest first */
 	size_t failure_count;
 	uint32_t restarts;
+	unsigned shortages; /* so often in a row it could not be started for want of something */
 	uint64_t freezes;
 	double drain_deadline;
 	uint64_t failed_hash; /* restart_hash of what failed */

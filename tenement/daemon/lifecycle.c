@@ -26,6 +26,8 @@
 #include "mem.h"
 
 #define FREEZE_AGAIN_SECONDS 60.0
+#define SHORTAGE_SECONDS_MAX 5.0
+#define SHORTAGES_COUNTED    16
 
 static bool restarts_used_up(const struct daemon *d, const struct instance *instance)
 {
@@ -159,6 +161,13 @@ static double backoff_seconds(struct daemon *d, const struct instance *instance)
 	return delay / 1000;
 }
 
+/* What the machine has none of at the moment is no failure of the tenant's. */
+static bool is_shortage(int code)
+{
+	return code == ENOSPC || code == EDQUOT || code == EMFILE || code == ENFILE ||
+	       code == ENOMEM || code == ENOBUFS || code == EAGAIN || code == EROFS || code == EIO;
+}
+
 static void publish_or_log(struct daemon *d, struct instance *instance)
 {
 	struct ten_error err;
@@ -244,6 +253,28 @@ static void fail(struct daemon *d, struct instance *instance, enum plan_action a
 	instance_arm(d, instance, delay);
 }
 
+/* For want of something it could not be started, and is given up never. */
+static void put_off(struct daemon *d, struct instance *instance, const struct ten_error *err)
+{
+	double longest = (double)config_set_settings(d->set)->backoff_max_ms / 1000;
+	double delay = (double)config_set_settings(d->set)->backoff_base_ms / 1000;
+
+	for (unsigned i = 0; i < instance->shortages; i++)
+		delay *= 2;
+	if (instance->shortages < SHORTAGES_COUNTED)
+		instance->shortages++;
+	if (delay > longest)
+		delay = longest;
+	if (delay > SHORTAGE_SECONDS_MAX)
+		delay = SHORTAGE_SECONDS_MAX;
+	instance->failed_hash = instance->spec->restart_hash;
+	instance->failed_start = instance->again = instance->unhealthy = false;
+	drop_run(d, instance);
+	instance_set_reason(instance, mem_printf("%s; next try after %.3g s", err->text, delay));
+	instance_set_state(d, instance, INSTANCE_BACKOFF, instance->reason);
+	instance_arm(d, instance, delay);
+}
+
 static void rest(struct daemon *d, struct instance *instance, const char *why)
 {
 	struct plan_want want = { .declared = instance->spec != NULL,
@@ -287,11 +318,16 @@ static void start(struct daemon *d, struct instance *instance)
 	wake_times_turn(d, instance);
 	start_queue_leave(d, instance);
 	instance_set_state(d, instance, INSTANCE_STARTING, NULL);
-	if (spawn_start(d, instance, &err) < 0) {
+	if (spawn_start(d, instance, &err) < 0 && is_shortage(err.code)) {
+		put_off(d, instance, &err);
+		return;
+	}
+	if (!instance->run) {
 		instance_set_reason(instance, mem_strdup(err.text));
 		fail(d, instance, restarts_used_up(d, instance) ? PLAN_FAIL : PLAN_BACKOFF);
 		return;
 	}
+	instance->shortages = 0;
 	wake_times_spawned(d, instance);
 	enter_starting(d, instance->run);
 	instance_set_reason(instance, NULL);
@@ -319,7 +355,7 @@ static void serve(struct daemon *d, struct instance *instance)
 	if (instance->run->spec->values.ready != READY_NOTIFY)
 		record_write_later(instance);
 	else if (record_write(d, instance, &err) < 0)
-		log_warn("%s: %s", instance->key, err.text);
+		record_write_later(instance);
 	wake_times_ready(d, instance);
 	/* Where it is first, then that it is there. */
 	publish_or_log(d, instance);
@@ -414,7 +450,7 @@ static void stop(struct daemon *d, struct instance *instance, const struct plan_
 	/* Written first: who comes back between must not take it for one that serves. */
 	run->stopping = true;
 	if (record_write(d, instance, &err) < 0)
-		log_warn("%s: %s", instance->key, err.text);
+		record_write_later(instance);
 	signal_group(run, SIGTERM);
 	instance_arm(d, instance, (double)spec->values.stop_timeout);
 }
