@@ -1,6 +1,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,9 +106,15 @@ static int take_lock(struct daemon *d, struct ten_error *err)
 static int link_runtime(struct daemon *d, struct ten_error *err)
 {
 	autoclose int instances = files_make_dir(d->run_fd, "instances", 0700, err);
+	char leads_to[PATH_MAX];
+	ssize_t len = readlinkat(d->own_fd, "run", leads_to, sizeof(leads_to));
 
 	if (instances < 0)
 		return -1;
+	/* Who comes back while the disk is full can make none anew. */
+	if (len == (ssize_t)strlen(d->runtime_dir) &&
+		memcmp(leads_to, d->runtime_dir, (size_t)len) == 0)
+		return 0;
 	unlinkat(d->own_fd, ".run.new", 0);
 	if (symlinkat(d->runtime_dir, d->own_fd, ".run.new") < 0 ||
 		renameat(d->own_fd, ".run.new", d->own_fd, "run") < 0)
