@@ -352,12 +352,16 @@ static int write_journal(
 int apply_carry_out(struct daemon *d, struct apply *apply, struct ten_error *err)
 {
 	json_t *journal = json_array();
+	autofree char *owned = owned_snapshot(d);
 	int rc = stage_all(d, apply, err);
 
 	if (rc == 0)
 		rc = own_all(d, apply, err);
 	if (rc == 0)
 		rc = write_journal(d, apply, journal, err);
+	/* Nothing has been moved yet, and ten's own files are not "changed by hand". */
+	if (rc < 0)
+		owned_restore(d, owned);
 	if (rc == 0)
 		rc = run_journal(d, journal, err);
 	/* What failed was refused: it must not be carried out by a later life. */

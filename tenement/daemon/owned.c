@@ -8,6 +8,7 @@
 #include <uthash.h>
 
 #include "common/files.h"
+#include "daemon/owed.h"
 #include "mem.h"
 #include "option_value.h"
 #include "text.h"
@@ -36,13 +37,10 @@ static void put(const char *name, uint64_t hash)
 	owned->hash = hash;
 }
 
-static void load(struct daemon *d)
+static void parse(char *text)
 {
-	autofree char *text =
-		loaded ? NULL : files_read(d->own_fd, OWNED_FILE, OWNED_MAX, NULL, NULL);
 	char *rest = text, *line;
 
-	loaded = true;
 	while ((line = strsep(&rest, "\n"))) {
 		char *end;
 		uint64_t hash = strtoull(line, &end, 16);
@@ -52,15 +50,54 @@ static void load(struct daemon *d)
 	}
 }
 
-static int save(struct daemon *d, struct ten_error *err)
+static void load(struct daemon *d)
 {
-	autotext struct text text = { 0 };
+	autofree char *text =
+		loaded ? NULL : owed_read(d, d->own_fd, OWNED_FILE, OWNED_MAX, NULL, NULL);
+
+	loaded = true;
+	parse(text);
+}
+
+static void forget(struct owned *owned)
+{
+	HASH_DEL(all, owned);
+	free(owned->name);
+	free(owned);
+}
+
+char *owned_snapshot(struct daemon *d)
+{
+	struct text text = { 0 };
 	struct owned *owned, *next;
 
+	load(d);
 	text_puts(&text, "");
 	HASH_ITER (hh, all, owned, next)
 		text_printf(&text, "%016" PRIx64 " %s\n", owned->hash, owned->name);
-	return files_write(d->own_fd, OWNED_FILE, text.data, text.len, 0600, err);
+	return text_steal(&text);
+}
+
+void owned_restore(struct daemon *d, const char *snapshot)
+{
+	autofree char *text = mem_strdup(snapshot);
+	struct owned *owned, *next;
+
+	HASH_ITER (hh, all, owned, next)
+		forget(owned);
+	parse(text);
+	owed_write(d, d->own_fd, OWNED_FILE, snapshot, strlen(snapshot), true);
+}
+
+static int save(struct daemon *d, struct ten_error *err)
+{
+	autofree char *text = owned_snapshot(d);
+
+	if (files_write(d->own_fd, OWNED_FILE, text, strlen(text), 0600, err) < 0)
+		return -1;
+	/* (an earlier one that is still owed must not come after it) */
+	owed_forget(d->own_fd, OWNED_FILE);
+	return 0;
 }
 
 static uint64_t hash_of(const char *text, size_t len)
@@ -95,9 +132,7 @@ int owned_drop(struct daemon *d, const char *name, struct ten_error *err)
 	HASH_FIND_STR(all, name, owned);
 	if (!owned)
 		return 0;
-	HASH_DEL(all, owned);
-	free(owned->name);
-	free(owned);
+	forget(owned);
 	return save(d, err);
 }
 
