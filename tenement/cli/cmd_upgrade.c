@@ -12,10 +12,18 @@ static json_int_t number(const json_t *json, const char *name)
 	return json_integer_value(json_object_get(json, name));
 }
 
+static time_t monotonic_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
 /* The daemon leaves when it has answered, and the keeper runs the one that is on disk now. */
 static json_int_t wait_for_daemon(struct cli *cli, json_int_t old)
 {
-	time_t until = time(NULL) + cli->timeout_secs;
+	time_t until = monotonic_seconds() + cli->timeout_secs;
 
 	do {
 		autojson json_t *status = client_peek(cli, "/api/status");
@@ -23,7 +31,7 @@ static json_int_t wait_for_daemon(struct cli *cli, json_int_t old)
 		if (status && number(status, "pid") != old)
 			return number(status, "pid");
 		nanosleep(&(struct timespec){ .tv_nsec = LOOK_NS }, NULL);
-	} while (time(NULL) <= until);
+	} while (monotonic_seconds() <= until);
 	return 0;
 }
 

@@ -30,30 +30,34 @@ static char *spell(int64_t unix_time)
 	return mem_strdup(text);
 }
 
-static int64_t end_of(const struct override *override)
+double hold_end(const struct override *override)
 {
 	struct tm parts = { 0 };
 	const char *end = strptime(override->value, "%Y-%m-%dT%H:%M:%SZ", &parts);
+	int64_t at = end && !*end ? (int64_t)timegm(&parts) : 0;
+	int64_t left = at - (int64_t)time(NULL);
 
-	return end && !*end ? (int64_t)timegm(&parts) : 0;
+	/* Of a clock that was set back meanwhile it has no more than it was given. */
+	if (left > at - override->since)
+		left = at - override->since;
+	return left > 0 ? daemon_now() + (double)left : 0;
 }
 
 void hold_prune(struct daemon *d)
 {
 	struct override *override, *next;
-	int64_t now = (int64_t)time(NULL);
+	double now = daemon_now();
 
 	HASH_ITER (hh, d->overrides, override, next)
-		if (override->what == OVERRIDE_HOLD && end_of(override) <= now)
+		if (override->what == OVERRIDE_HOLD && override->until <= now)
 			override_clear_one(d, override->target, OVERRIDE_HOLD);
 }
 
 static double by_operator(struct daemon *d, const struct instance *instance)
 {
 	const struct override *override = override_find(d, instance->key, OVERRIDE_HOLD);
-	double left = override ? (double)(end_of(override) - (int64_t)time(NULL)) : 0;
 
-	return left > 0 ? daemon_now() + left : 0;
+	return override && override->until > daemon_now() ? override->until : 0;
 }
 
 int hold_set(struct daemon *d, struct instance *instance, int64_t seconds, const char *by,
@@ -67,15 +71,6 @@ int hold_set(struct daemon *d, struct instance *instance, int64_t seconds, const
 	return 0;
 }
 
-/* For the next life of the daemon; on tmpfs. */
-static void record_or_warn(struct daemon *d, const struct instance *instance)
-{
-	struct ten_error err;
-
-	if (record_write(d, instance, &err) < 0)
-		log_warn("%s: %s", instance->key, err.text);
-}
-
 bool hold_release(struct daemon *d, struct instance *instance)
 {
 	bool had = hold_until(d, instance, NULL) > daemon_now();
@@ -87,7 +82,7 @@ bool hold_release(struct daemon *d, struct instance *instance)
 		unlink(path);
 		if (instance->run->hold_until) {
 			instance->run->hold_until = 0;
-			record_or_warn(d, instance);
+			record_write_later(instance);
 		}
 	}
 	instance_mark(d, instance);

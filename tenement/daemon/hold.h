@@ -22,6 +22,11 @@ bool hold_release(struct daemon *d, struct instance *instance);
 /* What came on NOTIFY_SOCKET. */
 void hold_notified(struct instance *instance, const char *text);
 
+/* When the hold OVERRIDE ends, as daemon_now() has it. To be asked once, for the clock on the wall
+ * may be set at any time. */
+struct override;
+double hold_end(const struct override *override);
+
 /* End the overrides whose time is over. */
 void hold_prune(struct daemon *d);
 

@@ -11,6 +11,7 @@
 
 #include "common/files.h"
 #include "common/log.h"
+#include "daemon/hold.h"
 #include "daemon/instance.h"
 #include "daemon/publish.h"
 #include "daemon/reconcile.h"
@@ -50,6 +51,8 @@ static void add(struct daemon *d, struct override *override)
 {
 	struct override *old;
 
+	if (override->what == OVERRIDE_HOLD)
+		override->until = hold_end(override);
 	HASH_FIND_STR(d->overrides, override->name, old);
 	if (old) {
 		HASH_DEL(d->overrides, old);

@@ -20,6 +20,7 @@ struct override {
 	char *value;    /* "suspended"; "5"; "v1=95,v2=5"; "2026-01-31T12:00:00Z" */
 	char *declared; /* the declared value then, likewise */
 	int64_t since;  /* Unix time */
+	double until;   /* of a hold: its end, as daemon_now() has it */
 	char *by;       /* "uid 0" */
 	UT_hash_handle hh;
 };

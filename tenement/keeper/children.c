@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include <uthash.h>
 
@@ -79,6 +80,15 @@ static void child_exec(struct child *child, struct inherited *list, pid_t keeper
 	_exit(127);
 }
 
+/* The loop's own time is that on the wall, which may be set back. */
+static double monotonic_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
 static void child_timer(struct ev_loop *loop, ev_timer *timer, int events);
 
 static void child_start(struct ev_loop *loop, struct child *child)
@@ -94,7 +104,7 @@ static void child_start(struct ev_loop *loop, struct child *child)
 			store_put("keeper", end);
 		inherited_add(&list, "keeper", store_get("keeper"));
 	}
-	child->started = ev_now(loop);
+	child->started = monotonic_seconds();
 	child->planned = false;
 	child->pid = fork();
 	if (child->pid == 0)
@@ -278,7 +288,7 @@ static bool daemon_comes_back(const struct child *child, bool exited, int status
 static void child_ended(struct ev_loop *loop, struct child *child, const siginfo_t *info)
 {
 	bool exited = info->si_code == CLD_EXITED;
-	bool quick = ev_now(loop) - child->started < QUICK_DEATH_SECONDS;
+	bool quick = monotonic_seconds() - child->started < QUICK_DEATH_SECONDS;
 
 	child->pid = 0;
 	child->quick_deaths = quick ? child->quick_deaths + 1 : 0;
@@ -396,7 +406,7 @@ void child_resume(struct ev_loop *loop, const struct wire *wire)
 		argv[i - 7] = (char *)wire->fields[i];
 	child = define(wire->fields[1], uid, gid, wire->fields[6], argv);
 	child->pid = (pid_t)pid;
-	child->started = ev_now(loop);
+	child->started = monotonic_seconds();
 	for (enum child_mode mode = CHILD_KEPT; mode <= CHILD_HALTED; mode++)
 		if (strcmp(wire->fields[3], child_mode_names[mode]) == 0)
 			child->mode = mode;
