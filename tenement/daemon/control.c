@@ -24,7 +24,8 @@
 #define BODY_MAX        (8u << 20)
 #define OUTPUT_MAX                                                                                 \
 	(1u << 20) /* for a slow reader: a stream is cut off beyond, the next request waits */
-#define IDLE_SECONDS 60.0
+#define IDLE_SECONDS  60.0
+#define AGAIN_SECONDS 0.1
 
 struct control_connection {
 	struct daemon *daemon;
@@ -45,6 +46,7 @@ struct control_connection {
 struct control {
 	int fd;
 	ev_io io;
+	ev_timer again; /* runs while there is no descriptor for who wants to come in */
 	char *path;
 	bool any_group;
 	gid_t group;
@@ -544,6 +546,21 @@ static void on_connection(struct ev_loop *loop, ev_io *io, int events)
 		else
 			admit(d, fd);
 	}
+	/* Who waits in the queue would turn the loop on and on. */
+	if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+		ev_io_stop(loop, io);
+		ev_timer_set(&d->control->again, AGAIN_SECONDS, 0.);
+		ev_timer_start(loop, &d->control->again);
+	}
+}
+
+static void on_again(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct daemon *d = ev_userdata(loop);
+
+	(void)timer;
+	(void)events;
+	ev_io_start(loop, &d->control->io);
 }
 
 int control_start(struct daemon *d, struct ten_error *err)
@@ -574,6 +591,7 @@ int control_start(struct daemon *d, struct ten_error *err)
 		listen(control->fd, CONNECTIONS_MAX) < 0)
 		return ten_error_set(err, errno, "%s", control->path);
 	ev_io_init(&control->io, on_connection, control->fd, EV_READ);
+	ev_timer_init(&control->again, on_again, 0., 0.);
 	ev_io_start(d->loop, &control->io);
 	return 0;
 }
@@ -583,6 +601,7 @@ void control_stop(struct daemon *d)
 	while (d->control->connections)
 		connection_free(d->control->connections);
 	ev_io_stop(d->loop, &d->control->io);
+	ev_timer_stop(d->loop, &d->control->again);
 	close(d->control->fd);
 	if (d->shutting_down)
 		unlink(d->control->path);
