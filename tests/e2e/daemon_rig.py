@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 
-from harness import SLOWNESS, process_alive, wait_until
+from harness import SLOWNESS, children_of, process_alive, wait_until
 
 ROOT = os.geteuid() == 0
 
@@ -150,3 +150,19 @@ def in_threads(count, work):
     for thread in threads:
         thread.join(60 * SLOWNESS)
     return results
+
+
+def descriptors(pid):
+    """How many, without the pipes that a worker keeps for the next large upload."""
+    count = 0
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            link = os.readlink(f"/proc/{pid}/fd/{name}")
+            count += not (link.startswith("pipe:") and "proxy" in pathlib.Path(f"/proc/{pid}/comm").read_text())
+    return count
+
+
+def ours(t):
+    """{"tenementd 123": pid, ..., "keeper": pid} of our own programs."""
+    return {f"{name} {pid}": pid for pid, name in children_of(t.keeper_pid()).items()
+            if name in ("tenementd", "tenement-proxy", "tenement-logger")} | {"keeper": t.keeper_pid()}

@@ -173,6 +173,7 @@ class Tenement:
         self.main = main  # what follows [settings] in tenement.toml
         self.serve = None
         self.programs = None  # a folder of programs of its own, see own_programs()
+        self.env = {}  # of ten serve, besides our own
         self.conf_dir.mkdir()
         self.apps = self.root / "apps"
         shutil.copytree(FIXTURES, self.apps, ignore=shutil.ignore_patterns("__pycache__", "*.c"))
@@ -241,7 +242,7 @@ class Tenement:
             self.serve = subprocess.Popen(
                 [self.program("ten"), "serve", *arguments], cwd=self.root, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, start_new_session=True,
-                env={**os.environ, "TENEMENT_TEST": str(self.root)})  # for processes_of()
+                env={**os.environ, "TENEMENT_TEST": str(self.root), **self.env})  # for processes_of()
         if wait:
             self.wait_healthy()
         return self

@@ -16,7 +16,8 @@ import struct
 import threading
 import time
 
-from harness import SLOWNESS, children_of, wait_until
+from daemon_rig import descriptors, ours
+from harness import SLOWNESS, wait_until
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", 75 if SLOWNESS > 1 else 12))
 SEED = int(os.environ.get("SOAK_SEED", 1))
@@ -261,23 +262,8 @@ class Soak:
                             self.tenement.tenant("echo", env={"TURN": str(dice.random())}))
 
 
-def descriptors(pid):
-    """How many, without the pipes that a worker keeps for the next large upload."""
-    count = 0
-    for name in os.listdir(f"/proc/{pid}/fd"):
-        with contextlib.suppress(FileNotFoundError):
-            link = os.readlink(f"/proc/{pid}/fd/{name}")
-            count += not (link.startswith("pipe:") and "proxy" in pathlib.Path(f"/proc/{pid}/comm").read_text())
-    return count
-
-
 def resident(pid):
     return int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def ours(t):
-    return {f"{name} {pid}": pid for pid, name in children_of(t.keeper_pid()).items()
-            if name in ("tenementd", "tenement-proxy", "tenement-logger")} | {"keeper": t.keeper_pid()}
 
 
 def all_asleep(t):
