@@ -114,7 +114,8 @@ def test_a_stop_waits_for_what_is_in_flight(tenement):
     slow = threading.Thread(target=ask, args=("slow", "/?delay=1"))
     slow.start()
     wait_until(lambda: t.instance("echo:a")["in_flight"] == 1)
-    stop = threading.Thread(target=lambda: t.ten("stop", "echo:a"))
+    stopped = []
+    stop = threading.Thread(target=lambda: stopped.append(t.ten("stop", "echo:a").stdout))
     stop.start()
     t.wait_state("echo:a", "draining")
     late = threading.Thread(target=ask, args=("late", "/"))
@@ -123,3 +124,4 @@ def test_a_stop_waits_for_what_is_in_flight(tenement):
         thread.join(30)
     assert answers["slow"].status == 200 and answers["slow"].json()["pid"] == first
     assert answers["late"].status == 200 and answers["late"].json()["pid"] != first
+    assert stopped[0].startswith("echo:a was stopped, and is ") and "again: it was asked for" in stopped[0]
