@@ -88,6 +88,12 @@ static void identify(const struct stat *st, struct conf_identity *identity)
 	identity->changed = st->st_ctim;
 }
 
+/* Not the file's fault, and it passes. */
+static bool passes(int code)
+{
+	return code == EMFILE || code == ENFILE || code == ENOMEM || code == EIO || code == EINTR;
+}
+
 static void set_problem(struct conf_files *files, char *problem)
 {
 	if (problem && (!files->problem || strcmp(problem, files->problem) != 0))
@@ -133,6 +139,7 @@ static DIR *open_folder(struct daemon *d, struct conf_files *files)
 	DIR *folder;
 
 	if (fd < 0 || fstat(fd, &st) < 0) {
+		files->again = files->again || passes(errno);
 		set_problem(files, mem_printf("%s: %s; everything goes on as it was", d->conf_dir,
 					   strerror(errno)));
 		if (fd >= 0)
@@ -202,7 +209,8 @@ void conf_files_scan(struct daemon *d, struct conf_files *files)
 	closedir(folder);
 }
 
-static void read_one(struct daemon *d, struct conf_file *file, struct conf_reading *reading)
+static void read_one(struct daemon *d, struct conf_files *files, struct conf_file *file,
+	struct conf_reading *reading)
 {
 	autofree char *path = path_of(d, file->name);
 	struct ten_error err = { 0 };
@@ -214,8 +222,10 @@ static void read_one(struct daemon *d, struct conf_file *file, struct conf_readi
 		identify(&st, &file->identity);
 	reading->text = confdir_read(d, file->name, &reading->len, &err);
 	file->present = reading->text || err.code != ENOENT;
-	if (!reading->text && err.code != ENOENT)
+	if (!reading->text && err.code != ENOENT) {
 		reading->why = mem_strdup(err.text);
+		files->again = files->again || passes(err.code);
+	}
 	/* The main file may never have been there; one that went away removes nothing. */
 	if (!file->present && strcmp(file->name, CONFIG_MAIN) == 0 &&
 		config_set_settings_text(d->set, NULL)) {
@@ -245,7 +255,7 @@ bool conf_files_read(
 		if (batch->count == room)
 			batch->readings = mem_resize(batch->readings, room = room ? room * 2 : 16,
 				sizeof(*batch->readings));
-		read_one(d, file, &batch->readings[batch->count++]);
+		read_one(d, files, file, &batch->readings[batch->count++]);
 	}
 	return there;
 }

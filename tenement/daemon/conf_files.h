@@ -35,6 +35,7 @@ struct conf_file {
 struct conf_files {
 	struct conf_file *by_name;
 	char *problem; /* with the folder as a whole; NULL: none */
+	bool again;    /* for want of a descriptor, say, something could not be read */
 	dev_t device;  /* of the folder when it was last seen with its files */
 };
 

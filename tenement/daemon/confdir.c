@@ -14,6 +14,7 @@
 #include "mem.h"
 
 #define RESCAN_SECONDS 30.0
+#define AGAIN_SECONDS  1.0
 
 /* A tenant that was removed, for as long as the guard counts it. */
 struct removed {
@@ -25,7 +26,7 @@ struct removed {
 struct confdir {
 	struct conf_files files;
 	struct removed *removed; /* the oldest first */
-	ev_timer quiet, periodic;
+	ev_timer quiet, periodic, again;
 	bool rescan, rearm, confirm, quiet_over, any_dirty;
 	bool held;
 	char *held_why;
@@ -306,6 +307,11 @@ void confdir_load(struct daemon *d)
 	confdir->any_dirty = confdir->quiet_over = confdir->confirm = false;
 	free(confdir->author);
 	confdir->author = NULL;
+	if (confdir->files.again && !ev_is_active(&confdir->again)) {
+		ev_timer_set(&confdir->again, AGAIN_SECONDS, 0.);
+		ev_timer_start(d->loop, &confdir->again);
+	}
+	confdir->files.again = false;
 }
 
 static void on_quiet(struct ev_loop *loop, ev_timer *timer, int events)
@@ -379,6 +385,7 @@ int confdir_start(struct daemon *d, struct ten_error *err)
 
 	d->confdir = confdir;
 	ev_timer_init(&confdir->quiet, on_quiet, 0., 0.);
+	ev_timer_init(&confdir->again, on_periodic, 0., 0.);
 	ev_timer_init(&confdir->periodic, on_periodic, RESCAN_SECONDS, RESCAN_SECONDS);
 	ev_timer_start(d->loop, &confdir->periodic);
 	if (accepted_seed(d, err) < 0)

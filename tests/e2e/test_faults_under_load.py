@@ -206,6 +206,7 @@ def test_the_daemon_has_no_descriptor_left(crowd):
         callers = [threading.Thread(target=lambda: status(t)) for _ in range(40)]
         for caller in callers:
             caller.start()
+        t.write("echo-probe.toml", t.tenant("echo", env={"TURN": "written without"}))
         spent = processor_seconds(daemon)
         end = time.monotonic() + 3
         while time.monotonic() < end:
@@ -215,6 +216,8 @@ def test_the_daemon_has_no_descriptor_left(crowd):
         for caller in callers:
             caller.join(30 * SLOWNESS)
             assert not caller.is_alive()
+        # (not at the next look at everything, which is every half minute)
+        wait_until(lambda: t.get(PROBE).json()["env"]["TURN"] == "written without", 10)
         assert spent < 2 * SLOWNESS, "it turned on and on"
         wait_until(lambda: t.instance(SLEEPY[0])["reason"] == "" and "Too many open files" in t.said())
     assert t.pid_of("tenementd") == daemon
