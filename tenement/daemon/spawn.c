@@ -106,6 +106,9 @@ static int pick_port(struct daemon *d, uint16_t *port, struct ten_error *err)
 		struct sockaddr_in address = { .sin_family = AF_INET,
 			.sin_addr.s_addr = htonl(INADDR_ANY) };
 		autoclose int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+		if (fd < 0)
+			return ten_error_set(err, errno, "looking for a port");
 		if (d->next_port < first || d->next_port > last)
 			d->next_port = (uint16_t)first;
 		*port = d->next_port++;
@@ -113,7 +116,7 @@ static int pick_port(struct daemon *d, uint16_t *port, struct ten_error *err)
 		if (d->port_given[*port])
 			continue;
 		address.sin_port = htons(*port);
-		if (fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0) {
+		if (bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0) {
 			d->port_given[*port] = true;
 			return 0;
 		}

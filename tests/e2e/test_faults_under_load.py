@@ -8,6 +8,7 @@ import pathlib
 import random
 import resource
 import signal
+import socket
 import struct
 import threading
 import time
@@ -183,13 +184,6 @@ def test_the_keeper_is_killed(crowd):
 
 # ---- want
 
-def descriptor_limit(pid, limit):
-    """Let PID have no further descriptor; returns what it had."""
-    highest = max(int(fd) for fd in os.listdir(f"/proc/{pid}/fd")) if limit is None else 0
-    limit = limit or (highest + 1, resource.prlimit(pid, resource.RLIMIT_NOFILE)[1])
-    return resource.prlimit(pid, resource.RLIMIT_NOFILE, limit)
-
-
 def processor_seconds(pid):
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -198,24 +192,25 @@ def processor_seconds(pid):
 def test_the_daemon_has_no_descriptor_left(crowd):
     """Who sleeps waits until it has; nothing spins, and nobody is given up for it."""
     t = crowd(settings={"max_restarts": 1})
-    with under_load(t) as load:
+    with under_load(t) as load, contextlib.ExitStack() as stack:
         daemon = t.pid_of("tenementd")
         wait_until(lambda: {t.state(key) for key in SLEEPY} == {"asleep"})
-        before = descriptor_limit(daemon, None)
-        # Takes all that is below the limit, and then waits for one.
-        callers = [threading.Thread(target=lambda: status(t)) for _ in range(40)]
+        limit = max(int(fd) for fd in os.listdir(f"/proc/{daemon}/fd")) + 1
+        before = resource.prlimit(daemon, resource.RLIMIT_NOFILE)
+        resource.prlimit(daemon, resource.RLIMIT_NOFILE, (limit, before[1]))
+        # They take all that there is below the limit, and the others wait for one.
+        callers = [stack.enter_context(contextlib.closing(socket.socket(socket.AF_UNIX))) for _ in range(60)]
         for caller in callers:
-            caller.start()
+            caller.connect(str(t.runtime_dir / "control.sock"))
+        wait_until(lambda: len(os.listdir(f"/proc/{daemon}/fd")) == limit)
         t.write("echo-probe.toml", t.tenant("echo", env={"TURN": "written without"}))
         spent = processor_seconds(daemon)
         end = time.monotonic() + 3
         while time.monotonic() < end:
             load.wait_for(10)
         spent = processor_seconds(daemon) - spent
-        descriptor_limit(daemon, before)
-        for caller in callers:
-            caller.join(30 * SLOWNESS)
-            assert not caller.is_alive()
+        resource.prlimit(daemon, resource.RLIMIT_NOFILE, before)
+        stack.close()
         # (not at the next look at everything, which is every half minute)
         wait_until(lambda: t.get(PROBE).json()["env"]["TURN"] == "written without", 10)
         assert spent < 2 * SLOWNESS, "it turned on and on"
