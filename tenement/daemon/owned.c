@@ -50,13 +50,23 @@ static void parse(char *text)
 	}
 }
 
-static void load(struct daemon *d)
+/* What could not be read is not taken for empty: it would be written so. */
+static int load(struct daemon *d, struct ten_error *err)
 {
-	autofree char *text =
-		loaded ? NULL : owed_read(d, d->own_fd, OWNED_FILE, OWNED_MAX, NULL, NULL);
+	autofree char *text = NULL;
+	struct ten_error why = { 0 };
 
+	if (loaded)
+		return 0;
+	text = owed_read(d, d->own_fd, OWNED_FILE, OWNED_MAX, NULL, &why);
+	if (!text && why.code != ENOENT) {
+		if (err)
+			*err = why;
+		return -1;
+	}
 	loaded = true;
 	parse(text);
+	return 0;
 }
 
 static void forget(struct owned *owned)
@@ -71,7 +81,8 @@ char *owned_snapshot(struct daemon *d)
 	struct text text = { 0 };
 	struct owned *owned, *next;
 
-	load(d);
+	if (load(d, NULL) < 0)
+		return NULL;
 	text_puts(&text, "");
 	HASH_ITER (hh, all, owned, next)
 		text_printf(&text, "%016" PRIx64 " %s\n", owned->hash, owned->name);
@@ -80,9 +91,11 @@ char *owned_snapshot(struct daemon *d)
 
 void owned_restore(struct daemon *d, const char *snapshot)
 {
-	autofree char *text = mem_strdup(snapshot);
+	autofree char *text = snapshot ? mem_strdup(snapshot) : NULL;
 	struct owned *owned, *next;
 
+	if (!text)
+		return;
 	HASH_ITER (hh, all, owned, next)
 		forget(owned);
 	parse(text);
@@ -109,7 +122,8 @@ enum owned_state owned_state(struct daemon *d, const char *name, const char *tex
 {
 	struct owned *owned;
 
-	load(d);
+	if (load(d, NULL) < 0)
+		return OWNED_NOT;
 	HASH_FIND_STR(all, name, owned);
 	if (!owned)
 		return OWNED_NOT;
@@ -119,7 +133,8 @@ enum owned_state owned_state(struct daemon *d, const char *name, const char *tex
 int owned_set(
 	struct daemon *d, const char *name, const char *text, size_t len, struct ten_error *err)
 {
-	load(d);
+	if (load(d, err) < 0)
+		return -1;
 	put(name, hash_of(text, len));
 	return save(d, err);
 }
@@ -128,7 +143,8 @@ int owned_drop(struct daemon *d, const char *name, struct ten_error *err)
 {
 	struct owned *owned;
 
-	load(d);
+	if (load(d, err) < 0)
+		return -1;
 	HASH_FIND_STR(all, name, owned);
 	if (!owned)
 		return 0;
@@ -141,7 +157,8 @@ char **owned_names(struct daemon *d)
 	char **names = NULL;
 	struct owned *owned, *next;
 
-	load(d);
+	if (load(d, NULL) < 0)
+		return NULL;
 	HASH_ITER (hh, all, owned, next)
 		mem_strv_append(&names, owned->name);
 	return names;

@@ -19,8 +19,8 @@ int owned_set(
 	struct daemon *d, const char *name, const char *text, size_t len, struct ten_error *err);
 int owned_drop(struct daemon *d, const char *name, struct ten_error *err);
 
-/* All of it as text, which the caller frees; and all of it as it was then, after what came to
- * nothing. */
+/* All of it as text, which the caller frees (NULL: it cannot be read); and all of it as it was
+ * then, after what came to nothing. */
 char *owned_snapshot(struct daemon *d);
 void owned_restore(struct daemon *d, const char *snapshot);
 
