@@ -34,6 +34,7 @@ const char *const board_refusal_names[BOARD_REFUSALS] = {
 	[BOARD_REFUSED_WAKES_PER_IP] = "max_wakes_per_minute_per_ip",
 	[BOARD_REFUSED_WAKES] = "max_wakes_per_minute",
 	[BOARD_ANSWERED_ASLEEP] = "health_while_asleep",
+	[BOARD_REFUSED_NO_ROOM] = "no_room",
 };
 
 int board_open(struct board **board, int fd, struct ten_error *err)

@@ -90,6 +90,7 @@ enum board_refusal { /* why the proxy itself answered */
 	BOARD_REFUSED_WAKES_PER_IP,       /* 429, likewise */
 	BOARD_REFUSED_WAKES,              /* of the service, likewise */
 	BOARD_ANSWERED_ASLEEP,            /* no refusal: its health path, while it sleeps on */
+	BOARD_REFUSED_NO_ROOM,            /* for one more process */
 	BOARD_REFUSALS
 };
 #define BOARD_REFUSALS_MAX 24
@@ -140,9 +141,11 @@ struct board {
 	uint64_t magic;
 	uint32_t version;
 	uint32_t reserved;
-	uint64_t peer_key[2];  /* of the hash by which addresses find their places; random */
-	_Atomic uint64_t live; /* a bit for each page that a worker has */
-	_Atomic uint64_t used; /* and for each that one ever had */
+	uint64_t peer_key[2];     /* of the hash by which addresses find their places; random */
+	_Atomic uint64_t live;    /* a bit for each page that a worker has */
+	_Atomic uint64_t used;    /* and for each that one ever had */
+	_Atomic uint64_t no_room; /* whether those whose turn is awaited wait for room, see
+				     BOARD_TURN_WAITS */
 	_Atomic uint64_t carried_requests; /* of workers that are no more */
 	_Atomic uint64_t carried_refusals[BOARD_REFUSALS_MAX];
 	_Atomic uint64_t

@@ -7,6 +7,7 @@
 #include "config_path.h"
 #include "mem.h"
 #include "names.h"
+#include "pressure.h"
 #include "spec_template.h"
 
 static struct config_at at_node(const struct toml_node *node)
@@ -75,6 +76,15 @@ static void check_string(
 	}
 	if (strcmp(value->option->name, "domain") == 0)
 		names_host_lower(value->value.string);
+}
+
+static void check_number(const struct config_value *value, struct config_problems *problems)
+{
+	if (strcmp(value->option->name, "memory_pressure_percent") == 0 && value->value.integer &&
+		pressure_now() < 0)
+		config_problems_add(problems, value->at,
+			"memory_pressure_percent: this kernel does not tell of pressure "
+			"(/proc/pressure/memory): remove the key");
 }
 
 static void check_list(
@@ -179,6 +189,8 @@ void config_layer_read(struct config_layer *layer, enum option_scope scope,
 	}
 	if (option->type == OPTION_STRING || option->type == OPTION_PATH)
 		check_string(value, folder, problems);
+	else if (option->type == OPTION_INT)
+		check_number(value, problems);
 	else if (option->type == OPTION_LIST)
 		check_list(value, node, problems);
 	else if (option->type == OPTION_MAP)

@@ -116,6 +116,8 @@ static struct plan_step starting(const struct plan_want *want, const struct plan
 			return step(PLAN_REST, why_down(want));
 		if (have->live_hash != want->live_hash)
 			return step(PLAN_UPDATE, "changed");
+		if (have->unasked && want->state != TENANT_RUNNING)
+			return step(PLAN_REST, "nobody waits for it any more");
 		return start_or_queue(have, "its turn");
 	}
 	if (have->exit != PLAN_EXIT_NONE)
@@ -138,6 +140,23 @@ static struct plan_step starting(const struct plan_want *want, const struct plan
 		return stop;
 	}
 	return nothing;
+}
+
+/* It was chosen when nothing was asked of it: that may be over. */
+static bool makes_room(const struct plan_want *want, const struct plan_have *have)
+{
+	if (want->state != TENANT_ON_DEMAND || have->in_flight)
+		return false;
+	return have->eviction == EVICTION_FREEZE ||
+	       (have->eviction == EVICTION_STOP && !have->in_use);
+}
+
+static struct plan_step to_make_room(const struct plan_have *have)
+{
+	return have->in_use ? nothing
+			    : (struct plan_step){
+				      .action = PLAN_DRAIN, .why = have->eviction_why, .idle = true
+			      };
 }
 
 static struct plan_step ready(const struct plan_want *want, const struct plan_have *have)
@@ -169,6 +188,11 @@ static struct plan_step ready(const struct plan_want *want, const struct plan_ha
 		drain.again = true;
 		drain.rolling = true;
 		return have->may_roll ? drain : nothing;
+	}
+	if (makes_room(want, have)) {
+		if (have->eviction == EVICTION_FREEZE && want->freezes)
+			return step(PLAN_FREEZE, have->eviction_why);
+		return to_make_room(have);
 	}
 	if (have->idle && !have->in_use && want->state == TENANT_ON_DEMAND && want->sleeps) {
 		drain.why = "idle";
@@ -212,6 +236,8 @@ static struct plan_step frozen(const struct plan_want *want, const struct plan_h
 		drain.idle = true;
 		return drain;
 	}
+	if (have->eviction == EVICTION_STOP && makes_room(want, have))
+		return to_make_room(have);
 	if (!want->freezes)
 		return step(PLAN_THAW, "no longer to be frozen");
 	if (have->idle && !have->in_use && want->sleeps) {

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "eviction.h"
 #include "options.h"
 #include "route_table.h"
 
@@ -50,8 +51,11 @@ struct plan_have {
 	bool again;         /* it is being stopped in order to be started again */
 	bool draining_idle; /* it is being drained because it was idle */
 	bool failed_start;  /* what is being stopped never became ready in time */
-	bool may_start;     /* the bound on concurrent starts has room */
-	bool may_roll;      /* its service's changed template may restart one more now */
+	bool may_start;     /* it is its turn, and there is room */
+	bool unasked;       /* whoever asked for it, while it waited for room, is gone */
+	enum eviction_way eviction; /* it is to make room for another */
+	const char *eviction_why;   /* for people */
+	bool may_roll;              /* its service's changed template may restart one more now */
 	bool restarts_used_up;
 	bool killed; /* SIGKILL was sent already */
 };
@@ -79,7 +83,7 @@ extern const char *const plan_action_names[PLAN_ACTIONS];
 
 struct plan_step {
 	enum plan_action action;
-	const char *why; /* static; for people */
+	const char *why; /* for people; eviction_why, or static */
 	bool again;      /* with DRAIN and STOP: in order to be started again */
 	bool idle;       /* with DRAIN: because it was idle */
 	bool rolling;    /* with DRAIN: because its template or file changed */

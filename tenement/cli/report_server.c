@@ -107,6 +107,33 @@ static void print_tenants(const struct cli *cli, const json_t *status)
 		term_end(&cli->term, TERM_DIM), line.data);
 }
 
+/* Where there is a bound. */
+static void print_room(const struct cli *cli, const json_t *status)
+{
+	const json_t *room = json_object_get(status, "room");
+	int64_t places = answer_number(room, "max_running");
+	int64_t budget = answer_number(room, "memory_budget_bytes");
+	int64_t waiting = answer_number(room, "waiting");
+	const json_t *pressure = json_object_get(room, "memory_pressure");
+	autotext struct text line = { 0 };
+
+	if (places > 0)
+		text_printf(&line, "%" PRId64 " of %" PRId64 " running",
+			answer_number(room, "running"), places);
+	if (budget > 0)
+		text_printf(&line, "%s%" PRId64 " of %" PRId64 " MiB of memory",
+			line.len ? ", " : "", answer_number(room, "memory_bytes") >> 20,
+			budget >> 20);
+	if (json_is_real(pressure))
+		text_printf(&line, "%smemory pressure %.2f %%", line.len ? ", " : "",
+			json_real_value(pressure));
+	if (waiting > 0)
+		text_printf(&line, "; %" PRId64 " %s %s", waiting, waiting == 1 ? "is" : "are",
+			answer_text(room, "why"));
+	if (line.len)
+		report_field(cli, "room", line.data);
+}
+
 static void print_workers(const struct cli *cli, const json_t *status)
 {
 	const json_t *proxy = json_object_get(status, "proxy");
@@ -238,6 +265,7 @@ void report_server(struct cli *cli, const json_t *status)
 {
 	print_head(cli, status);
 	print_tenants(cli, status);
+	print_room(cli, status);
 	print_workers(cli, status);
 	print_paused(cli, status);
 	print_problems(cli, status);

@@ -149,3 +149,16 @@ int process_holds_socket(pid_t pid, uint32_t inode)
 	}
 	return unseen || count == DESCENDANTS_MAX ? -1 : 0;
 }
+
+uint64_t process_tree_memory(pid_t pid)
+{
+	pid_t all[DESCENDANTS_MAX] = { pid };
+	size_t count = 1;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		sum += process_memory(all[i]);
+		count = add_children(all, count, all[i]);
+	}
+	return sum;
+}

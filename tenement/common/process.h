@@ -18,6 +18,9 @@ int process_holds_socket(pid_t pid, uint32_t inode);
 /* Bytes of memory that PID has present, shared ones too; 0: there is no such process. */
 uint64_t process_memory(pid_t pid);
 
+/* The same, with all that descend from it. */
+uint64_t process_tree_memory(pid_t pid);
+
 /* Whether PID is still the process that began at START, and not a zombie. */
 bool process_is(pid_t pid, uint64_t start);
 

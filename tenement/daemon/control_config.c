@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "config_path.h"
+#include "daemon/budget.h"
 #include "daemon/accepted.h"
 #include "daemon/apply.h"
 #include "daemon/confdir.h"
@@ -42,17 +43,21 @@ static void batch_release(void *data)
 static bool is_settled(struct daemon *d, const char *key, json_t *unready)
 {
 	const struct instance *instance = instance_find(d, key);
+	autofree char *waits = NULL;
 	bool changed;
 
 	if (!instance)
 		return true;
+	waits = budget_waits_for(d, instance);
 	changed = instance->run && instance->spec &&
 		  instance->run->restart_hash != instance->spec->restart_hash;
-	if (instance->state == INSTANCE_FAILED || instance->state == INSTANCE_BACKOFF) {
+	if (instance->state == INSTANCE_FAILED || instance->state == INSTANCE_BACKOFF || waits) {
 		json_array_append_new(
 			unready, json_pack("{s:s, s:s, s:s}", "instance", key, "state",
 					 instance_state_names[instance->state], "reason",
-					 instance->reason ? instance->reason : ""));
+					 waits              ? waits
+					 : instance->reason ? instance->reason
+							    : ""));
 		return true;
 	}
 	return !instance->in_dirty && !changed && instance->state != INSTANCE_STARTING &&

@@ -1,6 +1,7 @@
 /* What is asked of one tenant's sleep: hold, release, why. */
 #include <math.h>
 
+#include "daemon/budget.h"
 #include "daemon/control.h"
 #include "daemon/describe.h"
 #include "daemon/hold.h"
@@ -118,10 +119,11 @@ void control_why(struct control_call *call, struct instance *instance)
 	struct daemon *d = call->d;
 	const struct ten_spec *spec = instance->spec;
 	bool up = instance->run != NULL;
+	autofree char *waits = budget_waits_for(d, instance);
+	const char *reason = waits ? waits : instance->reason ? instance->reason : "";
 	json_t *json = json_pack("{s:s, s:s, s:I, s:s}", "id", instance->key, "state",
 		instance_state_names[instance->state], "state_secs",
-		(json_int_t)(daemon_now() - instance->state_since), "reason",
-		instance->reason ? instance->reason : "");
+		(json_int_t)(daemon_now() - instance->state_since), "reason", reason);
 
 	json_object_set_new(json, "woken_by",
 		instance->woken_by ? json_string(instance->woken_by) : json_null());

@@ -188,7 +188,7 @@ static void restart(struct control_call *call, struct instance *instance)
 	if (is_up(instance->state) || instance->state == INSTANCE_FAILED)
 		instance->told_to_restart = true;
 	else
-		instance->wanted_awake = true;
+		instance_wake(call->d, instance, "ten restart");
 	instance->wake_cause = "ten restart";
 	instance_mark(call->d, instance);
 	wait_for(call, instance->key, true, old, NULL);

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "daemon/budget.h"
 #include "daemon/control.h"
 #include "daemon/instance.h"
 #include "daemon/wake_times.h"
@@ -172,12 +173,39 @@ static void put_refusals(struct text *text, const struct row *rows, size_t count
 	put_reasons(text, rows, count, "tenement_not_woken_total", board_not_woken);
 }
 
+static void put_room(struct daemon *d, struct text *text)
+{
+	struct budget_status status;
+
+	budget_status(d, &status);
+	begin(text, "tenement_running", "gauge",
+		"Tenants that have a process: what max_running bounds.");
+	text_printf(text, "tenement_running %" PRIu64 "\n", status.running);
+	if (status.memory_budget_bytes) {
+		begin(text, "tenement_memory_bytes", "gauge",
+			"What memory_budget_mb bounds: processes that start are in it with what "
+			"they are expected to use.");
+		text_printf(text, "tenement_memory_bytes %" PRIu64 "\n", status.memory_bytes);
+	}
+	begin(text, "tenement_waiting_for_room", "gauge",
+		"Tenants that wait until another makes room.");
+	text_printf(text, "tenement_waiting_for_room %" PRIu64 "\n", status.waiting);
+	begin(text, "tenement_evictions_total", "counter",
+		"Idle tenants that were stopped or frozen to make room, by what asked for it, "
+		"since "
+		"the daemon started.");
+	for (int bound = 0; bound < BUDGET_BOUNDS; bound++)
+		text_printf(text, "tenement_evictions_total{reason=\"%s\"} %" PRIu64 "\n",
+			budget_bound_names[bound], status.evictions[bound]);
+}
+
 static void put_all(struct daemon *d, struct text *text)
 {
 	size_t count;
 	autofree struct row *rows = gather(d, &count);
 
 	put_proxy(d, text);
+	put_room(d, text);
 	put_states(text, rows, count);
 	put_freezes(text, rows, count);
 	put_numbers(text, rows, count);

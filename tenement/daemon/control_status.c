@@ -2,6 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/budget.h"
 #include "daemon/cgroup.h"
 #include "daemon/confdir.h"
 #include "daemon/control.h"
@@ -20,6 +21,7 @@
 
 struct tally {
 	uint64_t by_state[INSTANCE_STATES];
+	uint64_t running; /* declared so, or by hand */
 	json_t *trouble;
 	json_t *degraded; /* text to how many tenants */
 };
@@ -47,6 +49,7 @@ static void count(struct daemon *d, struct tally *tally)
 
 	HASH_ITER (hh, d->instances, instance, next) {
 		tally->by_state[instance->state]++;
+		tally->running += instance->spec && instance->wanted_state == TENANT_RUNNING;
 		if (instance->spec)
 			tally_degraded(tally, instance->spec);
 		if (in_trouble(instance))
@@ -101,6 +104,33 @@ static void put_problems(struct daemon *d, json_t *json, const struct confdir_st
 	json_object_set_new(json, "problems_omitted",
 		json_integer(count > PROBLEMS_SHOWN ? (json_int_t)(count - PROBLEMS_SHOWN) : 0));
 	json_object_set_new(json, "files_bad", json_integer((json_int_t)bad));
+}
+
+/* They count and never make room: the rest of them has none. */
+static void put_too_many(json_t *problems, const struct tally *tally, uint64_t max_running)
+{
+	autofree char *text = NULL;
+
+	if (!max_running || tally->running <= max_running)
+		return;
+	text = mem_printf(
+		"max_running = %llu, and %llu tenants are to be running: those beyond wait "
+		"for room, and no other is woken. Raise max_running, or declare fewer "
+		"of them running",
+		(unsigned long long)max_running, (unsigned long long)tally->running);
+	json_array_append_new(problems, json_string(text));
+}
+
+static json_t *room(struct daemon *d, const struct budget_status *status)
+{
+	autofree char *waits = status->waiting ? budget_waits_for(d, TAILQ_FIRST(&d->queue)) : NULL;
+
+	return json_pack("{s:I, s:I, s:I, s:I, s:o, s:I, s:s}", "running",
+		(json_int_t)status->running, "max_running", (json_int_t)status->max_running,
+		"memory_bytes", (json_int_t)status->memory_bytes, "memory_budget_bytes",
+		(json_int_t)status->memory_budget_bytes, "memory_pressure",
+		status->pressure < 0 ? json_null() : json_real(status->pressure), "waiting",
+		(json_int_t)status->waiting, "why", waits ? waits : "");
 }
 
 static void count_file(void *data, const char *name, bool good)
@@ -179,6 +209,7 @@ bool control_status(struct control_call *call)
 	struct daemon *d = call->d;
 	struct tally tally = { .trouble = json_array(), .degraded = json_object() };
 	struct confdir_status status;
+	struct budget_status budget;
 	json_t *json, *tenants, *files;
 	autofree char *cgroups = cgroup_describe();
 	json_int_t total = 0;
@@ -209,7 +240,10 @@ bool control_status(struct control_call *call)
 	json_object_set_new(json, "listen_problems", describe_strv(listeners_problems()));
 	json_object_set_new(json, "tenants", tenants);
 	json_object_set_new(json, "keeper_pid", json_integer(getppid()));
+	budget_status(d, &budget);
+	json_object_set_new(json, "room", room(d, &budget));
 	put_problems(d, json, &status);
+	put_too_many(json_object_get(json, "problems"), &tally, budget.max_running);
 	files = json_pack("{s:I, s:O}", "total", total, "bad", json_object_get(json, "files_bad"));
 	json_object_del(json, "files_bad");
 	json_object_set_new(json, "files", files);

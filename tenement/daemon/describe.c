@@ -6,6 +6,7 @@
 #include "common/become.h"
 #include "common/process.h"
 #include "config_path.h"
+#include "daemon/budget.h"
 #include "daemon/cgroup.h"
 #include "daemon/health.h"
 #include "daemon/log_tail.h"
@@ -87,6 +88,8 @@ json_t *describe_instance(struct daemon *d, struct instance *instance)
 	const struct ten_spec *spec = instance->spec ? instance->spec : instance->published;
 	const struct run *run = instance->run;
 	double now = daemon_now();
+	autofree char *waits = budget_waits_for(d, instance);
+	const char *reason = waits ? waits : instance->reason ? instance->reason : "";
 	struct board_use use;
 	json_t *json = json_object();
 
@@ -118,7 +121,7 @@ json_t *describe_instance(struct daemon *d, struct instance *instance)
 	json_object_set_new(json, "waiting", json_integer((json_int_t)use.waiting));
 	json_object_set_new(json, "queued", json_integer((json_int_t)use.queued));
 	json_object_set_new(json, "connections", json_integer((json_int_t)use.connections));
-	json_object_set_new(json, "reason", json_string(instance->reason ? instance->reason : ""));
+	json_object_set_new(json, "reason", json_string(reason));
 	json_object_set_new(json, "overridden", overridden(d, instance->key));
 	if (!spec)
 		return json;

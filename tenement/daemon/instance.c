@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "daemon/activation.h"
+#include "daemon/budget.h"
 #include "daemon/cgroup.h"
 #include "daemon/health.h"
 #include "daemon/hold.h"
@@ -142,6 +143,7 @@ void run_free(struct daemon *d, struct run *run)
 		log_stream_drop(d, run);
 		record_remove(d, run->key);
 	}
+	budget_leave(d, run);
 	if (run->by_pid.tbl)
 		HASH_DELETE(by_pid, d->runs, run);
 	d->port_given[run->port] = false;
@@ -172,6 +174,7 @@ void instance_free(struct daemon *d, struct instance *instance)
 	spec_unref(instance->spec);
 	spec_unref(instance->published);
 	free(instance->failures);
+	free(instance->eviction_why);
 	free(instance->reason);
 	free(instance->key);
 	free(instance);
@@ -195,6 +198,7 @@ void instance_wake(struct daemon *d, struct instance *instance, const char *caus
 	if (!instance->wanted_awake)
 		instance->wake_cause = cause;
 	instance->wanted_awake = true;
+	instance->only_asked = false;
 	instance_mark(d, instance);
 }
 
@@ -218,6 +222,7 @@ void instance_set_state(
 	struct daemon *d, struct instance *instance, enum instance_state state, const char *why)
 {
 	enum instance_state was = instance->state;
+	struct board_use use;
 
 	assert(instance->known);
 	assert(state != INSTANCE_READY || instance->run);
@@ -232,6 +237,10 @@ void instance_set_state(
 		board_wake_unclaim(d->board, instance->target.slot);
 	route_table_set_state(d->table, instance->target, state);
 	activation_state_is(d, instance);
+	if (state == INSTANCE_READY) {
+		instance_use(d, instance, &use);
+		instance->requests_before = use.requests;
+	}
 	/* Who waits goes on waiting while it starts. */
 	if (state != INSTANCE_STARTING)
 		d->hosts_changed = true;

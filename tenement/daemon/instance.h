@@ -44,7 +44,10 @@ struct run {
 	int failed_fd;               /* see spawn_problem(); -1: none */
 	struct readiness *readiness; /* while it is awaited */
 	struct health *health;
-	bool counted;                 /* among those that start */
+	/* what it uses, see budget.h */
+	uint64_t memory, memory_counted, memory_expected; /* bytes; 0: not known */
+	double memory_at;                                 /* it was measured */
+	bool counted;                                     /* among those that start */
 	struct activation_boot *boot; /* while it has taken nothing from its socket yet */
 	UT_hash_handle by_pid;
 };
@@ -72,6 +75,18 @@ struct instance {
 	bool wanted_awake, told_to_stop, told_to_restart;
 	bool idle, idle_freeze, time_is_up, unhealthy;
 
+	bool only_asked; /* nothing but requests wants it awake */
+
+	/* what it makes room for, or has to wait for room with: see budget.h */
+	enum eviction_way eviction; /* it is asked to go */
+	int eviction_bound;         /* because of this one: enum budget_bound */
+	char *eviction_why;
+	uint64_t memory_last; /* of its process before: bytes; 0: not known */
+	double held_seen;
+	uint64_t requests_before; /* it was ready the last time */
+	uint32_t lonely_looks;
+	bool unasked;
+
 	/* what woke it: of the next time, and of the last; static, for people */
 	const char *wake_cause, *woken_by;
 	double woken_at;
@@ -96,7 +111,8 @@ struct instance {
 	TAILQ_ENTRY(instance) due;     /* of those whose record is to be written */
 	TAILQ_ENTRY(instance) reclaim; /* likewise whose memory is to be handed back */
 	TAILQ_ENTRY(instance) queue;   /* of those that wait for their turn to start */
-	uint64_t round;                /* its place there */
+	uint64_t round;                /* its place there, among those of */
+	int64_t queue_priority;
 	UT_hash_handle hh;
 };
 

@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/process.h"
 #include "daemon/activation.h"
+#include "daemon/budget.h"
 #include "daemon/cgroup.h"
 #include "daemon/folders.h"
 #include "daemon/freeze.h"
@@ -52,6 +53,10 @@ void lifecycle_observe(struct daemon *d, const struct instance *instance, struct
 {
 	const struct ten_spec *spec = instance->spec;
 	const struct run *run = instance->run;
+	/* (it costs something to know) */
+	bool rises = !run && (instance->wanted_awake || instance->wanted_state == TENANT_RUNNING ||
+				     instance->state == INSTANCE_STARTING ||
+				     instance->state == INSTANCE_BACKOFF);
 
 	forget_old_failures(d, (struct instance *)instance);
 	*want = (struct plan_want){ .ending = d->shutting_down };
@@ -87,7 +92,10 @@ void lifecycle_observe(struct daemon *d, const struct instance *instance, struct
 		.again = instance->again,
 		.draining_idle = instance->draining_idle,
 		.failed_start = instance->failed_start,
-		.may_start = start_queue_may(d, instance),
+		.may_start = rises && start_queue_may(d, instance),
+		.unasked = instance->unasked,
+		.eviction = instance->eviction,
+		.eviction_why = instance->eviction_why,
 		.may_roll = spec && !d->paused && rollout_may(d, spec->service_name),
 		.restarts_used_up = restarts_used_up(d, instance),
 		.killed = run && run->killed,
@@ -300,8 +308,10 @@ static void rest(struct daemon *d, struct instance *instance, const char *why)
 	instance->again = instance->told_to_stop = instance->told_to_restart = false;
 	instance->unhealthy = instance->failed_start = false;
 	instance_set_state(d, instance, plan_rest_state(&want), why);
-	if (again)
+	if (again) {
 		instance->wanted_awake = true;
+		instance->only_asked = false;
+	}
 	if (instance->spec)
 		publish_or_log(d, instance);
 }
@@ -311,7 +321,7 @@ static void start(struct daemon *d, struct instance *instance)
 	struct ten_error err;
 	double limit = (double)instance->spec->values.startup_timeout;
 
-	instance->wanted_awake = instance->told_to_restart = false;
+	instance->wanted_awake = instance->told_to_restart = instance->only_asked = false;
 	instance_woken(instance);
 	if (instance->failure_count)
 		instance->restarts++;
@@ -329,6 +339,7 @@ static void start(struct daemon *d, struct instance *instance)
 	}
 	instance->shortages = 0;
 	wake_times_spawned(d, instance);
+	budget_enter(d, instance);
 	enter_starting(d, instance->run);
 	instance_set_reason(instance, NULL);
 	if (instance->activation && instance->spec->values.ready == READY_LISTEN) {
@@ -382,7 +393,9 @@ static void freeze(struct daemon *d, struct instance *instance, const char *why)
 
 	instance_set_state(d, instance, INSTANCE_FROZEN, why);
 	atomic_thread_fence(memory_order_seq_cst);
-	if (instance_idle_for(d, instance) < (double)ladder->frozen) {
+	if (instance->eviction != EVICTION_NONE
+			? instance_in_flight(d, instance)
+			: instance_idle_for(d, instance) < (double)ladder->frozen) {
 		instance_set_state(d, instance, INSTANCE_READY, "a request came");
 		instance_arm_sleep(d, instance);
 		return;
@@ -395,6 +408,7 @@ static void freeze(struct daemon *d, struct instance *instance, const char *why)
 		return;
 	}
 	instance->freezes++;
+	budget_evicted(d, instance);
 	health_pause(d, instance->run);
 	reclaim_start(d, instance);
 	instance_arm_sleep(d, instance);
@@ -449,6 +463,7 @@ static void stop(struct daemon *d, struct instance *instance, const struct plan_
 	instance_set_state(d, instance, INSTANCE_STOPPING, step->why);
 	/* Written first: who comes back between must not take it for one that serves. */
 	run->stopping = true;
+	budget_evicted(d, instance);
 	if (record_write(d, instance, &err) < 0)
 		record_write_later(instance);
 	signal_group(run, SIGTERM);
@@ -469,6 +484,7 @@ bool lifecycle_step(struct daemon *d, struct instance *instance, const struct pl
 		return false;
 	case PLAN_UPDATE:
 		publish_or_log(d, instance);
+		start_queue_sort(d, instance);
 		if (instance->state == INSTANCE_READY || instance->state == INSTANCE_FROZEN)
 			instance_arm_sleep(d, instance);
 		return true;

@@ -9,6 +9,7 @@
 
 #include "common/files.h"
 #include "common/log.h"
+#include "daemon/budget.h"
 #include "daemon/cgroup.h"
 #include "daemon/confdir.h"
 #include "daemon/control.h"
@@ -26,6 +27,7 @@
 #include "plan.h"
 
 #define STEPS_PER_TURN     16
+#define ROUNDS_PER_TURN    100
 #define IDLE_AGAIN_SECONDS 1.0
 #define PAUSE_FILE         "paused"
 #define PAUSE_MAX          65536
@@ -88,6 +90,8 @@ static void plan_and_apply(struct daemon *d, struct instance *instance)
 		instance->idle = instance->idle_freeze = false;
 		instance_arm(d, instance, IDLE_AGAIN_SECONDS);
 	}
+	if (instance->state != INSTANCE_DRAINING)
+		budget_spare(instance);
 	if (!instance->known && !instance->spec)
 		instance_free(d, instance);
 }
@@ -130,11 +134,15 @@ static void publish(struct daemon *d)
 static void turn(struct ev_loop *loop, ev_prepare *watcher, int events)
 {
 	struct daemon *d = ev_userdata(loop);
+	int rounds = 0;
 
 	(void)watcher;
 	(void)events;
 	load(d);
-	apply(d);
+	do {
+		apply(d);
+		budget_turn(d);
+	} while (d->dirty && ++rounds < ROUNDS_PER_TURN);
 	publish(d);
 	record_write_due(d);
 	control_turn(d);
@@ -192,6 +200,7 @@ void reconcile_mark_settings(struct daemon *d)
 	/* The settings that are part of what is published of each tenant. */
 	d->settings_hash = (uint64_t)settings->wake_queue;
 	dirty_settings = true;
+	budget_look(d);
 	workers_update(d);
 	listeners_update(d);
 	config_set_each_service(d->set, mark_route, d);
@@ -284,6 +293,11 @@ bool reconcile_converged(struct daemon *d)
 		bool changed = instance->run && instance->spec &&
 			       instance->run->restart_hash != instance->spec->restart_hash;
 
+		autofree char *waits = budget_waits_for(d, instance);
+
+		/* Who waits for room may do so for long. */
+		if (waits)
+			continue;
 		if (instance->in_dirty || changed || instance->state == INSTANCE_STARTING ||
 			instance->state == INSTANCE_DRAINING ||
 			instance->state == INSTANCE_STOPPING)

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <uthash.h>
 
+#include "daemon/budget.h"
 #include "daemon/wake_times.h"
 #include "mem.h"
 #include "names.h"
@@ -53,6 +54,13 @@ static void forget_services(void)
 	present_round = 0;
 }
 
+static bool goes_before(const struct instance *a, const struct instance *b)
+{
+	if (a->queue_priority != b->queue_priority)
+		return a->queue_priority > b->queue_priority;
+	return a->round < b->round;
+}
+
 void start_queue_enter(struct daemon *d, struct instance *instance)
 {
 	struct instance *before = TAILQ_LAST(&d->queue, instance_queue);
@@ -65,13 +73,17 @@ void start_queue_enter(struct daemon *d, struct instance *instance)
 		service->last_round = present_round;
 	instance->round = ++service->last_round;
 	instance->queued = true;
+	instance->unasked = false;
+	instance->lonely_looks = 0;
+	instance->queue_priority = instance->spec ? instance->spec->values.priority : 0;
 	wake_times_queued(d, instance);
-	while (before && before->round > instance->round)
+	while (before && goes_before(instance, before))
 		before = TAILQ_PREV(before, instance_queue, queue);
 	if (before)
 		TAILQ_INSERT_AFTER(&d->queue, before, instance, queue);
 	else
 		TAILQ_INSERT_HEAD(&d->queue, instance, queue);
+	budget_look(d);
 }
 
 void start_queue_leave(struct daemon *d, struct instance *instance)
@@ -85,15 +97,40 @@ void start_queue_leave(struct daemon *d, struct instance *instance)
 	TAILQ_REMOVE(&d->queue, instance, queue);
 	if (TAILQ_EMPTY(&d->queue))
 		forget_services();
+	budget_look(d);
 }
 
-bool start_queue_may(const struct daemon *d, const struct instance *instance)
+void start_queue_sort(struct daemon *d, struct instance *instance)
+{
+	if (!instance->queued || !instance->spec ||
+		instance->queue_priority == instance->spec->values.priority)
+		return;
+	start_queue_leave(d, instance);
+	start_queue_enter(d, instance);
+}
+
+size_t start_queue_turns(const struct daemon *d)
+{
+	size_t places = room(d), count = 0;
+	const struct instance *instance;
+
+	TAILQ_FOREACH (instance, &d->queue, queue) {
+		if (count == places)
+			break;
+		count++;
+	}
+	return count;
+}
+
+bool start_queue_may(struct daemon *d, const struct instance *instance)
 {
 	size_t places = room(d);
 	const struct instance *first;
 
 	if (!instance->queued)
-		return places && TAILQ_EMPTY(&d->queue);
+		return places && TAILQ_EMPTY(&d->queue) && budget_has_room(d, instance);
+	if (budget_is_set(d))
+		return places && instance == TAILQ_FIRST(&d->queue) && budget_has_room(d, instance);
 	TAILQ_FOREACH (first, &d->queue, queue) {
 		if (!places--)
 			break;
@@ -108,6 +145,7 @@ void start_queue_mark(struct daemon *d)
 	size_t places = room(d);
 	struct instance *instance;
 
+	budget_look(d);
 	TAILQ_FOREACH (instance, &d->queue, queue) {
 		if (!places--)
 			break;

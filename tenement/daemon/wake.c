@@ -32,6 +32,7 @@ static void look_at_word(struct daemon *d, uint32_t first_slot, uint64_t bits)
 	while (bits) {
 		struct instance *instance =
 			d->by_slot[first_slot + (uint32_t)__builtin_ctzll(bits)];
+		bool only_asked;
 
 		bits &= bits - 1;
 		if (!instance || !instance->known)
@@ -44,7 +45,9 @@ static void look_at_word(struct daemon *d, uint32_t first_slot, uint64_t bits)
 			instance->state == INSTANCE_SUSPENDED || is_no_wish(d, instance))
 			continue;
 		wake_times_wanted(instance);
+		only_asked = !instance->wanted_awake || instance->only_asked;
 		instance_wake(d, instance, "a request");
+		instance->only_asked = only_asked;
 	}
 }
 

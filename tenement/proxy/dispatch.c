@@ -11,10 +11,11 @@
 #include "proxy/wait.h"
 #include "proxy/worker.h"
 
-#define RETRY_FIRST_MS 50 /* a refused connection; grows to RETRY_MOST_MS */
-#define RETRY_MOST_MS  500
-#define RETRY_QUEUE_MS 5 /* the tenant's listen queue is full */
-#define LOST_MAX       2 /* fresh connections that died under one request */
+#define RETRY_FIRST_MS     50 /* a refused connection; grows to RETRY_MOST_MS */
+#define RETRY_MOST_MS      500
+#define RETRY_QUEUE_MS     5 /* the tenant's listen queue is full */
+#define LOST_MAX           2 /* fresh connections that died under one request */
+#define NO_ROOM_RETRY_SECS 5
 
 static void refuse_queue_full(struct exchange *exchange)
 {
@@ -24,8 +25,14 @@ static void refuse_queue_full(struct exchange *exchange)
 static void wait_for(
 	struct exchange *exchange, const struct route_instance *instance, uint32_t retry_ms)
 {
-	if (exchange->worker->now_ms >= exchange->wait_until_ms && exchange->wait_until_ms &&
-		!timing_extends(exchange, instance)) {
+	bool late = exchange->wait_until_ms && exchange->worker->now_ms >= exchange->wait_until_ms;
+
+	if (late && timing_no_room(exchange)) {
+		exchange_refuse_until(exchange, 503, BOARD_REFUSED_NO_ROOM,
+			"there is no room to start the application", NO_ROOM_RETRY_SECS);
+		return;
+	}
+	if (late && !timing_extends(exchange, instance)) {
 		if (exchange->was_refused)
 			exchange_refuse(exchange, 502, BOARD_REFUSED_UPSTREAM,
 				"the application does not answer");

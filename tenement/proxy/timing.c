@@ -20,6 +20,12 @@ void timing_wait(struct exchange *exchange)
 		exchange->waited_from_us = clock_us(CLOCK_MONOTONIC);
 }
 
+bool timing_no_room(const struct exchange *exchange)
+{
+	return atomic_load(&exchange->worker->board->no_room) &&
+	       atomic_load(&wake_of(exchange)->turn_us) == BOARD_TURN_WAITS;
+}
+
 bool timing_extends(struct exchange *exchange, const struct route_instance *instance)
 {
 	uint64_t turn = atomic_load(&wake_of(exchange)->turn_us);

@@ -21,6 +21,9 @@ void timing_wait(struct exchange *exchange);
  * the tenant's? */
 bool timing_extends(struct exchange *exchange, const struct route_instance *instance);
 
+/* Its time is over, and what its tenant waits for is not a turn but room for one more process. */
+bool timing_no_room(const struct exchange *exchange);
+
 /* The head of its answer is there: noted on the board. Returns the length of what Server-Timing
  * says of it, in TEXT; 0: it was not woken for it. */
 uint32_t timing_answered(struct exchange *exchange, char text[TIMING_TEXT_MAX]);

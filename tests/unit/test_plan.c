@@ -18,7 +18,7 @@
 		.known = true, .restart_hash = 1, .live_hash = 1, .may_start = true,               \
 		.may_roll = true, __VA_ARGS__                                                      \
 	}
-#define RUNS(...) HAVE(.process = true, __VA_ARGS__)
+#define RUNS(...) HAVE(.process = true, .eviction_why = "making room", __VA_ARGS__)
 
 #define FREEZES       WANT(.freezes = true)
 #define ONLY_FREEZES  WANT(.freezes = true, .sleeps = false)
@@ -90,6 +90,10 @@ static const struct row at_rest[] = {
 /* Waiting for a turn to start, no process yet. */
 static const struct row queued[] = {
 	{ ON_DEMAND, HAVE(.state = INSTANCE_STARTING, .may_start = false), PLAN_NOTHING, 0 },
+	{ ON_DEMAND, HAVE(.state = INSTANCE_STARTING, .may_start = false, .unasked = true),
+		PLAN_REST, 0 },
+	{ RUNNING, HAVE(.state = INSTANCE_STARTING, .may_start = false, .unasked = true),
+		PLAN_NOTHING, 0 },
 	{ ON_DEMAND, HAVE(.state = INSTANCE_STARTING), PLAN_START, 0 },
 	{ RUNNING, HAVE(.state = INSTANCE_STARTING), PLAN_START, 0 },
 	{ ON_DEMAND, HAVE(.state = INSTANCE_STARTING, .live_hash = 2), PLAN_UPDATE, 0 },
@@ -137,6 +141,22 @@ static const struct row ready[] = {
 	{ ON_DEMAND, RUNS(.state = INSTANCE_READY, .idle = true, .in_use = true), PLAN_NOTHING, 0 },
 	{ RUNNING, RUNS(.state = INSTANCE_READY, .idle = true), PLAN_NOTHING, 0 },
 	{ NO_SLEEP, RUNS(.state = INSTANCE_READY, .idle = true), PLAN_NOTHING, 0 },
+	/* It makes room. */
+	{ ON_DEMAND, RUNS(.state = INSTANCE_READY, .eviction = EVICTION_STOP), PLAN_DRAIN, IDLE },
+	{ NO_SLEEP, RUNS(.state = INSTANCE_READY, .eviction = EVICTION_STOP), PLAN_DRAIN, IDLE },
+	{ ON_DEMAND, RUNS(.state = INSTANCE_READY, .eviction = EVICTION_STOP, .in_use = true),
+		PLAN_NOTHING, 0 },
+	{ ON_DEMAND,
+		RUNS(.state = INSTANCE_READY, .eviction = EVICTION_STOP, .in_flight = true,
+			.in_use = true),
+		PLAN_NOTHING, 0 },
+	{ RUNNING, RUNS(.state = INSTANCE_READY, .eviction = EVICTION_STOP), PLAN_NOTHING, 0 },
+	{ FREEZES, RUNS(.state = INSTANCE_READY, .eviction = EVICTION_FREEZE), PLAN_FREEZE, 0 },
+	{ FREEZES, RUNS(.state = INSTANCE_READY, .eviction = EVICTION_FREEZE, .in_use = true),
+		PLAN_FREEZE, 0 },
+	{ FREEZES, RUNS(.state = INSTANCE_READY, .eviction = EVICTION_FREEZE, .in_flight = true),
+		PLAN_NOTHING, 0 },
+	{ ON_DEMAND, RUNS(.state = INSTANCE_READY, .eviction = EVICTION_FREEZE), PLAN_DRAIN, IDLE },
 	{ ON_DEMAND, RUNS(.state = INSTANCE_READY, .live_hash = 2), PLAN_UPDATE, 0 },
 	{ ON_DEMAND, RUNS(.state = INSTANCE_READY, .live_hash = 2, .restart_hash = 2), PLAN_UPDATE,
 		0 },
@@ -204,6 +224,11 @@ static const struct row ready[] = {
 static const struct row frozen[] = {
 	{ FREEZES, RUNS(.state = INSTANCE_FROZEN), PLAN_NOTHING, 0 },
 	{ FREEZES, RUNS(.state = INSTANCE_FROZEN, .in_use = true), PLAN_NOTHING, 0 },
+	{ FREEZES, RUNS(.state = INSTANCE_FROZEN, .eviction = EVICTION_STOP), PLAN_DRAIN, IDLE },
+	{ FREEZES, RUNS(.state = INSTANCE_FROZEN, .eviction = EVICTION_STOP, .in_use = true),
+		PLAN_NOTHING, 0 },
+	{ FREEZES, RUNS(.state = INSTANCE_FROZEN, .eviction = EVICTION_STOP, .wanted_awake = true),
+		PLAN_THAW, 0 },
 	{ FREEZES, RUNS(.state = INSTANCE_FROZEN, .wanted_awake = true), PLAN_THAW, 0 },
 	{ FREEZES, RUNS(.state = INSTANCE_FROZEN, .in_flight = true, .in_use = true), PLAN_THAW,
 		0 },
