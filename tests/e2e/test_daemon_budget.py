@@ -1,6 +1,7 @@
 """More tenants than may run: the idle ones make room, the busy ones never, and who finds none is told so."""
 
 import contextlib
+import http.client
 import os
 import re
 import shutil
@@ -81,7 +82,11 @@ def change(t, **settings):
 def asking(t, key, path, **options):
     """A request that goes on meanwhile; yields a list that gets the answer at its end."""
     answers = []
-    thread = threading.Thread(target=lambda: answers.append(t.get(key, path, **options)))
+
+    def ask():
+        with contextlib.suppress(OSError, http.client.HTTPException):  # then there is no answer
+            answers.append(t.get(key, path, **options))
+    thread = threading.Thread(target=ask)
     thread.start()
     wait_until(lambda: (t.instance(key) or {}).get("in_flight"), what=f"a request at {key}")
     yield answers
@@ -166,6 +171,44 @@ def test_none_can_go(crowd):
     assert t.get("s:b").status == 200 and most(t) == 1
 
 
+def test_a_client_that_goes_away_stops_nobody(crowd):
+    t = crowd("ab", max_running=1)
+    t.get("s:a")
+    with asking(t, "s:a", "/?delay=2") as busy:
+        connection = t.connection()
+        connection.request("GET", "/", headers={"Host": t.host("s:b")})
+        t.wait_state("s:b", "starting")
+        connection.close()
+        t.wait_state("s:b", "asleep")
+        assert busy == [], "while the other was busy"
+    assert evictions(t) == 0 and t.state("s:a") == "ready"
+
+
+def test_a_start_by_hand_waits_for_room(crowd):
+    t = crowd("ab", max_running=1)
+    t.get("s:a")
+    with asking(t, "s:a", "/?delay=4"):
+        done = t.ten("start", "s:b", "--timeout", "1", status=None)
+        assert done.returncode != 0 and "waiting for room: max_running = 1" in done.stdout + done.stderr
+    t.wait_state("s:b", "ready")
+
+
+@pytest.mark.parametrize("killed", ["tenement-proxy", "tenementd"])
+def test_a_worker_is_killed_under_those_that_wait(crowd, killed):
+    t = crowd("ab", max_running=1, workers=1)
+    t.get("s:a")
+    with asking(t, "s:a", "/?delay=2"):
+        connection = t.connection()
+        connection.request("GET", "/", headers={"Host": t.host("s:b")})
+        t.wait_state("s:b", "starting")
+        os.kill(t.pid_of(killed), 9)
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            connection.getresponse().read()
+        connection.close()
+    assert [t.wait_ok(f"s:{one}").headers["X-Tenant"] for one in "abab"] == list("abab")
+    assert most(t) == 1
+
+
 @pytest.mark.parametrize("kept", [True, False])
 def test_a_silent_websocket_keeps_its_tenant_if_it_counts(crowd, kept):
     keys = {"startup_timeout": 1, "idle_connections": "keep" if kept else "ignore"}
@@ -239,8 +282,9 @@ def test_running_ones_count_and_never_go(crowd):
         t.write(f"s-{one}.toml", t.tenant("s", id=one, **running))
     problem = wait_problem(t, "max_running = 2", "3 tenants are to be running")
     assert problem in re.sub(r"\s+", " ", t.ten("status", status=None).stdout)
-    left, = [one for one in "bc" if t.state(f"s:{one}") == "starting"]
-    assert t.instance(f"s:{left}")["reason"] == "waiting for room: max_running = 2"
+    wait_until(lambda: [t.state(f"s:{one}") for one in "bc"].count("ready") == 1, what="one more that runs")
+    left, = [one for one in "bc" if t.state(f"s:{one}") != "ready"]
+    wait_until(lambda: t.instance(f"s:{left}")["reason"] == "waiting for room: max_running = 2", what="the reason")
     assert len(pids(t)) == 2 and t.get(f"s:{left}").status == 503
     change(t, max_running=3)
     assert t.wait_state(f"s:{left}", "ready")
