@@ -22,6 +22,7 @@
 #define HELD_SECONDS      0.5 /* that a hold is believed without looking again */
 #define SETTLE_SECONDS    1.0 /* that a frozen tenant's memory is waited for */
 #define LONELY_LOOKS      3
+#define LONELY_AT_ONCE    256
 
 const char *const budget_bound_names[BUDGET_BOUNDS] = {
 	[BUDGET_PLACES] = "max_running",
@@ -217,8 +218,15 @@ static struct eviction_tenant describe(
 	tenant.fresh = instance->state == INSTANCE_READY &&
 		       use.requests == instance->requests_before &&
 		       now - instance->state_since < FRESH_SECONDS;
-	tenant.freezable = spec->ladder.frozen && spec->values.frozen_reclaim;
+	tenant.freezable =
+		spec->ladder.frozen && spec->values.frozen_reclaim && !instance->freeze_failed;
 	return tenant;
+}
+
+static bool is_going(const struct instance *instance)
+{
+	return instance->eviction != EVICTION_NONE || instance->state == INSTANCE_DRAINING ||
+	       instance->state == INSTANCE_STOPPING;
 }
 
 static void gather(struct daemon *d, struct crowd *crowd)
@@ -235,9 +243,9 @@ static void gather(struct daemon *d, struct crowd *crowd)
 
 		if (!instance || instance->run != run)
 			continue;
-		if (instance->eviction != EVICTION_NONE || instance->state == INSTANCE_DRAINING ||
-			instance->state == INSTANCE_STOPPING) {
-			if (!instance->again) {
+		if (is_going(instance)) {
+			/* (one that has much to finish is not waited for) */
+			if (!instance->again && !instance_in_flight(d, instance)) {
 				crowd->going++;
 				crowd->going_memory += run->memory_counted;
 			}
@@ -314,6 +322,8 @@ static void make_places(struct daemon *d, struct crowd *crowd)
 	TAILQ_FOREACH (waiting, &d->queue, queue) {
 		if (!turns--)
 			break;
+		if (waiting->unasked)
+			continue;
 		if (free_places) {
 			free_places--;
 			continue;
@@ -420,8 +430,8 @@ static void look_again(struct daemon *d, const struct instance *waits)
 	ev_timer_start(d->loop, &timer);
 }
 
-/* Whether all who asked for it have gone away meanwhile. (A worker that tries again is not counted
- * for a moment.) */
+/* Whether all who asked for it have gone away meanwhile. (One that tries again is not counted for a
+ * moment.) */
 static bool is_unasked(struct daemon *d, struct instance *instance)
 {
 	struct board_use use;
@@ -432,12 +442,21 @@ static bool is_unasked(struct daemon *d, struct instance *instance)
 	return instance->lonely_looks >= LONELY_LOOKS;
 }
 
-static void drop_first(struct daemon *d, struct instance *instance)
+/* Nobody makes room for those; of the first in the queue, who keep others waiting. */
+static void drop_unasked(struct daemon *d)
 {
-	instance->lonely_looks = 0;
-	instance->unasked = true;
-	instance->wanted_awake = false;
-	instance_mark(d, instance);
+	int left = LONELY_AT_ONCE;
+	struct instance *instance;
+
+	TAILQ_FOREACH (instance, &d->queue, queue) {
+		if (!left--)
+			break;
+		if (!is_unasked(d, instance))
+			continue;
+		instance->unasked = true;
+		instance->wanted_awake = false;
+		instance_mark(d, instance);
+	}
 }
 
 void budget_turn(struct daemon *d)
@@ -458,9 +477,10 @@ void budget_turn(struct daemon *d)
 	look_again(d, blocked ? first : NULL);
 	if (!budget_is_set(d) || !running(d))
 		return;
-	if (blocked && is_unasked(d, first)) {
-		drop_first(d, first);
-		return;
+	if (blocked) {
+		drop_unasked(d);
+		if (first->unasked)
+			return;
 	}
 	gather(d, &crowd);
 	if (config_set_settings(d->set)->max_running)

@@ -83,6 +83,7 @@ struct instance {
 	char *eviction_why;
 	uint64_t memory_last; /* of its process before: bytes; 0: not known */
 	double held_seen;
+	bool freeze_failed;
 	uint64_t requests_before; /* it was ready the last time */
 	uint32_t lonely_looks;
 	bool unasked;

@@ -402,11 +402,13 @@ static void freeze(struct daemon *d, struct instance *instance, const char *why)
 	}
 	if (freeze_run(instance->run, &err) < 0) {
 		log_warn("%s: it cannot be frozen: %s", instance->key, err.text);
+		instance->freeze_failed = true;
 		thaw(d, instance);
 		instance_set_state(d, instance, INSTANCE_READY, "it cannot be frozen");
 		instance_arm(d, instance, FREEZE_AGAIN_SECONDS);
 		return;
 	}
+	instance->freeze_failed = false;
 	instance->freezes++;
 	budget_evicted(d, instance);
 	health_pause(d, instance->run);

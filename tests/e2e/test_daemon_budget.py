@@ -114,6 +114,23 @@ def test_all_at_once(crowd):
     assert most(t) == 2
 
 
+def test_with_sockets_of_ours(crowd):
+    t = crowd("abcd", mode="echo --listen passed", max_running=2, keys={"socket_activation": True})
+    assert [t.get(f"s:{one}").headers["X-Tenant"] for one in "abcdabcd"] == list("abcdabcd")
+    answers = in_threads(4, lambda i: t.get(f"s:{'abcd'[i]}", timeout=60))
+    assert [(one.status, one.headers["X-Tenant"]) for one in answers] == [(200, one) for one in "abcd"]
+    assert most(t) == 2
+
+
+def test_frozen_ones_hold_their_places(crowd):
+    t = crowd("ab", max_running=1, keys={"sleep": [{"after": 1, "to": "frozen"}]})
+    t.get("s:a")
+    t.wait_state("s:a", "frozen")
+    assert t.get("s:b").status == 200
+    assert t.state("s:a") == "asleep" and most(t) == 1
+    assert "s:a: frozen -> draining: making room for s:b: max_running = 1" in t.said()
+
+
 def test_two_that_alternate_are_both_served(crowd):
     t = crowd("ab", max_running=1)
 
@@ -171,17 +188,37 @@ def test_none_can_go(crowd):
     assert t.get("s:b").status == 200 and most(t) == 1
 
 
-def test_a_client_that_goes_away_stops_nobody(crowd):
-    t = crowd("ab", max_running=1)
+def test_clients_that_go_away_stop_nobody(crowd):
+    t = crowd("abcd", max_running=1, max_concurrent_starts=1)
     t.get("s:a")
-    with asking(t, "s:a", "/?delay=2") as busy:
-        connection = t.connection()
-        connection.request("GET", "/", headers={"Host": t.host("s:b")})
-        t.wait_state("s:b", "starting")
-        connection.close()
-        t.wait_state("s:b", "asleep")
-        assert busy == [], "while the other was busy"
-    assert evictions(t) == 0 and t.state("s:a") == "ready"
+    with asking(t, "s:a", "/?delay=3") as busy:
+        connections = []
+        for one in "bcd":
+            connections.append(t.connection())
+            connections[-1].request("GET", "/", headers={"Host": t.host(f"s:{one}")})
+            t.wait_state(f"s:{one}", "starting")
+        for connection in connections[:2]:
+            connection.close()
+        for one in "bc":
+            t.wait_state(f"s:{one}", "asleep")
+        assert busy == [] and t.state("s:d") == "starting", "the one that goes on waiting"
+    assert connections[2].getresponse().status == 200
+    connections[2].close()
+    assert evictions(t) == 1 and set(pids(t)) == {"s:d"}
+
+
+def test_one_that_has_much_to_finish_is_not_waited_for(crowd):
+    t = crowd("abc", max_running=2)
+    t.get("s:b")
+    t.get("s:a")
+    with asking(t, "s:a", "/?delay=4") as busy:
+        stopping = threading.Thread(target=lambda: t.ten("stop", "s:a"))
+        stopping.start()
+        t.wait_state("s:a", "draining")
+        assert t.get("s:c").status == 200 and busy == []
+        assert set(pids(t)) == {"s:a", "s:c"}
+    stopping.join()
+    assert busy[0].status == 200 and most(t) == 2
 
 
 def test_a_start_by_hand_waits_for_room(crowd):
