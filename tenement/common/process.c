@@ -47,6 +47,15 @@ uint64_t process_start_time(pid_t pid)
 	return read_stat(pid, &state);
 }
 
+void process_boot(char id[PROCESS_BOOT_SIZE])
+{
+	autoclose int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t len = fd < 0 ? -1 : read(fd, id, PROCESS_BOOT_SIZE - 1);
+
+	id[len > 0 ? len : 0] = '\0';
+	id[strcspn(id, "\n")] = '\0';
+}
+
 bool process_is(pid_t pid, uint64_t start)
 {
 	char state = 'X';

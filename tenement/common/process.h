@@ -11,6 +11,11 @@
 /* Field 22 of /proc/PID/stat, clock ticks since boot (proc(5)); 0 when there is no such process. */
 uint64_t process_start_time(pid_t pid);
 
+/* Which boot of the machine this is; "" when the kernel does not say.
+ * Start times are counted from it. */
+#define PROCESS_BOOT_SIZE 40
+void process_boot(char id[PROCESS_BOOT_SIZE]);
+
 /* Whether PID or one that descends from it has the socket with this INODE open. -1: that cannot be
  * seen (proc(5) hides it, or there are very many). */
 int process_holds_socket(pid_t pid, uint32_t inode);

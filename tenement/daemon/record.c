@@ -31,6 +31,15 @@ static TAILQ_HEAD(, instance) due = TAILQ_HEAD_INITIALIZER(due);
 static ev_timer again;           /* runs while the disk is full */
 static struct ten_error refusal; /* what it says */
 
+static const char *boot(void)
+{
+	static char id[PROCESS_BOOT_SIZE];
+
+	if (!*id)
+		process_boot(id);
+	return id;
+}
+
 static char *record_path(const char *key)
 {
 	return mem_printf("instances/%s", key);
@@ -44,14 +53,14 @@ int record_write(struct daemon *d, const struct instance *instance, struct ten_e
 
 	text_printf(&text,
 		"%d %d %" PRIu64 " %" PRId64 " %" PRId64 " %u %d %d %d %" PRIu64 " %" PRIu64
-		" %" PRIu64 " %u\n%s\n%s\n%" PRIu64 "\n",
+		" %" PRIu64 " %u\n%s\n%s\n%" PRIu64 "\n%s\n",
 		RECORD_VERSION, (int)run->pid, run->start_time,
 		run->uid == BECOME_KEEP ? -1 : (int64_t)run->uid,
 		run->uid == BECOME_KEEP ? -1 : (int64_t)run->gid, run->port, run->by_socket,
 		run->ready, run->stopping, run->restart_hash, (uint64_t)(run->started * 1000),
 		(uint64_t)(run->ready_since * 1000), instance->restarts,
 		run->socket_path ? run->socket_path : "", run->cgroup ? run->cgroup : "",
-		(uint64_t)(run->hold_until * 1000));
+		(uint64_t)(run->hold_until * 1000), boot());
 	return files_write_fast(d->run_fd, path, text.data, text.len, 0600, err);
 }
 
@@ -116,6 +125,24 @@ void record_remove(struct daemon *d, const char *key)
 	unlinkat(d->run_fd, path, 0);
 }
 
+/* Pids and start times of another boot are anybody's. */
+static bool is_of_another_boot(const char *line)
+{
+	size_t len = strcspn(line, "\n");
+
+	/* (earlier programs wrote none) */
+	return len && *boot() && (len != strlen(boot()) || strncmp(line, boot(), len) != 0);
+}
+
+/* It becomes part of a path, and what is in it may be killed. */
+static bool is_group_of(const char *group, const char *key)
+{
+	size_t len = strlen(key);
+
+	return strncmp(group, key, len) == 0 && group[len] == '.' && *group != '.' &&
+	       !strchr(group, '/');
+}
+
 static struct run *record_parse(char *text, const char *key, uint32_t *restarts)
 {
 	struct run *run = mem_alloc(sizeof(*run));
@@ -124,7 +151,7 @@ static struct run *record_parse(char *text, const char *key, uint32_t *restarts)
 	int64_t uid, gid;
 	unsigned port;
 	char *newline = strchr(text, '\n');
-	char *rest, *group;
+	char *rest, *group, *hold;
 
 	if (!newline ||
 		sscanf(text,
@@ -152,11 +179,14 @@ static struct run *record_parse(char *text, const char *key, uint32_t *restarts)
 	group = *rest ? rest + 1 : rest; /* earlier programs wrote none */
 	*rest = '\0';
 	rest = group + strcspn(group, "\n");
-	run->hold_until = (double)strtoull(*rest ? rest + 1 : rest, NULL, 10) / 1000;
+	hold = *rest ? rest + 1 : rest;
+	run->hold_until = (double)strtoull(hold, NULL, 10) / 1000;
+	hold += strcspn(hold, "\n");
+	if (is_of_another_boot(*hold ? hold + 1 : hold))
+		run->start_time = 0;
 	*rest = '\0';
 	run->socket_path = *newline ? mem_strdup(newline) : NULL;
-	/* It becomes part of a path. */
-	run->cgroup = *group && !strchr(group, '/') && *group != '.' ? mem_strdup(group) : NULL;
+	run->cgroup = is_group_of(group, key) ? mem_strdup(group) : NULL;
 	return run;
 }
 
