@@ -6,6 +6,7 @@
 #include <utlist.h>
 
 #include "config_settings.h"
+#include "config_template.h"
 #include "mem.h"
 #include "spec.h"
 
@@ -56,6 +57,8 @@ void change_lists_finish(struct change_lists *lists, struct config_change *chang
 	change->instances = finish_names(&lists->instances);
 	change->routes = finish_names(&lists->routes);
 	change->settings = lists->settings;
+	change->templates = mem_steal(&lists->templates);
+	lists->template_count = 0;
 }
 
 static bool same_text(const struct config_file *a, const struct config_file *b)
@@ -194,6 +197,26 @@ static void describe_instances(struct config_set *set, struct change_lists *list
 	}
 }
 
+/* What SERVICE was like is told when the text that declares it is another now. */
+static void describe_template(
+	const struct config_set *set, const struct set_service *service, struct change_lists *lists)
+{
+	const struct set_file *before = service->good_file;
+	struct config_template *old;
+
+	if (!service->redeclared || !before || !before->good || service->declared->count != 1 ||
+		same_text(before->good, set_file_text(service->declared->claimants[0].file)))
+		return;
+	old = config_template_new(
+		set, service->name, before->name, before->good->text, before->good->len);
+	if (!old)
+		return;
+	lists->templates = mem_resize(
+		lists->templates, lists->template_count + 2, sizeof(struct config_template *));
+	lists->templates[lists->template_count++] = old;
+	lists->templates[lists->template_count] = NULL;
+}
+
 /* The main file of which, as the judgement has it, the settings alone are in force; NULL: none. */
 static const struct config_file *partial_main(const struct config_set *set)
 {
@@ -267,6 +290,7 @@ void config_change_describe(struct config_set *set, struct change_lists *lists)
 		const struct set_service *service = set->touched_services.items[i];
 		if (service->members_changed || route_hash(set, service) != service->route_hash)
 			add_name(&lists->routes, service->name);
+		describe_template(set, service, lists);
 	}
 	lists->settings |= settings_differ(set);
 }

@@ -8,6 +8,7 @@
 #include "config_judge.h"
 #include "config_settings.h"
 #include "config_state.h"
+#include "config_template.h"
 #include "mem.h"
 
 static void copy_place(struct config_place *to, const struct config_place *from)
@@ -254,6 +255,9 @@ void config_change_clear(struct config_change *change)
 	mem_strv_free(change->rejected);
 	mem_strv_free(change->instances);
 	mem_strv_free(change->routes);
+	for (size_t i = 0; change->templates && change->templates[i]; i++)
+		config_template_free(change->templates[i]);
+	free(change->templates);
 	*change = (struct config_change){ 0 };
 }
 

@@ -116,6 +116,8 @@ void config_set_stage_unreadable(struct config_set *set, const char *name, const
  * All seeds come before the first config_set_judge(). */
 void config_set_seed(struct config_set *set, const char *name, const char *text, size_t len);
 
+struct config_template;
+
 /* What a judgement changed. Owned by the caller, config_change_clear() frees. */
 struct config_change {
 	char **accepted;  /* names of files whose staged text is in force now (removals too) */
@@ -124,6 +126,8 @@ struct config_change {
 	char **routes;    /* services whose [route] or balance or spawn_undeclared or set of
 			     instances/weights changed: to publish again */
 	bool settings;    /* [settings] or [routing] changed */
+	struct config_template **templates; /* of services whose file changed, as it was before;
+					       NULL at the end */
 };
 void config_change_clear(struct config_change *change);
 

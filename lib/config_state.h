@@ -118,6 +118,8 @@ struct change_names {
 struct change_lists {
 	struct change_names accepted, rejected, instances, routes;
 	bool settings;
+	struct config_template **templates;
+	size_t template_count;
 };
 
 struct config_set {

@@ -1,4 +1,5 @@
 #include "config_rig.h"
+#include "config_template.h"
 #include "text.h"
 
 START_TEST(comes_and_goes)
@@ -99,6 +100,89 @@ START_TEST(all_files_at_once)
 		"'\\n'\n"
 		"conf.d/notes.toml:3:11: workdir wants a path (a string), not a whole number (5)\n"
 		"conf.d/notes.toml:4:10: health: a health path begins with \"/\"\n");
+}
+END_TEST
+
+/* What NAME would have asked for before the last judgement: its command, or "" when unknown. */
+static const char *before(const char *key)
+{
+	static char command[64];
+	const struct ten_spec *spec =
+		change.templates ? config_template_spec(set, change.templates[0], key) : NULL;
+
+	snprintf(command, sizeof(command), "%s", spec ? spec->values.command : "");
+	spec_unref(spec);
+	return command;
+}
+
+START_TEST(earlier_templates)
+{
+	stage("notes.toml", NOTES);
+	stage("alice.toml", ALICE);
+	judge();
+	ck_assert_ptr_null(change.templates);
+
+	stage("notes.toml", "[service.notes]\ncommand = 'other'\n");
+	judge();
+	ck_assert_ptr_nonnull(change.templates);
+	ck_assert_ptr_null(change.templates[1]);
+	ck_assert_str_eq(config_template_service(change.templates[0]), "notes");
+	ck_assert_str_eq(config_template_name(change.templates[0]), "notes.toml");
+	ck_assert_str_eq(before("notes:alice"), "run");
+	ck_assert_str_eq(before("notes:bob"), "");
+	ck_assert_str_eq(config_set_instance(set, "notes:alice")->values.command, "other");
+
+	/* Laid over what the tenant says now. */
+	stage("notes.toml", NOTES);
+	stage("alice.toml", ALICE "weight = 7\n");
+	judge();
+	ck_assert_str_eq(before("notes:alice"), "other");
+
+	/* A refused text is no change, nor is a tenant's. */
+	stage("notes.toml", "[service.notes]\n");
+	judge();
+	ck_assert_ptr_null(change.templates);
+	stage("notes.toml", NOTES);
+	stage("alice.toml", ALICE);
+	judge();
+	ck_assert_ptr_null(change.templates);
+
+	/* In another file. */
+	stage("notes.toml", NULL);
+	stage("all.toml", "[service.notes]\ncommand = 'third'\n[service.web]\ncommand = 'w'\n");
+	judge();
+	ck_assert_str_eq(problems(), "");
+	ck_assert_str_eq(before("notes:alice"), "run");
+	ck_assert_ptr_null(change.templates[1]);
+}
+END_TEST
+
+START_TEST(templates_of_wrong_texts)
+{
+	static const char *const wrong[] = { "", "[service", "[service.other]\ncommand = 'x'\n",
+		"[service.notes]\n", "[service.notes]\ncommand = 5\n" };
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+		ck_assert_ptr_null(config_template_new(
+			set, "notes", "notes.toml", wrong[i], strlen(wrong[i])));
+	/* One that does not go together with what a tenant says. */
+	stage("notes.toml", NOTES "health = '/up'\n");
+	stage("alice.toml", ALICE "ready = 'health'\n");
+	judge();
+	ck_assert_str_eq(problems(), "");
+	stage("notes.toml", NOTES "health = '/ok'\n");
+	judge();
+	ck_assert_str_eq(before("notes:alice"), "run");
+	stage("alice.toml", NULL);
+	judge();
+	stage("notes.toml", NOTES);
+	judge();
+	stage("notes.toml", NOTES "health = '/ok'\n");
+	stage("alice.toml", ALICE "ready = 'health'\n");
+	judge();
+	ck_assert_str_eq(problems(), "");
+	ck_assert_ptr_nonnull(change.templates);
+	ck_assert_str_eq(before("notes:alice"), "");
 }
 END_TEST
 
@@ -534,6 +618,8 @@ int main(void)
 	tcase_add_test(tests, comes_and_goes);
 	tcase_add_test(tests, last_good);
 	tcase_add_test(tests, all_files_at_once);
+	tcase_add_test(tests, earlier_templates);
+	tcase_add_test(tests, templates_of_wrong_texts);
 	tcase_add_test(tests, swap_and_rename);
 	tcase_add_test(tests, first_settings_hold);
 	tcase_add_test(tests, first_settings_that_collide);
