@@ -99,6 +99,15 @@ def test_a_pid_that_is_somebody_elses_and_was_to_be_stopped(two, innocent):
     wait_gone(before["echo:a"])
 
 
+def test_one_that_was_to_be_stopped_and_was_not_told(two):
+    t = two(stop_timeout=60)
+    before = pids(t)
+    with no_daemon(t):
+        rewrite(record(t, "echo:a"), stopping=1)
+    wait_gone(before["echo:a"])
+    assert t.wait_ok("echo:a").json()["pid"] != before["echo:a"]
+
+
 def test_a_record_of_another_boot_is_nobodys(two, innocent):
     """Pids and start times of two boots can be the same by chance."""
     t = two()
