@@ -11,8 +11,10 @@
 #include "cli/load.h"
 #include "cli/place.h"
 #include "cli/problems.h"
+#include "common/program_find.h"
 #include "mem.h"
 #include "toml.h"
+#include "words.h"
 
 #define MAIN_NAME "tenement.toml"
 
@@ -99,6 +101,29 @@ static int report(
 	return shown ? CLI_FAILED : CLI_DONE;
 }
 
+static const char *path_of(const struct service_values *values)
+{
+	for (size_t i = 0; i < values->env.count; i++)
+		if (strcmp(values->env.pairs[i].name, "PATH") == 0)
+			return values->env.pairs[i].value;
+	return PROGRAM_PATH;
+}
+
+/* The machine may be another than the one that serves. What has placeholders is known later. */
+static void check_command(void *data, const char *service)
+{
+	const struct service_values *values = config_set_service(data, service);
+	const char *path = path_of(values);
+	struct ten_error err;
+	char **words = words_split(values->command, NULL, &err);
+
+	if (words && *words && !strchr(*words, '{') && !strchr(values->workdir, '{') &&
+		!strchr(path, '{') && program_find(*words, values->workdir, path) != 0)
+		cli_note("warning: service \"%s\": there is no program \"%s\" on this machine",
+			service, *words);
+	mem_strv_free(words);
+}
+
 /* The daemon refuses a folder that strangers could write to. */
 static int check_owner(const char *conf_dir)
 {
@@ -133,6 +158,8 @@ static int check_all(struct cli *cli, const struct place *place)
 	if (!set)
 		return cli_fail(CLI_FAILED, "%s", err.text);
 	code = report(cli, set, NULL, NULL);
+	if (!cli->quiet)
+		config_set_each_service(set, check_command, set);
 	config_set_free(set);
 	return cli_worst(code, check_owner(conf_dir));
 }

@@ -73,7 +73,7 @@ const struct command commands[] = {
 	  "Without an argument the whole configuration is read, and exit 1 says that there are errors; all "
 	  "of them are printed. A FILE (or - for standard input, called NAME by --name) is judged together "
 	  "with the configuration that it belongs to, and only what is wrong with it is printed. A DIR is a folder with "
-	  "a tenement.toml or conf.d, or a conf.d itself.\n\n"
+	  "a tenement.toml or conf.d, or a conf.d itself. Commands that are not on this machine are warned of.\n\n"
 	  "With --dump-json the argument is any TOML file: it is printed as JSON with the type of every value, "
 	  "or line:column: message goes to standard error and the exit code is 1.\n\n"
 	  "\tten check\n"

@@ -18,6 +18,7 @@
 #include "common/become.h"
 #include "common/log.h"
 #include "common/process.h"
+#include "common/program_find.h"
 #include "daemon/activation.h"
 #include "daemon/cgroup.h"
 #include "daemon/folders.h"
@@ -30,8 +31,6 @@
 #include "mem.h"
 #include "option_value.h"
 #include "wire.h"
-
-#define TENANT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 int spawn_identity(struct daemon *d, const struct ten_spec *spec, uint32_t *uid, uint32_t *gid,
 	struct ten_error *err)
@@ -165,7 +164,7 @@ int spawn_words_make(struct daemon *d, const struct ten_spec *spec, const struct
 		mem_strv_append(&words->argv, word);
 	}
 	snprintf(port, sizeof(port), "%u", run->port);
-	env_set(&words->env, "PATH", TENANT_PATH);
+	env_set(&words->env, "PATH", PROGRAM_PATH);
 	env_set(&words->env, "LANG", "C.UTF-8");
 	env_set(&words->env, "HOME", spec->dir);
 	env_set(&words->env, "DATA_DIR", spec->dir);

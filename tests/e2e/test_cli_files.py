@@ -399,3 +399,21 @@ def test_exit_codes_are_documented():
     section = text[text.index(".SH EXIT STATUS"):]
     for code in range(7):
         assert f".TP\n.B {code}\n" in section
+
+
+def test_check_warns_of_programs_that_are_not_here(ten, site):
+    """It is no error: the machine that serves may be another."""
+    conf_dir = site / "conf.d"
+    (conf_dir / "x.toml").write_text('[service.x]\ncommand = "no-such-program --serve"\n')
+    (conf_dir / "y.toml").write_text('[service.y]\ncommand = "{dir}/made-later"\n')
+    (conf_dir / "z.toml").write_text('[service.z]\ncommand = "sh -c true"\n')
+    (conf_dir / "v.toml").write_text('[service.v]\ncommand = "./here"\n')
+    done = ten("check", cwd=site)
+    assert 'service "x": there is no program "no-such-program"' in done.stderr
+    assert 'service "v": there is no program "./here"' in done.stderr
+    assert '"y"' not in done.stderr and '"z"' not in done.stderr
+    here = conf_dir / "here"
+    here.write_text("#!/bin/sh\n")
+    assert '"v"' in ten("check", cwd=site).stderr, "it is no program yet"
+    here.chmod(0o755)
+    assert '"v"' not in ten("check", cwd=site).stderr
