@@ -94,7 +94,7 @@ const struct command commands[] = {
 	  "left alone and the exit code is 4, unless --force is given. With --prune, files that "
 	  "ten wrote earlier and that are not among these are removed.\n\n"
 	  "With --confirm and no files it lets go through what the guard against mass removal holds back, and changed settings "
-	  "that wait for a confirmation.\n\n"
+	  "that wait for a confirmation; and a roll-out that was halted goes on with the next tenant.\n\n"
 	  "\tten apply notes-carol.toml\n"
 	  "\tgenerate-tenants | ten apply - --name fleet.toml\n"
 	  "\tten apply ./tenants --prune --dry-run\n"

@@ -9,6 +9,7 @@
 #include "daemon/accepted.h"
 #include "daemon/conf_files.h"
 #include "daemon/reconcile.h"
+#include "daemon/rollout.h"
 #include "daemon/settings.h"
 #include "daemon/watch.h"
 #include "mem.h"
@@ -160,6 +161,9 @@ static void judge(struct daemon *d)
 	const struct confdir *confdir = d->confdir;
 
 	config_set_judge(d->set, &change);
+	/* Written first: a daemon that comes back must not find the new text alone. */
+	for (size_t i = 0; change.templates && change.templates[i]; i++)
+		rollout_begin(d, mem_steal(&change.templates[i]));
 	note_verdicts(d, &change);
 	accepted_keep(d, &change, confdir->author ? confdir->author : "conf.d");
 	/* What is pinned does not differ in the set, but in the file. */
@@ -355,6 +359,7 @@ void confdir_rearm(struct daemon *d)
 void confdir_confirm(struct daemon *d)
 {
 	d->confdir->confirm = true;
+	rollout_go_on(d);
 }
 
 void confdir_set_author(struct daemon *d, const char *author)

@@ -15,6 +15,7 @@
 #include "daemon/override.h"
 #include "daemon/owned.h"
 #include "daemon/reconcile.h"
+#include "daemon/rollout.h"
 #include "daemon/settings.h"
 #include "mem.h"
 #include "option_value.h"
@@ -51,6 +52,13 @@ static bool is_settled(struct daemon *d, const char *key, json_t *unready)
 	waits = budget_waits_for(d, instance);
 	changed = instance->run && instance->spec &&
 		  instance->run->restart_hash != instance->spec->restart_hash;
+	if (changed && !instance->in_dirty && rollout_holds(d, instance)) {
+		autofree char *why = rollout_describe(d, instance->spec->service_name);
+
+		json_array_append_new(unready, json_pack("{s:s, s:s, s:s}", "instance", key,
+						       "state", "as before", "reason", why));
+		return true;
+	}
 	if (instance->state == INSTANCE_FAILED || instance->state == INSTANCE_BACKOFF || waits) {
 		json_array_append_new(
 			unready, json_pack("{s:s, s:s, s:s}", "instance", key, "state",
@@ -60,8 +68,9 @@ static bool is_settled(struct daemon *d, const char *key, json_t *unready)
 							    : ""));
 		return true;
 	}
-	return !instance->in_dirty && !changed && instance->state != INSTANCE_STARTING &&
-	       instance->state != INSTANCE_DRAINING && instance->state != INSTANCE_STOPPING &&
+	return !instance->in_dirty && !changed && !instance->rolling &&
+	       instance->state != INSTANCE_STARTING && instance->state != INSTANCE_DRAINING &&
+	       instance->state != INSTANCE_STOPPING &&
 	       !(instance->spec && instance->wanted_state == TENANT_RUNNING &&
 		       instance->state == INSTANCE_ASLEEP);
 }

@@ -184,7 +184,6 @@ static void restart(struct control_call *call, struct instance *instance)
 			tenant_state_names[instance->wanted_state]);
 		return;
 	}
-	rollout_resume(call->d, instance->spec->service_name);
 	if (is_up(instance->state) || instance->state == INSTANCE_FAILED)
 		instance->told_to_restart = true;
 	else
@@ -289,6 +288,7 @@ static void exec_words(struct control_call *call, struct instance *instance)
 {
 	struct run scratch = { .uid = BECOME_KEEP, .gid = BECOME_KEEP };
 	struct run *run = instance->run ? instance->run : &scratch;
+	const struct ten_spec *spec = rollout_spec(call->d, instance);
 	struct spawn_words words = { 0 };
 	uint32_t uid = 0, gid = 0;
 	struct ten_error err = { 0 };
@@ -298,13 +298,13 @@ static void exec_words(struct control_call *call, struct instance *instance)
 		control_refuse(call, 403, "`ten exec` is for root and the daemon's own user");
 		return;
 	}
-	socket_path = spawn_socket_path(call->d, instance->spec, &err);
+	socket_path = spawn_socket_path(call->d, spec, &err);
 	if (run == &scratch) {
 		scratch.socket_path = socket_path;
 		scratch.port = spawn_any_port(call->d);
 	}
-	if (!socket_path || spawn_identity(call->d, instance->spec, &uid, &gid, &err) < 0 ||
-		spawn_words_make(call->d, instance->spec, run, &words, &err) < 0)
+	if (!socket_path || spawn_identity(call->d, spec, &uid, &gid, &err) < 0 ||
+		spawn_words_make(call->d, spec, run, &words, &err) < 0)
 		control_refuse(call, 422, "%s", err.text);
 	else
 		control_answer(call, 200,
@@ -313,7 +313,7 @@ static void exec_words(struct control_call *call, struct instance *instance)
 				uid == BECOME_KEEP ? (json_int_t)-1 : (json_int_t)uid, "gid",
 				gid == BECOME_KEEP ? (json_int_t)-1 : (json_int_t)gid, "dir",
 				words.workdir, "umask", 077, "nofile",
-				(json_int_t)instance->spec->values.nofile_limit));
+				(json_int_t)spec->values.nofile_limit));
 	spawn_words_free(&words);
 }
 

@@ -187,8 +187,10 @@ static json_t *halted(struct daemon *d)
 	struct rollout *rollout, *next;
 
 	HASH_ITER (hh, d->rollouts, rollout, next) {
-		if (rollout->halted)
-			json_array_append_new(list, json_string(rollout->halted));
+		autofree char *text = rollout_describe(d, rollout->service);
+
+		if (text)
+			json_array_append_new(list, json_string(text));
 	}
 	return list;
 }

@@ -15,6 +15,8 @@
 #include "daemon/log_stream.h"
 #include "daemon/readiness.h"
 #include "daemon/record.h"
+#include "daemon/rollout.h"
+#include "daemon/rollout_trial.h"
 #include "mem.h"
 
 #define DRAIN_LOOK_SECONDS 0.02
@@ -167,12 +169,15 @@ void instance_free(struct daemon *d, struct instance *instance)
 {
 	assert(!instance->in_dirty && !instance->queued && !instance->reclaiming);
 	ev_timer_stop(d->loop, &instance->timer);
+	rollout_trial_stop(d, instance);
 	record_forget(instance);
 	activation_drop(d, instance);
 	HASH_DEL(d->instances, instance);
 	run_free(d, instance->run);
 	spec_unref(instance->spec);
 	spec_unref(instance->published);
+	spec_unref(instance->held);
+	spec_unref(instance->held_for);
 	free(instance->failures);
 	free(instance->eviction_why);
 	free(instance->reason);
@@ -241,6 +246,7 @@ void instance_set_state(
 		instance_use(d, instance, &use);
 		instance->requests_before = use.requests;
 	}
+	rollout_look(d, instance);
 	/* Who waits goes on waiting while it starts. */
 	if (state != INSTANCE_STARTING)
 		d->hosts_changed = true;

@@ -16,6 +16,7 @@ struct readiness;
 struct health;
 struct activation;
 struct activation_boot;
+struct rollout_trial;
 
 /* A process of a tenant. */
 struct run {
@@ -40,8 +41,10 @@ struct run {
 	bool exited_normally;
 	int exit_status; /* or signal */
 	bool killed;
-	bool stopping;               /* was told to end */
-	int failed_fd;               /* see spawn_problem(); -1: none */
+	bool stopping;  /* was told to end */
+	bool inherited; /* from an earlier life of the daemon */
+	bool unknown;   /* taken over: its spec is of neither template, see rollout.h */
+	int failed_fd;  /* see spawn_problem(); -1: none */
 	struct readiness *readiness; /* while it is awaited */
 	struct health *health;
 	/* what it uses, see budget.h */
@@ -93,7 +96,16 @@ struct instance {
 	double woken_at;
 
 	/* memory of the present way down */
-	bool again, draining_idle, failed_start, rolling;
+	bool again, draining_idle, failed_start;
+
+	/* of a changed template, see rollout.h */
+	bool rolling;     /* it is being tried on the new one */
+	bool restarting;  /* for a change of its own */
+	bool on_new;      /* its turn came */
+	bool roll_failed; /* and it did not go well */
+	struct rollout_trial *trial;
+	const struct ten_spec *held;     /* by the template before; made for .held_for */
+	const struct ten_spec *held_for; /* NULL: not made */
 
 	/* of its latest start, CLOCK_MONOTONIC; 0: not so, or taken note of: see wake_times.h */
 	uint64_t wanted_us, turn_us, spawned_us, ready_us;

@@ -48,6 +48,12 @@ static void forget_old_failures(struct daemon *d, struct instance *instance)
 			instance->failure_count * sizeof(*instance->failures));
 }
 
+/* To look is to bring up to date what only time or the files' texts decide. */
+static struct instance *moving(const struct instance *instance)
+{
+	return (struct instance *)instance;
+}
+
 void lifecycle_observe(struct daemon *d, const struct instance *instance, struct plan_want *want,
 	struct plan_have *have)
 {
@@ -58,7 +64,7 @@ void lifecycle_observe(struct daemon *d, const struct instance *instance, struct
 				     instance->state == INSTANCE_STARTING ||
 				     instance->state == INSTANCE_BACKOFF);
 
-	forget_old_failures(d, (struct instance *)instance);
+	forget_old_failures(d, moving(instance));
 	*want = (struct plan_want){ .ending = d->shutting_down };
 	if (spec) {
 		*want = (struct plan_want){
@@ -66,7 +72,9 @@ void lifecycle_observe(struct daemon *d, const struct instance *instance, struct
 			.ending = d->shutting_down,
 			.state = instance->wanted_state,
 			.restart = (enum spec_restart)spec->values.restart,
-			.restart_hash = spec->restart_hash,
+			.restart_hash = run && run->unknown && !instance->on_new
+						? run->restart_hash
+						: rollout_spec(d, moving(instance))->restart_hash,
 			.live_hash = instance->wanted_live_hash,
 			.sleeps = spec->ladder.stopped > 0,
 			.freezes = spec->ladder.frozen > 0,
@@ -96,7 +104,7 @@ void lifecycle_observe(struct daemon *d, const struct instance *instance, struct
 		.unasked = instance->unasked,
 		.eviction = instance->eviction,
 		.eviction_why = instance->eviction_why,
-		.may_roll = spec && !d->paused && rollout_may(d, spec->service_name),
+		.may_roll = spec && rollout_may(d, moving(instance)),
 		.restarts_used_up = restarts_used_up(d, instance),
 		.killed = run && run->killed,
 	};
@@ -207,8 +215,7 @@ static void declare(struct daemon *d, struct instance *instance)
 
 static void take_out(struct daemon *d, struct instance *instance)
 {
-	if (instance->rolling)
-		rollout_ended(d, instance, NULL);
+	rollout_left(d, instance);
 	wake_times_collect(d, instance);
 	if (instance->published)
 		publish_remove_hosts(d, instance);
@@ -233,21 +240,34 @@ static char *failure_reason(const struct instance *instance)
 	return describe_exit(run, run->ready && !run->boot ? "" : "before it was ready: ");
 }
 
+/* The change is what failed, and not the tenant: it is started again by what it ran by before. */
+static void go_back(struct daemon *d, struct instance *instance, const char *reason)
+{
+	instance_set_reason(instance, mem_printf("%s; back to the template before", reason));
+	instance_set_state(d, instance, INSTANCE_BACKOFF, instance->reason);
+	instance->again = true;
+	instance_mark(d, instance);
+}
+
 /* It failed: ACTION says whether it is tried again (PLAN_BACKOFF) or given up (PLAN_FAIL). */
 static void fail(struct daemon *d, struct instance *instance, enum plan_action action)
 {
 	autofree char *reason = failure_reason(instance);
 	double delay;
+	bool back;
 
 	note_failure(instance);
 	if (instance->run)
 		instance->failed_hash = instance->run->restart_hash;
 	else if (instance->spec)
-		instance->failed_hash = instance->spec->restart_hash;
+		instance->failed_hash = rollout_spec(d, instance)->restart_hash;
+	back = rollout_failed(d, instance, reason);
 	drop_run(d, instance);
 	instance->failed_start = instance->again = instance->unhealthy = false;
-	if (instance->rolling)
-		rollout_ended(d, instance, reason);
+	if (back) {
+		go_back(d, instance, reason);
+		return;
+	}
 	if (action == PLAN_FAIL) {
 		instance->wanted_awake = false;
 		instance_set_reason(instance, mem_printf("%s; given up after %zu tries", reason,
@@ -290,9 +310,11 @@ static void rest(struct daemon *d, struct instance *instance, const char *why)
 	bool up = want.declared && plan_rest_state(&want) == INSTANCE_ASLEEP &&
 		  !instance->told_to_stop && !d->shutting_down;
 	bool again = up && (instance->again || instance->told_to_restart);
+	bool by_itself = instance->run && instance->run->exit != PLAN_EXIT_NONE &&
+			 instance->state != INSTANCE_STOPPING &&
+			 instance->state != INSTANCE_DRAINING;
 
-	if (instance->run && instance->run->exit != PLAN_EXIT_NONE &&
-		instance->state != INSTANCE_STOPPING && instance->state != INSTANCE_DRAINING)
+	if (by_itself)
 		instance_set_reason(instance, describe_exit(instance->run, "ended by itself: "));
 	else if (!(instance->run && instance->run->killed) &&
 		 (instance->state == INSTANCE_STOPPING || instance->state == INSTANCE_FAILED ||
@@ -301,8 +323,11 @@ static void rest(struct daemon *d, struct instance *instance, const char *why)
 	if (instance->state == INSTANCE_FAILED || instance->state == INSTANCE_BACKOFF ||
 		instance->told_to_restart)
 		instance->failure_count = 0;
-	if (instance->rolling && !again)
-		rollout_ended(d, instance, NULL);
+	/* A second after it was ready is too soon, however politely. */
+	if (by_itself && up && instance->rolling)
+		again = rollout_failed(d, instance, instance->reason);
+	else if (!again)
+		rollout_left(d, instance);
 	start_queue_leave(d, instance);
 	drop_run(d, instance);
 	instance->again = instance->told_to_stop = instance->told_to_restart = false;
@@ -319,8 +344,10 @@ static void rest(struct daemon *d, struct instance *instance, const char *why)
 static void start(struct daemon *d, struct instance *instance)
 {
 	struct ten_error err;
-	double limit = (double)instance->spec->values.startup_timeout;
+	double limit;
 
+	rollout_starting(d, instance);
+	limit = (double)rollout_spec(d, instance)->values.startup_timeout;
 	instance->wanted_awake = instance->told_to_restart = instance->only_asked = false;
 	instance_woken(instance);
 	if (instance->failure_count)
@@ -342,7 +369,7 @@ static void start(struct daemon *d, struct instance *instance)
 	budget_enter(d, instance);
 	enter_starting(d, instance->run);
 	instance_set_reason(instance, NULL);
-	if (instance->activation && instance->spec->values.ready == READY_LISTEN) {
+	if (instance->activation && instance->run->spec->values.ready == READY_LISTEN) {
 		instance->run->ready = instance->run->by_socket = true;
 		activation_boot_start(d, instance);
 		return;
@@ -372,8 +399,7 @@ static void serve(struct daemon *d, struct instance *instance)
 	publish_or_log(d, instance);
 	instance_set_state(d, instance, INSTANCE_READY, NULL);
 	health_start(d, instance);
-	if (instance->rolling)
-		rollout_ended(d, instance, NULL);
+	rollout_ready(d, instance);
 	instance_arm_sleep(d, instance);
 }
 
@@ -422,7 +448,7 @@ static void drain(struct daemon *d, struct instance *instance, const struct plan
 
 	instance->again = step->again;
 	if (step->rolling)
-		rollout_began(d, instance);
+		rollout_restarts(d, instance);
 	/* It is to act on what it will be told. */
 	if (instance->state == INSTANCE_FROZEN)
 		thaw(d, instance);

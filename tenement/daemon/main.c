@@ -27,6 +27,7 @@
 #include "daemon/publish.h"
 #include "daemon/reconcile.h"
 #include "daemon/record.h"
+#include "daemon/rollout.h"
 #include "daemon/seats.h"
 #include "daemon/settings.h"
 #include "daemon/uids.h"
@@ -157,7 +158,8 @@ static int prepare(struct daemon *d, struct ten_error *err)
 	d->set = config_set_new(&d->place);
 	if (cgroup_start(d, err) < 0 || workers_share(d, err) < 0 || listeners_start(d, err) < 0 ||
 		override_load_all(d, err) < 0 || apply_finish_journal(d, err) < 0 ||
-		confdir_start(d, err) < 0 || notify_start(d, err) < 0 || control_start(d, err) < 0)
+		rollout_load(d, err) < 0 || confdir_start(d, err) < 0 || notify_start(d, err) < 0 ||
+		control_start(d, err) < 0)
 		return -1;
 	return 0;
 }

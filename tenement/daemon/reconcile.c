@@ -141,6 +141,7 @@ static void turn(struct ev_loop *loop, ev_prepare *watcher, int events)
 	load(d);
 	do {
 		apply(d);
+		rollout_turn(d);
 		budget_turn(d);
 	} while (d->dirty && ++rounds < ROUNDS_PER_TURN);
 	publish(d);
@@ -230,7 +231,6 @@ void reconcile_mark_change(struct daemon *d, const struct config_change *change)
 
 		if (spec) {
 			check_overrides(d, spec);
-			rollout_resume(d, spec->service_name);
 		} else {
 			override_clear(d, change->instances[i]);
 		}
@@ -291,14 +291,16 @@ bool reconcile_converged(struct daemon *d)
 
 	HASH_ITER (hh, d->instances, instance, next) {
 		bool changed = instance->run && instance->spec &&
-			       instance->run->restart_hash != instance->spec->restart_hash;
+			       instance->run->restart_hash != instance->spec->restart_hash &&
+			       !rollout_holds(d, instance);
 
 		autofree char *waits = budget_waits_for(d, instance);
 
 		/* Who waits for room may do so for long. */
 		if (waits)
 			continue;
-		if (instance->in_dirty || changed || instance->state == INSTANCE_STARTING ||
+		if (instance->in_dirty || changed || instance->rolling ||
+			instance->state == INSTANCE_STARTING ||
 			instance->state == INSTANCE_DRAINING ||
 			instance->state == INSTANCE_STOPPING)
 			return false;

@@ -17,6 +17,7 @@
 #include "daemon/cgroup.h"
 #include "daemon/health.h"
 #include "daemon/lifecycle.h"
+#include "daemon/rollout.h"
 #include "mem.h"
 #include "names.h"
 #include "text.h"
@@ -225,7 +226,9 @@ static void adopt(struct daemon *d, const char *key)
 	instance->restarts = restarts;
 	instance->run = run;
 	run->exit_status = -1;
+	run->inherited = true;
 	run_register(d, run);
+	rollout_adopted(d, instance);
 	lifecycle_adopted(d, instance);
 }
 

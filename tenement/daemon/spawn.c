@@ -27,6 +27,7 @@
 #include "daemon/orphans.h"
 #include "daemon/readiness.h"
 #include "daemon/record.h"
+#include "daemon/rollout.h"
 #include "daemon/uids.h"
 #include "mem.h"
 #include "option_value.h"
@@ -362,7 +363,7 @@ static int make_socket(
 	const struct run *run = instance->run;
 
 	child->activation = -1;
-	if (!instance->spec->values.socket_activation) {
+	if (!run->spec->values.socket_activation) {
 		activation_drop(d, instance);
 		return folders_make_socket(d, run->socket_path, run->uid, run->gid, err);
 	}
@@ -384,7 +385,7 @@ static void name_socket(const struct ten_spec *spec, struct spawn_words *words)
 
 int spawn_start(struct daemon *d, struct instance *instance, struct ten_error *err)
 {
-	const struct ten_spec *spec = instance->spec;
+	const struct ten_spec *spec = rollout_spec(d, instance);
 	struct run *run = mem_alloc(sizeof(*run));
 	struct child child = { 0 };
 	struct pipes pipes = { { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 } };
