@@ -9,6 +9,7 @@
 #include "config_route.h"
 #include "mem.h"
 #include "names.h"
+#include "spec.h"
 #include "suggest.h"
 
 _Static_assert(CONFIG_FILE_MAX == TOML_TEXT_MAX, "one bound for a file, wherever it is named");
@@ -456,6 +457,7 @@ struct config_file *config_file_unreadable(
 static void clear_services(struct config_file *file)
 {
 	for (size_t i = 0; i < file->service_count; i++) {
+		spec_common_unref(file->services[i].common);
 		free(file->services[i].name);
 		config_layer_clear(&file->services[i].layer);
 	}

@@ -17,6 +17,7 @@ struct config_service { /* [service.NAME] */
 	char *name;
 	struct config_at at;
 	struct config_layer layer;
+	const struct spec_common *common; /* see spec.h; NULL: not asked for yet */
 };
 
 struct config_tenant { /* [tenant], one of [[tenant]], or an id in [instances] */

@@ -45,11 +45,15 @@ struct config_problem {
 /* "conf.d/alice.toml:7:1: unknown key ... \n  7 | memmory = 5\n    | ^\n"; the caller frees. */
 char *config_problem_text(const struct config_problem *problem);
 
+struct spec_common;
+
 /* What one instance is asked to be, all layers merged: service, tenant (env by key). Immutable;
- * counted, because what runs is kept beside what is wanted. */
+ * counted, because what runs is kept beside what is wanted. What the strings and lists of .values
+ * say is shared by all tenants of a service that say nothing else. */
 struct ten_spec {
 	int references;
-	char *key; /* "notes:alice" */
+	const struct spec_common *common; /* owns what .values point to, argv and degraded */
+	char *key;                        /* "notes:alice" */
 	char *service_name;
 	char *id;
 	char *dir;  /* the tenant's own folder, absolute */

@@ -15,6 +15,17 @@
 #include "spec_template.h"
 #include "words.h"
 
+/* A service's values with a tenant's laid over them, and what follows from them alone. */
+struct spec_common {
+	int references;
+	char *service_name;
+	struct service_values values;
+	char **argv;
+	char **degraded;
+	struct option_ladder ladder;
+	uint64_t restart_hash, live_hash; /* over the values of the service's scope */
+};
+
 const struct ten_spec *spec_ref(const struct ten_spec *spec)
 {
 	/* Immutable but for the count of who holds it. */
@@ -22,19 +33,30 @@ const struct ten_spec *spec_ref(const struct ten_spec *spec)
 	return spec;
 }
 
+void spec_common_unref(const struct spec_common *common)
+{
+	struct spec_common *owned = (struct spec_common *)common;
+
+	if (!common)
+		return;
+	assert(owned->references > 0);
+	if (--owned->references)
+		return;
+	options_clear(OPTION_SERVICE, &owned->values);
+	mem_strv_free(owned->argv);
+	mem_strv_free(owned->degraded);
+	free(owned->service_name);
+	free(owned);
+}
+
 static void spec_free(struct ten_spec *spec)
 {
-	free(spec->key);
-	free(spec->service_name);
-	free(spec->id);
-	free(spec->dir);
-	free(spec->file);
-	free(spec->socket_path);
-	options_clear(OPTION_SERVICE, &spec->values);
+	/* These two are the spec's own names. */
+	spec->tenant.service = spec->tenant.id = NULL;
 	options_clear(OPTION_TENANT, &spec->tenant);
-	mem_strv_free(spec->argv);
-	mem_strv_free(spec->claims);
-	mem_strv_free(spec->degraded);
+	free(spec->socket_path);
+	spec_claims_free(spec->claims);
+	spec_common_unref(spec->common);
 	free(spec);
 }
 
@@ -117,45 +139,39 @@ void spec_faults_clear(struct spec_faults *faults)
 	*faults = (struct spec_faults){ 0 };
 }
 
-static void lay_values(struct ten_spec *spec, const struct spec_layers *layers)
+static void lay_values(struct spec_common *common, const struct spec_layers *layers)
 {
-	options_copy(OPTION_SERVICE, &spec->values, layers->service_defaults);
-	options_copy(OPTION_TENANT, &spec->tenant, layers->tenant_defaults);
+	options_copy(OPTION_SERVICE, &common->values, layers->service_defaults);
 	/* The default working folder is that of the file that declares the service. */
-	free(spec->values.workdir);
-	spec->values.workdir = spec_template_escape(layers->service_file->folder);
-	config_layer_apply(&layers->service->layer, OPTION_SERVICE, &spec->values);
-	config_layer_apply(&layers->tenant->layer, OPTION_SERVICE, &spec->values);
-	config_layer_apply(&layers->tenant->layer, OPTION_TENANT, &spec->tenant);
+	free(common->values.workdir);
+	common->values.workdir = spec_template_escape(layers->service_file->folder);
+	config_layer_apply(&layers->service->layer, OPTION_SERVICE, &common->values);
+	config_layer_apply(&layers->tenant->layer, OPTION_SERVICE, &common->values);
 	/* A tenant's idle_timeout stands in the place of its service's ladder. */
 	if (config_layer_find(&layers->tenant->layer, "idle_timeout"))
-		spec->values.sleep = (struct option_ladder){ 0 };
-	spec->ladder = spec->values.sleep;
-	if (!spec->ladder.frozen && !spec->ladder.stopped)
-		spec->ladder.stopped = spec->values.idle_timeout;
-	free(spec->tenant.service);
-	free(spec->tenant.id);
-	spec->tenant.service = mem_strdup(spec->service_name);
-	spec->tenant.id = mem_strdup(spec->id);
+		common->values.sleep = (struct option_ladder){ 0 };
+	common->ladder = common->values.sleep;
+	if (!common->ladder.frozen && !common->ladder.stopped)
+		common->ladder.stopped = common->values.idle_timeout;
 }
 
-static void make_argv(struct ten_spec *spec)
+static void make_argv(struct spec_common *common)
 {
-	char **words = words_split(spec->values.command, NULL, NULL);
+	char **words = words_split(common->values.command, NULL, NULL);
 	size_t word_count = mem_strv_length(words);
-	size_t arg_count = mem_strv_length(spec->values.args);
+	size_t arg_count = mem_strv_length(common->values.args);
 
 	assert(words); /* checked where it was read */
 	words = mem_resize(words, word_count + arg_count + 1, sizeof(*words));
 	for (size_t i = 0; i <= arg_count; i++)
-		words[word_count + i] = mem_strdup(spec->values.args[i]);
-	spec->argv = words;
+		words[word_count + i] = mem_strdup(common->values.args[i]);
+	common->argv = words;
 }
 
 /* What of the defaults in force is more than this build can give. */
-static void find_degraded(struct ten_spec *spec, const struct spec_layers *layers)
+static void find_degraded(struct spec_common *common, const struct spec_layers *layers)
 {
-	spec->degraded = mem_alloc(sizeof(char *));
+	common->degraded = mem_alloc(sizeof(char *));
 	for (size_t i = 0; i < option_count; i++) {
 		const struct option *option = &options[i];
 		autofree char *spelled = NULL;
@@ -166,11 +182,11 @@ static void find_degraded(struct ten_spec *spec, const struct spec_layers *layer
 			config_layer_find(&layers->service->layer, option->name) ||
 			config_layer_find(&layers->tenant->layer, option->name))
 			continue;
-		spelled = option_spell(option, &spec->values);
+		spelled = option_spell(option, &common->values);
 		if (option->type == OPTION_ENUM) {
 			char choice[64];
 			const int *place =
-				(const int *)((const char *)&spec->values + option->offset);
+				(const int *)((const char *)&common->values + option->offset);
 			option_choice(option, *place, choice, sizeof(choice));
 			if (strcmp(choice, option->given) != 0)
 				message = mem_printf(
@@ -181,8 +197,62 @@ static void find_degraded(struct ten_spec *spec, const struct spec_layers *layer
 				"%s = %s is not enforced by this build", option->name, spelled);
 		}
 		if (message)
-			mem_strv_append(&spec->degraded, message);
+			mem_strv_append(&common->degraded, message);
 	}
+}
+
+/* The hashes go on over the values of SCOPE. */
+static void add_hashes(
+	enum option_scope scope, const void *values, uint64_t *restart, uint64_t *live)
+{
+	for (size_t i = 0; i < option_count; i++) {
+		const struct option *option = &options[i];
+
+		if (option->scope != scope)
+			continue;
+		if (option->change == OPTION_LIVE)
+			*live = option_hash(option, values, *live);
+		else
+			*restart = option_hash(option, values, *restart);
+	}
+}
+
+static struct spec_common *common_new(const struct spec_layers *layers)
+{
+	struct spec_common *common = mem_alloc(sizeof(*common));
+
+	common->references = 1;
+	common->service_name = mem_strdup(layers->tenant->service);
+	lay_values(common, layers);
+	make_argv(common);
+	find_degraded(common, layers);
+	common->restart_hash = 1;
+	common->live_hash = 2;
+	add_hashes(OPTION_SERVICE, &common->values, &common->restart_hash, &common->live_hash);
+	return common;
+}
+
+/* Whether TENANT has a word of its own on what its service says. */
+static bool says_more(const struct config_tenant *tenant)
+{
+	for (size_t i = 0; i < tenant->layer.count; i++)
+		if (tenant->layer.values[i].option->scope == OPTION_SERVICE)
+			return true;
+	return false;
+}
+
+/* A reference to what the tenant has in common with others, or for itself. */
+static const struct spec_common *common_get(const struct spec_layers *layers)
+{
+	/* Immutable but for what is remembered of it. */
+	struct config_service *service = (struct config_service *)layers->service;
+
+	if (says_more(layers->tenant))
+		return common_new(layers);
+	if (!service->common)
+		service->common = common_new(layers);
+	((struct spec_common *)service->common)->references++;
+	return service->common;
 }
 
 static void check_domains(
@@ -226,38 +296,68 @@ static void find_socket(
 
 static void make_hashes(struct ten_spec *spec)
 {
-	uint64_t restart = 1, live = 2;
+	spec->restart_hash = spec->common->restart_hash;
+	spec->live_hash = spec->common->live_hash;
+	add_hashes(OPTION_TENANT, &spec->tenant, &spec->restart_hash, &spec->live_hash);
+	spec->restart_hash = option_hash_string(spec->dir, spec->restart_hash);
+}
 
-	for (size_t i = 0; i < option_count; i++) {
-		const struct option *option = &options[i];
-		const void *values = option->scope == OPTION_SERVICE ? (const void *)&spec->values
-								     : (const void *)&spec->tenant;
-		if (option->scope != OPTION_SERVICE && option->scope != OPTION_TENANT)
-			continue;
-		if (option->change == OPTION_LIVE)
-			live = option_hash(option, values, live);
-		else
-			restart = option_hash(option, values, restart);
-	}
-	spec->restart_hash = option_hash_string(spec->dir, restart);
-	spec->live_hash = live;
+/* TEXT at *PLACE, which moves behind it. */
+static char *put_string(char **place, const char *text)
+{
+	char *copy = *place;
+
+	*place = stpcpy(copy, text) + 1;
+	return copy;
+}
+
+/* A spec and its names in one piece: there are very many of them. */
+static struct ten_spec *spec_new(const struct spec_layers *layers)
+{
+	const struct config_tenant *tenant = layers->tenant;
+	const char *data_dir = layers->settings->data_dir, *file = layers->tenant_file->name;
+	size_t dir_size =
+		strlen(data_dir) + 1 + strlen(tenant->service) + 1 + strlen(tenant->id) + 1;
+	size_t names = strlen(tenant->key) + 1 + strlen(tenant->id) + 1 + strlen(file) + 1;
+	struct ten_spec *spec = mem_alloc(sizeof(*spec) + names + dir_size);
+	char *place = (char *)(spec + 1);
+
+	spec->references = 1;
+	spec->key = put_string(&place, tenant->key);
+	spec->id = put_string(&place, tenant->id);
+	spec->file = put_string(&place, file);
+	spec->dir = place;
+	snprintf(spec->dir, dir_size, "%s/%s/%s", data_dir, tenant->service, tenant->id);
+	spec->line = tenant->at.line;
+	return spec;
+}
+
+static void take_common(struct ten_spec *spec, const struct spec_layers *layers)
+{
+	spec->common = common_get(layers);
+	spec->service_name = spec->common->service_name;
+	spec->values = spec->common->values;
+	spec->argv = spec->common->argv;
+	spec->degraded = spec->common->degraded;
+	spec->ladder = spec->common->ladder;
+}
+
+static void lay_tenant(struct ten_spec *spec, const struct spec_layers *layers)
+{
+	options_copy(OPTION_TENANT, &spec->tenant, layers->tenant_defaults);
+	config_layer_apply(&layers->tenant->layer, OPTION_TENANT, &spec->tenant);
+	free(spec->tenant.service);
+	free(spec->tenant.id);
+	spec->tenant.service = spec->service_name;
+	spec->tenant.id = spec->id;
 }
 
 const struct ten_spec *spec_merge(const struct spec_layers *layers, struct spec_faults *faults)
 {
-	struct ten_spec *spec = mem_alloc(sizeof(*spec));
+	struct ten_spec *spec = spec_new(layers);
 
-	spec->references = 1;
-	spec->key = mem_strdup(layers->tenant->key);
-	spec->service_name = mem_strdup(layers->tenant->service);
-	spec->id = mem_strdup(layers->tenant->id);
-	spec->dir =
-		mem_printf("%s/%s/%s", layers->settings->data_dir, spec->service_name, spec->id);
-	spec->file = mem_strdup(layers->tenant_file->name);
-	spec->line = layers->tenant->at.line;
-	lay_values(spec, layers);
-	make_argv(spec);
-	find_degraded(spec, layers);
+	take_common(spec, layers);
+	lay_tenant(spec, layers);
 	check_domains(spec, layers, faults);
 	find_socket(spec, layers, faults);
 	if (spec->values.ready == READY_HEALTH && (!spec->values.health || !*spec->values.health))

@@ -35,6 +35,10 @@ void spec_faults_clear(struct spec_faults *faults);
 /* A spec with one reference, the caller's. NULL: *FAULTS, which comes empty, says why. */
 const struct ten_spec *spec_merge(const struct spec_layers *layers, struct spec_faults *faults);
 
+/* What tenants have in common that leave all to their service. A service's declaration has it from
+ * the first merge on. */
+void spec_common_unref(const struct spec_common *common); /* NULL is allowed */
+
 /* Whether two specs ask for the same (NULL: for nothing). */
 bool spec_same(const struct ten_spec *a, const struct ten_spec *b);
 

@@ -8,6 +8,9 @@
 #include "mem.h"
 #include "spec_fault.h"
 
+/* Of most tenants. */
+static char *none[1];
+
 /* Whether PATH can begin at AT within VALUE: what stands before it is no part of a longer path.
  * ("sqlite:///srv/data/..." has its scheme's slashes before it.) */
 static bool begins_path(const char *value, const char *at)
@@ -39,7 +42,7 @@ static char *claim_of(const struct ten_spec *spec, const char *data_dir, const c
 
 static bool has_claim(const struct ten_spec *spec, const char *claim)
 {
-	for (size_t i = 0; spec->claims[i]; i++)
+	for (size_t i = 0; spec->claims && spec->claims[i]; i++)
 		if (strcmp(spec->claims[i], claim) == 0)
 			return true;
 	return false;
@@ -100,7 +103,14 @@ void spec_claims_find(
 {
 	const struct option_map *env = &spec->values.env;
 
-	spec->claims = mem_alloc(sizeof(char *));
 	for (size_t i = 0; i < env->count; i++)
 		take_value(spec, layers, faults, &env->pairs[i]);
+	if (!spec->claims)
+		spec->claims = none;
+}
+
+void spec_claims_free(char **claims)
+{
+	if (claims != none)
+		mem_strv_free(claims);
 }

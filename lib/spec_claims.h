@@ -10,5 +10,6 @@
 /* Fill in SPEC's claims, and FAULTS with paths that leave data_dir. */
 void spec_claims_find(
 	struct ten_spec *spec, const struct spec_layers *layers, struct spec_faults *faults);
+void spec_claims_free(char **claims);
 
 #endif
