@@ -7,11 +7,13 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utlist.h>
 
 #include "common/files.h"
 #include "common/log.h"
 #include "daemon/confdir.h"
 #include "mem.h"
+#include "option_value.h"
 
 struct conf_file *conf_files_find(const struct conf_files *files, const char *name)
 {
@@ -21,16 +23,31 @@ struct conf_file *conf_files_find(const struct conf_files *files, const char *na
 	return file;
 }
 
+static void list(struct conf_files *files, struct conf_file *file)
+{
+	if (file->listed)
+		return;
+	file->listed = true;
+	DL_APPEND(files->listed, file);
+}
+
 struct conf_file *conf_files_get(struct conf_files *files, const char *name)
 {
 	struct conf_file *file = conf_files_find(files, name);
 
 	if (file)
 		return file;
-	file = mem_alloc(sizeof(*file));
-	file->name = mem_strdup(name);
-	HASH_ADD_KEYPTR(hh, files->by_name, file->name, strlen(file->name), file);
+	file = mem_alloc(sizeof(*file) + strlen(name) + 1);
+	memcpy(file->name, name, strlen(name) + 1);
+	HASH_ADD_STR(files->by_name, name, file);
+	list(files, file);
 	return file;
+}
+
+void conf_files_mark(struct conf_files *files, struct conf_file *file)
+{
+	file->dirty = true;
+	list(files, file);
 }
 
 bool confdir_is_config_name(const char *name)
@@ -78,14 +95,13 @@ char *confdir_read(struct daemon *d, const char *name, size_t *len, struct ten_e
 	return files_read(AT_FDCWD, path, CONFIG_FILE_MAX, len, err);
 }
 
-static void identify(const struct stat *st, struct conf_identity *identity)
+static uint64_t identify(const struct stat *st)
 {
-	memset(identity, 0, sizeof(*identity));
-	identity->device = st->st_dev;
-	identity->inode = st->st_ino;
-	identity->size = st->st_size;
-	identity->modified = st->st_mtim;
-	identity->changed = st->st_ctim;
+	const uint64_t words[] = { st->st_dev, st->st_ino, (uint64_t)st->st_size,
+		(uint64_t)st->st_mtim.tv_sec, (uint64_t)st->st_mtim.tv_nsec,
+		(uint64_t)st->st_ctim.tv_sec, (uint64_t)st->st_ctim.tv_nsec };
+
+	return option_hash_bytes(words, sizeof(words), 0);
 }
 
 /* Not the file's fault, and it passes. */
@@ -106,17 +122,16 @@ static void set_problem(struct conf_files *files, char *problem)
 static void glance(struct conf_files *files, int fd, const char *name)
 {
 	struct conf_file *file = conf_files_get(files, name);
-	struct conf_identity now;
 	struct stat st;
 
 	file->seen = true;
 	if (fstatat(fd, name, &st, 0) < 0) {
-		file->dirty = file->dirty || file->present;
+		if (file->present)
+			conf_files_mark(files, file);
 		return;
 	}
-	identify(&st, &now);
-	if (!file->present || memcmp(&now, &file->identity, sizeof(now)) != 0)
-		file->dirty = true;
+	if (!file->present || identify(&st) != file->identity)
+		conf_files_mark(files, file);
 }
 
 static bool holds_files(DIR *folder)
@@ -191,7 +206,7 @@ void conf_files_scan(struct daemon *d, struct conf_files *files)
 	struct dirent *entry;
 	DIR *folder;
 
-	conf_files_get(files, CONFIG_MAIN)->dirty = true;
+	conf_files_mark(files, conf_files_get(files, CONFIG_MAIN));
 	folder = open_folder(d, files);
 	if (!folder)
 		return;
@@ -204,7 +219,7 @@ void conf_files_scan(struct daemon *d, struct conf_files *files)
 	}
 	HASH_ITER (hh, files->by_name, file, next) {
 		if (!file->seen && (file->present || config_set_text(d->set, file->name, NULL)))
-			file->dirty = true;
+			conf_files_mark(files, file);
 	}
 	closedir(folder);
 }
@@ -219,7 +234,7 @@ static void read_one(struct daemon *d, struct conf_files *files, struct conf_fil
 	*reading = (struct conf_reading){ .file = file };
 	file->was_dirty = file->was_dirty || file->dirty;
 	if (stat(path, &st) == 0)
-		identify(&st, &file->identity);
+		file->identity = identify(&st);
 	reading->text = confdir_read(d, file->name, &reading->len, &err);
 	file->present = reading->text || err.code != ENOENT;
 	if (!reading->text && err.code != ENOENT) {
@@ -237,17 +252,17 @@ static void read_one(struct daemon *d, struct conf_files *files, struct conf_fil
 bool conf_files_read(
 	struct daemon *d, struct conf_files *files, bool look_again, struct conf_batch *batch)
 {
-	struct conf_file *file, *next;
+	struct conf_file *file;
 	size_t room = 0;
 	bool there;
 
-	HASH_ITER (hh, files->by_name, file, next)
+	DL_FOREACH (files->listed, file)
 		look_again = look_again || file->dirty;
 	if (!look_again)
 		return true;
 	/* Of a folder that is gone no file was removed: they are looked for when it is back. */
 	there = folder_is_there(d, files);
-	HASH_ITER (hh, files->by_name, file, next) {
+	DL_FOREACH (files->listed, file) {
 		if (!file->dirty && !file->waiting && !file->rejected)
 			continue;
 		if (!there && strcmp(file->name, CONFIG_MAIN) != 0)
@@ -273,12 +288,14 @@ void conf_files_forget(struct daemon *d, struct conf_files *files)
 {
 	struct conf_file *file, *next;
 
-	HASH_ITER (hh, files->by_name, file, next) {
-		if (file->present || file->dirty || file->waiting || file->rejected ||
-			config_set_text(d->set, file->name, NULL))
+	DL_FOREACH_SAFE (files->listed, file, next) {
+		if (file->dirty || file->waiting || file->rejected)
+			continue;
+		DL_DELETE(files->listed, file);
+		file->listed = false;
+		if (file->present || config_set_text(d->set, file->name, NULL))
 			continue;
 		HASH_DEL(files->by_name, file);
-		free(file->name);
 		free(file);
 	}
 }

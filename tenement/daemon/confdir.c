@@ -336,7 +336,9 @@ static void on_periodic(struct ev_loop *loop, ev_timer *timer, int events)
 
 void confdir_mark(struct daemon *d, const char *name)
 {
-	conf_files_get(&d->confdir->files, name)->dirty = true;
+	struct conf_files *files = &d->confdir->files;
+
+	conf_files_mark(files, conf_files_get(files, name));
 	d->confdir->any_dirty = true;
 }
 
