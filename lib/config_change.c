@@ -53,6 +53,7 @@ void change_names_clear(struct change_names *names)
 void change_lists_finish(struct change_lists *lists, struct config_change *change)
 {
 	change->accepted = finish_names(&lists->accepted);
+	change->unchanged = finish_names(&lists->unchanged);
 	change->rejected = finish_names(&lists->rejected);
 	change->instances = finish_names(&lists->instances);
 	change->routes = finish_names(&lists->routes);
@@ -65,7 +66,7 @@ static bool same_text(const struct config_file *a, const struct config_file *b)
 {
 	if (!a || !b)
 		return a == b;
-	return a->text && b->text && a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
+	return b->text && config_file_says(a, b->text, b->len);
 }
 
 static void begin_file(struct config_set *set, struct set_file *file)
@@ -74,7 +75,8 @@ static void begin_file(struct config_set *set, struct set_file *file)
 		return;
 	file->judged = true;
 	file->was_staged = false;
-	file->before = file->wanted;
+	file->before = mem_alloc(sizeof(*file->before));
+	*file->before = file->wanted;
 	set_list_add(&set->judged, file);
 }
 
@@ -99,10 +101,12 @@ static void begin_staged(struct config_set *set, struct set_file *file)
 	file->wanted =
 		(struct set_wanted){ .waiting = true, .text = mem_steal(&file->staged_text) };
 	/* What is in force is wanted again, or what never was in force is gone. */
-	if (same_text(file->wanted.text, file->good) && !ends_partial(set, file)) {
+	if (file->staged_same ||
+		(same_text(file->wanted.text, file->good) && !ends_partial(set, file))) {
 		config_file_free(file->wanted.text);
 		file->wanted = (struct set_wanted){ 0 };
 	}
+	file->staged_same = false;
 	set_file_list(set, file);
 }
 
@@ -280,10 +284,14 @@ void config_change_describe(struct config_set *set, struct change_lists *lists)
 {
 	for (size_t i = 0; i < set->judged.count; i++) {
 		const struct set_file *file = set->judged.items[i];
-		if (file->in_play || (file->was_staged && !file->wanted.waiting))
+		bool unchanged = !file->in_play && file->was_staged && !file->wanted.waiting;
+
+		if (file->in_play || unchanged)
 			add_name(&lists->accepted, file->name);
 		else if (file->was_staged)
 			add_name(&lists->rejected, file->name);
+		if (unchanged)
+			add_name(&lists->unchanged, file->name);
 	}
 	describe_instances(set, lists);
 	for (size_t i = 0; i < set->touched_services.count; i++) {
@@ -376,9 +384,10 @@ static void commit_file(struct config_set *set, struct set_file *file)
 		set_wanted_clear(&file->wanted);
 	}
 	/* The text that waited before may be the one that waits still, or is in force now. */
-	if (file->before.text == file->wanted.text || file->before.text == file->good)
-		file->before.text = NULL;
-	set_wanted_clear(&file->before);
+	if (file->before->text == file->wanted.text || file->before->text == file->good)
+		file->before->text = NULL;
+	set_wanted_clear(file->before);
+	free(mem_steal(&file->before));
 	config_file_free(old);
 	file->judged = file->bad = false;
 	set_file_list(set, file);
@@ -404,11 +413,11 @@ void config_change_commit(struct config_set *set)
 
 static void rollback_file(struct config_set *set, struct set_file *file)
 {
-	if (file->wanted.text != file->before.text)
+	if (file->wanted.text != file->before->text)
 		config_file_free(file->wanted.text);
 	config_problems_clear(&file->wanted.problems);
-	file->wanted = file->before;
-	file->before = (struct set_wanted){ 0 };
+	file->wanted = *file->before;
+	free(mem_steal(&file->before));
 	file->judged = file->bad = false;
 	set_file_list(set, file);
 	if (!file->good && !file->wanted.waiting && !file->staged)

@@ -146,13 +146,15 @@ static void set_id(struct config_file *file, struct config_tenant *tenant, enum 
 /* A tenant without a service or an id declares nothing that others could clash with. */
 static void keep_tenant(struct config_file *file, struct config_tenant *tenant)
 {
-	if (tenant->service && tenant->id && names_valid(tenant->service) &&
-		names_valid(tenant->id)) {
-		tenant->key = mem_printf("%s:%s", tenant->service, tenant->id);
+	autofree char *service = tenant->service;
+	autofree char *id = tenant->id;
+
+	if (service && id && names_valid(service) && names_valid(id)) {
+		tenant->key = mem_printf("%s:%s%c%s", service, id, '\0', service);
+		tenant->id = tenant->key + strlen(service) + 1;
+		tenant->service = tenant->id + strlen(id) + 1;
 		return;
 	}
-	free(tenant->service);
-	free(tenant->id);
 	config_layer_clear(&tenant->layer);
 	file->tenant_count--;
 }
@@ -410,48 +412,77 @@ static void read_document(struct config_file *file, const struct toml_node *root
 		read_table(file, &root->table.entries[i]);
 }
 
-static struct config_file *file_new(const char *name, const char *display, const char *folder)
+/* TEXT may be NULL: there is none. */
+static struct config_file *file_new(
+	const char *name, const char *display, const char *folder, const char *text, size_t len)
 {
-	struct config_file *file = mem_alloc(sizeof(*file));
+	struct config_file *file = mem_alloc(sizeof(*file) + (text ? len + 1 : 0));
 
-	file->name = mem_strdup(name);
-	file->display = mem_strdup(display);
-	file->folder = mem_strdup(folder);
+	file->name = name;
+	file->display = display;
+	file->folder = folder;
 	file->problems.file = file->display;
+	if (!text)
+		return file;
+	file->text = (char *)(file + 1);
+	if (len)
+		memcpy(file->text, text, len);
+	file->len = len;
+	file->problems.text = file->text;
+	file->problems.len = len;
+	return file;
+}
+
+static void parse(struct config_file *file)
+{
+	struct toml_document *document;
+	struct toml_fault fault;
+
+	document = toml_parse(file->text, file->len, &fault);
+	if (!document) {
+		config_problems_add(&file->problems, (struct config_at){ fault.line, fault.column },
+			"%s", fault.message);
+		return;
+	}
+	read_document(file, toml_root(document));
+	toml_free(document);
+}
+
+struct config_file *config_file_parse_named(
+	const char *name, const char *display, const char *folder, const char *text, size_t len)
+{
+	struct config_file *file = file_new(name, display, folder, text ? text : "", len);
+
+	parse(file);
 	return file;
 }
 
 struct config_file *config_file_parse(
 	const char *name, const char *display, const char *folder, const char *text, size_t len)
 {
-	struct config_file *file = file_new(name, display, folder);
-	struct toml_document *document;
-	struct toml_fault fault;
+	struct config_file *file = file_new(NULL, NULL, NULL, text ? text : "", len);
 
-	file->text = mem_alloc(len + 1);
-	if (len)
-		memcpy(file->text, text, len);
-	file->len = len;
-	file->problems.text = file->text;
-	file->problems.len = len;
-	document = toml_parse(file->text, len, &fault);
-	if (!document) {
-		config_problems_add(&file->problems, (struct config_at){ fault.line, fault.column },
-			"%s", fault.message);
-		return file;
-	}
-	read_document(file, toml_root(document));
-	toml_free(document);
+	file->copies = mem_printf("%s%c%s%c%s", name, '\0', display, '\0', folder);
+	file->name = file->copies;
+	file->display = file->name + strlen(name) + 1;
+	file->folder = file->display + strlen(display) + 1;
+	file->problems.file = file->display;
+	parse(file);
 	return file;
 }
 
 struct config_file *config_file_unreadable(
 	const char *name, const char *display, const char *folder, const char *why)
 {
-	struct config_file *file = file_new(name, display, folder);
+	struct config_file *file = file_new(name, display, folder, NULL, 0);
 
 	config_problems_add(&file->problems, (struct config_at){ 0 }, "cannot be read: %s", why);
 	return file;
+}
+
+bool config_file_says(const struct config_file *file, const char *text, size_t len)
+{
+	return file->text && file->len == len && memcmp(file->text, text, len) == 0;
 }
 
 static void clear_services(struct config_file *file)
@@ -467,8 +498,6 @@ static void clear_services(struct config_file *file)
 static void clear_tenants(struct config_file *file)
 {
 	for (size_t i = 0; i < file->tenant_count; i++) {
-		free(file->tenants[i].service);
-		free(file->tenants[i].id);
 		free(file->tenants[i].key);
 		config_layer_clear(&file->tenants[i].layer);
 	}
@@ -491,9 +520,6 @@ void config_file_free(struct config_file *file)
 	free(file->listeners);
 	config_layer_clear(&file->settings);
 	config_problems_clear(&file->problems);
-	free(file->text);
-	free(file->name);
-	free(file->display);
-	free(file->folder);
+	free(file->copies);
 	free(file);
 }

@@ -21,9 +21,9 @@ struct config_service { /* [service.NAME] */
 };
 
 struct config_tenant { /* [tenant], one of [[tenant]], or an id in [instances] */
+	char *key;     /* "service:id"; owned, and with it: */
 	char *service;
 	char *id;
-	char *key; /* "service:id" */
 	struct config_at at;
 	struct config_at service_at;
 	struct config_layer layer;
@@ -41,10 +41,11 @@ struct config_reference { /* a service that [routing] names */
 };
 
 struct config_file {
-	char *name;    /* the set's name of it */
-	char *display; /* as messages call it */
-	char *folder;  /* that its relative paths are meant from */
-	char *text;
+	const char *name;    /* the set's name of it */
+	const char *display; /* as messages call it */
+	const char *folder;  /* that its relative paths are meant from */
+	char *copies;        /* of those; NULL: they are somebody else's */
+	char *text;          /* in one piece with the struct */
 	size_t len;
 
 	struct config_service *services;
@@ -71,9 +72,16 @@ struct config_file {
 struct config_file *config_file_parse(
 	const char *name, const char *display, const char *folder, const char *text, size_t len);
 
-/* A file that could not be read, which is all that is wrong with it. */
+/* The same, but that the three names are not copied, and outlive it. */
+struct config_file *config_file_parse_named(
+	const char *name, const char *display, const char *folder, const char *text, size_t len);
+
+/* Likewise a file that could not be read, which is all that is wrong with it. */
 struct config_file *config_file_unreadable(
 	const char *name, const char *display, const char *folder, const char *why);
+
+/* Whether TEXT is what FILE says. */
+bool config_file_says(const struct config_file *file, const char *text, size_t len);
 
 void config_file_free(struct config_file *file); /* NULL is allowed */
 

@@ -6,6 +6,7 @@
 
 #include "config_change.h"
 #include "config_judge.h"
+#include "config_path.h"
 #include "config_settings.h"
 #include "config_state.h"
 #include "config_template.h"
@@ -38,6 +39,7 @@ struct config_set *config_set_new(const struct config_place *place)
 
 	set->owner = OWNER_SELF;
 	copy_place(&set->place, place);
+	set->main_folder = config_path_parent(set->place.main_path);
 	options_set_defaults(OPTION_SERVICE, &set->service_defaults);
 	options_set_defaults(OPTION_TENANT, &set->tenant_defaults);
 	set->folders = config_claims_new();
@@ -56,7 +58,6 @@ static void free_instances(struct config_set *set)
 	HASH_ITER (hh, set->instances, instance, next) {
 		HASH_DEL(set->instances, instance);
 		spec_unref(instance->spec);
-		free(instance->key);
 		free(instance);
 	}
 }
@@ -120,6 +121,7 @@ void config_set_free(struct config_set *set)
 	change_lists_finish(&set->seeded, &seeded);
 	config_change_clear(&seeded);
 	free(set->problems);
+	free(set->main_folder);
 	clear_place(&set->place);
 	free(set);
 }
@@ -129,35 +131,22 @@ static void stage(struct config_set *set, struct set_file *file, struct config_f
 	set->problems_known = false;
 	config_file_free(file->staged_text);
 	file->staged_text = text;
+	file->staged_same = false;
 	if (!file->staged)
 		set_list_add(&set->staged, file);
 	file->staged = true;
-}
-
-void config_set_stage(struct config_set *set, const char *name, const char *text, size_t len)
-{
-	struct set_file *file = set_file_get(set, name);
-
-	set->work.parsed += text != NULL;
-	stage(set, file,
-		text ? config_file_parse(file->name, file->display, file->folder, text, len)
-		     : NULL);
-}
-
-void config_set_stage_unreadable(struct config_set *set, const char *name, const char *why)
-{
-	struct set_file *file = set_file_get(set, name);
-
-	stage(set, file, config_file_unreadable(file->name, file->display, file->folder, why));
 }
 
 void config_set_seed(struct config_set *set, const char *name, const char *text, size_t len)
 {
 	struct set_file *file = set_file_get(set, name);
 
+	/* What is in force is what is wanted. */
+	if (file->staged_same)
+		return;
 	set->work.parsed++;
 	config_file_free(file->seed);
-	file->seed = config_file_parse(file->name, file->display, file->folder, text, len);
+	file->seed = config_file_parse_named(file->name, file->display, file->folder, text, len);
 	set_list_add(&set->seeds, file);
 }
 
@@ -191,6 +180,7 @@ static void take_seeds(struct config_set *set)
 	config_change_commit(set);
 	/* That a seed is in force is no news of its file. */
 	change_names_clear(&set->seeded.accepted);
+	change_names_clear(&set->seeded.unchanged);
 	DL_FOREACH_SAFE (set->waiting, file, next) {
 		set_wanted_clear(&file->wanted);
 		set_file_list(set, file);
@@ -199,6 +189,32 @@ static void take_seeds(struct config_set *set)
 	}
 	free(set->staged.items);
 	set->staged = staged;
+}
+
+void config_set_stage(struct config_set *set, const char *name, const char *text, size_t len)
+{
+	struct set_file *file;
+
+	take_seeds(set);
+	file = set_file_get(set, name);
+	if (text && file->good && config_file_says(file->good, text, len)) {
+		stage(set, file, NULL);
+		file->staged_same = true;
+		return;
+	}
+	set->work.parsed += text != NULL;
+	stage(set, file,
+		text ? config_file_parse_named(file->name, file->display, file->folder, text, len)
+		     : NULL);
+}
+
+void config_set_stage_unreadable(struct config_set *set, const char *name, const char *why)
+{
+	struct set_file *file;
+
+	take_seeds(set);
+	file = set_file_get(set, name);
+	stage(set, file, config_file_unreadable(file->name, file->display, file->folder, why));
 }
 
 void config_set_judge(struct config_set *set, struct config_change *change)
@@ -252,6 +268,7 @@ void config_set_try(struct config_set *set, struct config_change *change, char *
 void config_change_clear(struct config_change *change)
 {
 	mem_strv_free(change->accepted);
+	mem_strv_free(change->unchanged);
 	mem_strv_free(change->rejected);
 	mem_strv_free(change->instances);
 	mem_strv_free(change->routes);

@@ -112,7 +112,8 @@ struct config_set *config_set_new(const struct config_place *place);
 void config_set_free(struct config_set *set);
 
 /* Put TEXT (LEN bytes, copied; NULL: the file is gone) in line for the next judgement. A file that
- * could not be read is staged by config_set_stage_unreadable() and counts as wrong. */
+ * could not be read is staged by config_set_stage_unreadable() and counts as wrong. Seeds are put
+ * in force first. */
 void config_set_stage(struct config_set *set, const char *name, const char *text, size_t len);
 void config_set_stage_unreadable(struct config_set *set, const char *name, const char *why);
 
@@ -125,6 +126,7 @@ struct config_template;
 /* What a judgement changed. Owned by the caller, config_change_clear() frees. */
 struct config_change {
 	char **accepted;  /* names of files whose staged text is in force now (removals too) */
+	char **unchanged; /* of those, the ones whose text was in force already */
 	char **rejected;  /* names of files that keep their last accepted text, see problems */
 	char **instances; /* keys whose spec appeared, changed or went */
 	char **routes;    /* services whose [route] or balance or spawn_undeclared or set of

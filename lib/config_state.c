@@ -1,6 +1,7 @@
 #include "config_state.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -26,21 +27,38 @@ struct set_file *set_file_find(const struct config_set *set, const char *name)
 	return file;
 }
 
+static struct set_file *main_new(const struct config_set *set)
+{
+	struct set_file *file = mem_alloc(sizeof(*file));
+
+	file->name = CONFIG_MAIN;
+	file->display = set->place.main_path;
+	file->folder = set->main_folder;
+	return file;
+}
+
+/* With its name in one piece: there are very many of them. */
+static struct set_file *file_new(const struct config_set *set, const char *name)
+{
+	const char *folder = config_path_name(set->place.conf_dir);
+	size_t size = strlen(folder) + 1 + strlen(name) + 1;
+	struct set_file *file = mem_alloc(sizeof(*file) + size);
+	char *display = (char *)(file + 1);
+
+	snprintf(display, size, "%s/%s", folder, name);
+	file->display = display;
+	file->name = display + strlen(folder) + 1;
+	file->folder = set->place.conf_dir;
+	return file;
+}
+
 struct set_file *set_file_get(struct config_set *set, const char *name)
 {
 	struct set_file *file = set_file_find(set, name);
 
 	if (file)
 		return file;
-	file = mem_alloc(sizeof(*file));
-	file->name = mem_strdup(name);
-	if (strcmp(name, CONFIG_MAIN) == 0) {
-		file->display = mem_strdup(set->place.main_path);
-		file->folder = config_path_parent(set->place.main_path);
-	} else {
-		file->display = mem_printf("%s/%s", config_path_name(set->place.conf_dir), name);
-		file->folder = mem_strdup(set->place.conf_dir);
-	}
+	file = strcmp(name, CONFIG_MAIN) == 0 ? main_new(set) : file_new(set, name);
 	HASH_ADD_KEYPTR(hh, set->files, file->name, strlen(file->name), file);
 	return file;
 }
@@ -69,13 +87,12 @@ void set_file_free(struct config_set *set, struct set_file *file)
 	if (file->listed)
 		DL_DELETE(set->waiting, file);
 	set_wanted_clear(&file->wanted);
-	set_wanted_clear(&file->before);
+	if (file->before)
+		set_wanted_clear(file->before);
+	free(file->before);
 	config_file_free(file->good);
 	config_file_free(file->staged_text);
 	config_file_free(file->seed);
-	free(file->name);
-	free(file->display);
-	free(file->folder);
 	free(file);
 }
 
@@ -179,14 +196,14 @@ static struct set_instance *instance_get(struct config_set *set, const struct co
 
 	if (instance)
 		return instance;
-	instance = mem_alloc(sizeof(*instance));
+	instance = mem_alloc(sizeof(*instance) + strlen(tenant->key) + 1);
 	instance->owner = OWNER_INSTANCE;
-	instance->key = mem_strdup(tenant->key);
+	memcpy(instance->key, tenant->key, strlen(tenant->key) + 1);
 	instance->service = service_get(set, tenant->service);
 	instance->declared = resource_get(set, "tenant", tenant->key);
 	DL_APPEND(instance->service->instances, instance);
 	instance->service->instance_count++;
-	HASH_ADD_KEYPTR(hh, set->instances, instance->key, strlen(instance->key), instance);
+	HASH_ADD_STR(set->instances, key, instance);
 	return instance;
 }
 
@@ -420,7 +437,6 @@ static void sweep_instance(struct config_set *set, struct set_instance *instance
 	HASH_DEL(set->instances, instance);
 	DL_DELETE(instance->service->instances, instance);
 	instance->service->instance_count--;
-	free(instance->key);
 	free(instance);
 }
 

@@ -33,23 +33,24 @@ struct set_file {
 	UT_hash_handle hh;
 	struct set_file *prev, *next; /* in the set's list of those that wait */
 	bool listed;
-	char *name;
-	char *display;
-	char *folder;
+	const char *name; /* the three live as long as it does */
+	const char *display;
+	const char *folder;
 	struct config_file *good; /* in force; NULL: none */
 	struct set_wanted wanted;
 
 	/* Staged since the last judgement. */
 	bool staged;
+	bool staged_same;                /* as what is in force: it is not parsed again */
 	struct config_file *staged_text; /* NULL: gone */
 	struct config_file *seed;        /* until the first judgement */
 
 	/* Of the judgement at work. */
-	bool judged; /* `before` is what .wanted was */
+	bool judged;
 	bool was_staged;
-	bool in_play; /* the index has .wanted.text instead of .good */
-	bool bad;     /* to be put back, or put back */
-	struct set_wanted before;
+	bool in_play;              /* the index has .wanted.text instead of .good */
+	bool bad;                  /* to be put back, or put back */
+	struct set_wanted *before; /* what .wanted was; NULL: outside of a judgement */
 };
 
 struct set_claimant {
@@ -98,7 +99,6 @@ struct set_instance {
 	enum set_owner owner;
 	UT_hash_handle hh;
 	struct set_instance *prev, *next; /* in its service's list */
-	char *key;
 	struct set_service *service;
 	struct set_resource *declared;
 	const struct ten_spec *spec;   /* in force; NULL: none */
@@ -107,6 +107,7 @@ struct set_instance {
 		*claiming; /* whose claims are in the trees; one of the two, or NULL */
 	bool dirty;        /* to be merged again */
 	bool touched;      /* .wanted counts */
+	char key[];
 };
 
 /* A strv in the making. */
@@ -116,7 +117,7 @@ struct change_names {
 };
 
 struct change_lists {
-	struct change_names accepted, rejected, instances, routes;
+	struct change_names accepted, unchanged, rejected, instances, routes;
 	bool settings;
 	struct config_template **templates;
 	size_t template_count;
@@ -125,6 +126,7 @@ struct change_lists {
 struct config_set {
 	enum set_owner owner;
 	struct config_place place;
+	char *main_folder; /* of place.main_path */
 	struct service_values service_defaults;
 	struct tenant_values tenant_defaults;
 

@@ -166,30 +166,46 @@ static void write_generation(struct daemon *d, json_t *files, const char *author
 		owed_remove(d, d->own_fd, old);
 }
 
-void accepted_keep(struct daemon *d, const struct config_change *change, const char *author)
+/* The names of CHANGE whose texts differ from what is stored, and FILES filled with what is kept of
+ * them in the history. The caller frees the list alone. */
+static const char **find_changed(
+	struct daemon *d, const struct config_change *change, json_t *files)
 {
-	json_t *files = json_array();
-	autofree const char **changed =
+	char *const *unchanged = change->unchanged;
+	const char **changed =
 		mem_alloc((mem_strv_length(change->accepted) + 1) * sizeof(*changed));
 	size_t count = 0;
-	bool few;
 
 	for (size_t i = 0; change->accepted && change->accepted[i]; i++) {
-		json_t *entry = file_entry(d, change->accepted[i]);
+		const char *name = change->accepted[i];
+		json_t *entry;
 
+		/* Both lists are sorted; what was in force is not read for nothing. */
+		if (unchanged && *unchanged && strcmp(*unchanged, name) == 0) {
+			unchanged++;
+			continue;
+		}
+		entry = file_entry(d, name);
 		if (!entry)
 			continue;
 		json_array_append_new(files, entry);
-		changed[count++] = change->accepted[i];
+		changed[count++] = name;
 	}
-	if (!count) {
-		json_decref(files);
-		return;
-	}
-	d->generation++;
-	write_generation(d, files, author);
+	return changed;
+}
+
+void accepted_keep(struct daemon *d, const struct config_change *change, const char *author)
+{
+	json_t *files = json_array();
+	autofree const char **changed = find_changed(d, change, files);
+	size_t count = json_array_size(files);
 	/* Syncing the whole file system waits for everybody's writes: for many files only. */
-	few = count <= FEW_FILES;
+	bool few = count <= FEW_FILES;
+
+	if (count) {
+		d->generation++;
+		write_generation(d, files, author);
+	}
 	for (size_t i = 0; i < count; i++)
 		store_one(d, changed[i], few);
 	if (!few && syncfs(d->own_fd) < 0)

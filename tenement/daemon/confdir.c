@@ -51,14 +51,12 @@ static void note_removed(void *data, const char *key, const struct ten_spec *spe
 		mem_strv_append(removed, key);
 }
 
-/* Which tenants would go if the first COUNT of READINGS were in force. Owned strv or NULL. */
-static char **would_remove(struct daemon *d, const struct conf_reading *readings, size_t count)
+/* Which tenants would go if what is staged were in force. Owned strv or NULL. */
+static char **would_remove(struct daemon *d)
 {
 	struct config_change change = { 0 };
 	char **problems = NULL, **removed = NULL;
 
-	for (size_t i = 0; i < count; i++)
-		stage(d, &readings[i]);
 	config_set_try(d->set, &change, &problems, note_removed, &removed);
 	config_change_clear(&change);
 	mem_strv_free(problems);
@@ -219,8 +217,10 @@ static void judge_harmless(struct daemon *d, struct conf_batch *batch)
 {
 	for (size_t i = 0; i < batch->count; i++) {
 		struct conf_reading *reading = &batch->readings[i];
-		char **removed = would_remove(d, reading, 1);
+		char **removed;
 
+		stage(d, reading);
+		removed = would_remove(d);
 		reading->file->waiting = removed != NULL;
 		mem_strv_free(removed);
 	}
@@ -250,10 +250,16 @@ static void load_batch(struct daemon *d, struct conf_batch *batch)
 {
 	struct confdir *confdir = d->confdir;
 	double now = daemon_now();
-	char **removed = would_remove(d, batch->readings, batch->count);
-	size_t count = mem_strv_length(removed);
-	bool allowed;
+	char **removed = NULL;
+	bool tried, allowed;
+	size_t count;
 
+	stage_all(d, batch);
+	/* Where nobody is, nobody goes, and nothing is judged twice. */
+	tried = config_set_instance_count(d->set) > 0;
+	if (tried)
+		removed = would_remove(d);
+	count = mem_strv_length(removed);
 	/* Also what an earlier life accepted is something that can be removed. */
 	guard_note_size(&d->guard, now, config_set_instance_count(d->set));
 	allowed = count == 0 || confdir->confirm ||
@@ -267,7 +273,8 @@ static void load_batch(struct daemon *d, struct conf_batch *batch)
 		else
 			guard_note_removals(&d->guard, now, count);
 		release(confdir);
-		stage_all(d, batch);
+		if (tried)
+			stage_all(d, batch);
 		judge(d);
 	} else {
 		judge_harmless(d, batch);
