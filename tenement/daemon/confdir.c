@@ -16,6 +16,7 @@
 
 #define RESCAN_SECONDS 30.0
 #define AGAIN_SECONDS  1.0
+#define MUCH           256 /* files at once, after which memory is given back */
 
 /* A tenant that was removed, for as long as the guard counts it. */
 struct removed {
@@ -313,6 +314,7 @@ void confdir_load(struct daemon *d)
 		load_batch(d, &batch);
 	else if (confdir->held && there)
 		release(confdir);
+	d->much_was_read = d->much_was_read || batch.count >= MUCH;
 	conf_batch_free(&batch);
 	conf_files_forget(d, &confdir->files);
 	confdir->any_dirty = confdir->quiet_over = confdir->confirm = false;

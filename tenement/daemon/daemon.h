@@ -73,6 +73,7 @@ struct daemon {
 	uint16_t next_port;
 	bool port_given[65536]; /* to a process that lives */
 	uint64_t settings_hash; /* of the settings that are published with each tenant */
+	bool much_was_read;     /* of the configuration: the heap has holes */
 	bool hosts_changed;     /* states or routes: the workers are to look again */
 	bool shutting_down;
 	bool leaving;       /* for the daemon after us */

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,6 +132,15 @@ static void publish(struct daemon *d)
 	route_table_reclaim(d->table, wake_oldest(d));
 }
 
+/* What many files took to be read is more than what is kept of them. */
+static void give_memory_back(struct daemon *d)
+{
+	if (!d->much_was_read || d->dirty)
+		return;
+	d->much_was_read = false;
+	malloc_trim(0);
+}
+
 static void turn(struct ev_loop *loop, ev_prepare *watcher, int events)
 {
 	struct daemon *d = ev_userdata(loop);
@@ -147,6 +157,7 @@ static void turn(struct ev_loop *loop, ev_prepare *watcher, int events)
 	publish(d);
 	record_write_due(d);
 	control_turn(d);
+	give_memory_back(d);
 	if (d->dirty || dirty_routes || dirty_settings)
 		ev_idle_start(loop, &busy_watcher);
 	else
