@@ -66,7 +66,10 @@ int cmd_ps(struct cli *cli)
 	const json_t *instances, *instance;
 	struct table *table;
 	size_t i;
-	int code = client_get(cli, all ? "/api/instances?all=1" : "/api/instances", &answer);
+	/* What is not shown is not asked for. */
+	autofree char *path =
+		mem_printf("/api/instances?%s%s", all ? "all=1&" : "", cli->json ? "" : "brief=1");
+	int code = client_get(cli, path, &answer);
 
 	if (code)
 		return code;

@@ -149,9 +149,11 @@ static void write_answer(struct control_connection *connection, int status, json
 	}
 	text_printf(&connection->out,
 		"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: "
-		"%zu\r\n%s\r\n%s\n",
+		"%zu\r\n%s\r\n",
 		status, reason_of(status), strlen(body) + 1,
-		connection->closing ? "Connection: close\r\n" : "", body);
+		connection->closing ? "Connection: close\r\n" : "");
+	text_puts(&connection->out, body);
+	text_puts(&connection->out, "\n");
 	flush(connection);
 }
 

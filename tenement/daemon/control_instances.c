@@ -14,6 +14,7 @@
 #include "daemon/rollout.h"
 #include "daemon/spawn.h"
 #include "mem.h"
+#include "text.h"
 
 #define PREFIX "/api/instances"
 
@@ -30,25 +31,46 @@ static int compare_keys(const void *a, const void *b)
 	return strcmp((*left)->key, (*right)->key);
 }
 
+/* JSON's text, which is released. False: it has none, as what is not UTF-8. */
+static bool add_json(struct text *out, json_t *json)
+{
+	autofree char *text = json_dumps(json, JSON_COMPACT);
+
+	json_decref(json);
+	if (text)
+		text_puts(out, text);
+	return text != NULL;
+}
+
 static void list(struct control_call *call)
 {
 	struct daemon *d = call->d;
 	size_t room = HASH_COUNT(d->instances), count = 0;
 	autofree struct instance **sorted = mem_alloc((room + 1) * sizeof(struct instance *));
 	struct instance *instance, *next;
-	json_t *array = json_array();
-	char all[8] = "";
+	autotext struct text out = { 0 };
+	char all[8] = "", brief[8] = "";
 
 	control_query(call, "all", all, sizeof(all));
+	control_query(call, "brief", brief, sizeof(brief));
 	HASH_ITER (hh, d->instances, instance, next) {
 		if (instance->known && (*all == '1' || is_up(instance->state)))
 			sorted[count++] = instance;
 	}
 	if (count)
 		qsort(sorted, count, sizeof(*sorted), compare_keys);
-	for (size_t i = 0; i < count; i++)
-		json_array_append_new(array, describe_instance(d, sorted[i]));
-	control_answer(call, 200, json_pack("{s:o}", "instances", array));
+	/* One by one: as a tree, all of them are many times as large as their text. */
+	text_puts(&out, "{\"instances\":[");
+	for (size_t i = 0; i < count; i++) {
+		text_puts(&out, i ? "," : "");
+		if (!add_json(&out, *brief == '1' ? describe_instance_brief(d, sorted[i])
+						  : describe_instance(d, sorted[i]))) {
+			control_refuse(call, 500, "%s cannot be told in UTF-8", sorted[i]->key);
+			return;
+		}
+	}
+	text_puts(&out, "]}\n");
+	control_answer_text(call, "application/json", &out);
 }
 
 /* ---- waiting for a tenant to get somewhere ---- */

@@ -32,6 +32,13 @@ static json_t *integer_or_null(bool there, int64_t number)
 	return there ? json_integer(number) : json_null();
 }
 
+static int64_t idle_secs(const struct run *run, const struct board_use *use)
+{
+	if (use->in_flight)
+		return 0;
+	return (int64_t)(daemon_now() - fmax((double)use->last_used_ms / 1000, run->ready_since));
+}
+
 static void put_url(struct daemon *d, json_t *json, const struct ten_spec *spec)
 {
 	char **addresses = listeners_addresses();
@@ -107,11 +114,7 @@ json_t *describe_instance(struct daemon *d, struct instance *instance)
 	json_object_set_new(json, "uptime_secs",
 		integer_or_null(run != NULL, run ? (int64_t)(now - run->started) : 0));
 	json_object_set_new(json, "idle_secs",
-		integer_or_null(run && run->ready,
-			run && run->ready && !use.in_flight
-				? (int64_t)(now -
-					    fmax((double)use.last_used_ms / 1000, run->ready_since))
-				: 0));
+		integer_or_null(run && run->ready, run && run->ready ? idle_secs(run, &use) : 0));
 	json_object_set_new(json, "restarts", json_integer(instance->restarts));
 	json_object_set_new(json, "health", json_string(health_name(run)));
 	json_object_set_new(json, "weight", json_integer(instance->wanted_weight));
@@ -133,6 +136,36 @@ json_t *describe_instance(struct daemon *d, struct instance *instance)
 	json_object_set_new(json, "degraded", describe_strv(spec->degraded));
 	json_object_set_new(json, "dir", json_string(spec->dir));
 	put_url(d, json, spec);
+	return json;
+}
+
+json_t *describe_instance_brief(struct daemon *d, struct instance *instance)
+{
+	const struct ten_spec *spec = instance->spec ? instance->spec : instance->published;
+	const struct run *run = instance->run;
+	struct board_use use;
+	json_t *json = json_object(), *list = overridden(d, instance->key);
+
+	instance_use(d, instance, &use);
+	json_object_set_new(json, "id", json_string(instance->key));
+	json_object_set_new(json, "state", json_string(instance_state_names[instance->state]));
+	json_object_set_new(json, "state_secs",
+		json_integer((json_int_t)(daemon_now() - instance->state_since)));
+	if (run && run->pid > 0)
+		json_object_set_new(json, "pid", json_integer(run->pid));
+	if (run && run->ready)
+		json_object_set_new(json, "idle_secs", json_integer(idle_secs(run, &use)));
+	if (run)
+		json_object_set_new(json, "health", json_string(health_name(run)));
+	if (use.requests)
+		json_object_set_new(json, "requests", json_integer((json_int_t)use.requests));
+	if (instance->reason)
+		json_object_set_new(json, "reason", json_string(instance->reason));
+	if (json_array_size(list))
+		json_object_set(json, "overridden", list);
+	if (spec)
+		put_url(d, json, spec);
+	json_decref(list);
 	return json;
 }
 

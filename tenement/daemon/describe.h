@@ -10,6 +10,8 @@
 
 /* A new reference. */
 json_t *describe_instance(struct daemon *d, struct instance *instance);
+/* What `ten ps` shows of it; what is nothing is left out. */
+json_t *describe_instance_brief(struct daemon *d, struct instance *instance);
 /* With its environment (masked unless SECRETS), command, declaration and last log lines. */
 json_t *describe_instance_whole(struct daemon *d, struct instance *instance, bool secrets);
 
