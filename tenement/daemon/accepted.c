@@ -11,6 +11,7 @@
 
 #include "common/files.h"
 #include "common/log.h"
+#include "daemon/accepted_queue.h"
 #include "daemon/owed.h"
 #include "mem.h"
 #include "wire.h"
@@ -18,7 +19,8 @@
 #define FORMAT_VERSION   1
 #define GENERATIONS_KEPT 100
 #define GENERATION_MAX   (256u << 20)
-#define FEW_FILES        16
+#define FEW_FILES        16              /* synced one by one */
+#define MANY_FILES       256             /* more are stored a few at a time: see accepted_queue.h */
 #define MAIN_NAME        "tenement.toml" /* conf.d has no file of that name in the store */
 #define CONF_PREFIX      "conf.d@"
 
@@ -128,13 +130,11 @@ static json_t *file_entry(struct daemon *d, const char *name)
 	return entry;
 }
 
-/* In force it is all the same, whatever the disk says. */
-static void store_one(struct daemon *d, const char *name, bool sync)
+/* In force it is all the same, whatever the disk says. TEXT may be NULL: NAME is there no more. */
+static void store_one(struct daemon *d, const char *name, const char *text, size_t len, bool sync)
 {
 	autofree char *stored = stored_name(name);
 	autofree char *path = mem_printf("accepted/%s", stored);
-	size_t len;
-	const char *text = config_set_text(d->set, name, &len);
 
 	if (text)
 		owed_write(d, d->own_fd, path, text, len, sync);
@@ -176,6 +176,9 @@ static const char **find_changed(
 		mem_alloc((mem_strv_length(change->accepted) + 1) * sizeof(*changed));
 	size_t count = 0;
 
+	/* What was before is read from what is stored. */
+	if (mem_strv_length(change->accepted) > MANY_FILES)
+		accepted_queue_finish(d);
 	for (size_t i = 0; change->accepted && change->accepted[i]; i++) {
 		const char *name = change->accepted[i];
 		json_t *entry;
@@ -185,6 +188,7 @@ static const char **find_changed(
 			unchanged++;
 			continue;
 		}
+		accepted_queue_store(d, name);
 		entry = file_entry(d, name);
 		if (!entry)
 			continue;
@@ -194,22 +198,33 @@ static const char **find_changed(
 	return changed;
 }
 
+static void store_queued(struct daemon *d, const char *name, const char *text, size_t len)
+{
+	store_one(d, name, text, len, false);
+}
+
 void accepted_keep(struct daemon *d, const struct config_change *change, const char *author)
 {
 	json_t *files = json_array();
 	autofree const char **changed = find_changed(d, change, files);
 	size_t count = json_array_size(files);
-	/* Syncing the whole file system waits for everybody's writes: for many files only. */
-	bool few = count <= FEW_FILES;
 
 	if (count) {
 		d->generation++;
 		write_generation(d, files, author);
 	}
-	for (size_t i = 0; i < count; i++)
-		store_one(d, changed[i], few);
-	if (!few && syncfs(d->own_fd) < 0)
-		log_warn("syncing %s: %s", d->data_dir, strerror(errno));
+	/* Nobody waits for very many; but what went is not to come back with the next life. */
+	for (size_t i = 0; i < count; i++) {
+		size_t len = 0;
+		const char *text = config_set_text(d->set, changed[i], &len);
+
+		if (text && count > MANY_FILES)
+			accepted_queue_add(d, changed[i], text, len, store_queued);
+		else
+			store_one(d, changed[i], text, len, count <= FEW_FILES);
+	}
+	if (count > FEW_FILES)
+		accepted_queue_sync(d);
 	json_decref(files);
 }
 

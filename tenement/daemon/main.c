@@ -14,6 +14,7 @@
 #include "common/fds.h"
 #include "common/files.h"
 #include "common/log.h"
+#include "daemon/accepted_queue.h"
 #include "daemon/activation.h"
 #include "daemon/apply.h"
 #include "daemon/cgroup.h"
@@ -301,6 +302,7 @@ int main(int argc, char **argv)
 	ev_timer_init(&first, on_first_turn, 0., 0.);
 	ev_timer_start(d->loop, &first);
 	ev_run(d->loop, 0);
+	accepted_queue_finish(d);
 	control_stop(d);
 	if (d->shutting_down) {
 		listeners_remove_sockets();
