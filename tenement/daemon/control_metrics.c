@@ -22,6 +22,7 @@ struct row {
 
 static struct row *gather(struct daemon *d, size_t *count)
 {
+	static const _Atomic uint64_t none[BOARD_REFUSALS];
 	struct row *rows = mem_alloc((HASH_COUNT(d->instances) + 1) * sizeof(*rows));
 	struct instance *instance, *next;
 
@@ -36,7 +37,8 @@ static struct row *gather(struct daemon *d, size_t *count)
 		row->id = spec->id;
 		row->state = instance->state;
 		row->freezes = instance->freezes;
-		row->refusals = d->board->slots[instance->target.slot].refusals;
+		row->refusals =
+			instance->used ? d->board->slots[instance->target.slot].refusals : none;
 		instance_use(d, instance, &row->use);
 		++*count;
 	}

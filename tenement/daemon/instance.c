@@ -231,6 +231,7 @@ void instance_set_state(
 
 	assert(instance->known);
 	assert(state != INSTANCE_READY || instance->run);
+	instance->used = instance->used || state != INSTANCE_ASLEEP;
 	ev_timer_stop(d->loop, &instance->timer);
 	instance->state = state;
 	instance->state_since = daemon_now();
@@ -266,7 +267,7 @@ void instance_arm(struct daemon *d, struct instance *instance, double seconds)
 void instance_use(struct daemon *d, const struct instance *instance, struct board_use *use)
 {
 	*use = (struct board_use){ 0 };
-	if (instance->known)
+	if (instance->known && instance->used)
 		board_use(d->board, instance->target.slot, use);
 }
 

@@ -65,6 +65,8 @@ struct instance {
 
 	/* what is so */
 	bool known; /* has a slot */
+	bool used;  /* and may have something on the board: of one that slept ever since it was
+		       declared not even a page is there, and none is to come by reading */
 	struct route_target target;
 	enum instance_state state;
 	double state_since;

@@ -204,7 +204,10 @@ static void declare(struct daemon *d, struct instance *instance)
 		log_error("%s: %s", instance->key, err.text);
 		return;
 	}
-	board_slot_clear(d->board, instance->target.slot);
+	/* Of a slot's first tenant, in the first table, there is nothing to clear. */
+	instance->used = d->table_is_new || instance->target.incarnation > 1;
+	if (instance->used)
+		board_slot_clear(d->board, instance->target.slot);
 	d->by_slot[instance->target.slot] = instance;
 	instance->known = true;
 	instance->state = INSTANCE_ASLEEP;

@@ -179,7 +179,7 @@ static void take_over_slot(void *data, const struct route_instance *seen)
 	instance->spec = spec_ref(spec);
 	instance->published = spec_ref(spec);
 	instance->target = seen->self;
-	instance->known = true;
+	instance->known = instance->used = true;
 	instance->wanted_state = reconcile_effective_state(d, spec);
 	d->by_slot[seen->self.slot] = instance;
 	route_table_state(d->table, seen->self, &instance->state);

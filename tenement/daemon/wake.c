@@ -37,6 +37,7 @@ static void look_at_word(struct daemon *d, uint32_t first_slot, uint64_t bits)
 		bits &= bits - 1;
 		if (!instance || !instance->known)
 			continue;
+		instance->used = true;
 		if (instance->state == INSTANCE_READY)
 			readiness_mend(d, instance);
 		/* Old news: the bell that followed the change of state has answered it. */

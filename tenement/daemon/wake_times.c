@@ -80,11 +80,12 @@ void wake_times_unqueued(struct daemon *d, struct instance *instance)
 /* The first byte is what the proxy says: no more than a number in a sum, and kept within reason. */
 void wake_times_collect(struct daemon *d, struct instance *instance)
 {
-	struct board_wake *wake = wake_of(d, instance);
-	uint64_t first = atomic_load(&wake->first_byte_us);
+	uint64_t first;
 
-	if (!instance->ready_us || first < instance->ready_us ||
-		first - instance->ready_us > HOUR_US)
+	if (!instance->ready_us)
+		return;
+	first = atomic_load(&wake_of(d, instance)->first_byte_us);
+	if (first < instance->ready_us || first - instance->ready_us > HOUR_US)
 		return;
 	count(instance, FIRST_BYTE, first - instance->ready_us);
 	instance->ready_us = 0; /* once */
