@@ -49,6 +49,9 @@ char *files_read(int dir_fd, const char *path, size_t max, size_t *len, struct t
 	text[used] = '\0';
 	if (len)
 		*len = used;
+	/* Some are kept by the thousand for a while. */
+	if (used < room / 2)
+		text = mem_resize(text, used + 1, 1);
 	return mem_steal(&text);
 }
 
