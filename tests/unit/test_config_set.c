@@ -576,6 +576,85 @@ START_TEST(many)
 }
 END_TEST
 
+/* What is in force, also from an earlier life, is not parsed again to find out that it is. */
+START_TEST(same_text_is_not_parsed)
+{
+	seed("notes.toml", NOTES);
+	seed("alice.toml", ALICE);
+	seed("bob.toml", BOB);
+	ck_assert_uint_eq(config_set_work(set).parsed, 3);
+	stage("notes.toml", NOTES);
+	stage("alice.toml", ALICE);
+	stage("bob.toml", BOB "weight = 3\n");
+	ck_assert_uint_eq(config_set_work(set).parsed, 4);
+	judge();
+	ck_list(change.accepted, "alice.toml bob.toml notes.toml");
+	ck_list(change.unchanged, "alice.toml notes.toml");
+	ck_list(change.instances, "notes:alice notes:bob");
+	ck_assert_int_eq(config_set_instance(set, "notes:bob")->values.weight, 3);
+
+	/* What was staged is what counts, whatever was accepted before that. */
+	stage("bob.toml", BOB "weight = 3\n");
+	seed("bob.toml", BOB "weight = 9\n");
+	judge();
+	ck_list(change.unchanged, "bob.toml");
+	ck_assert_int_eq(config_set_instance(set, "notes:bob")->values.weight, 3);
+
+	/* The last word counts, and a wrong one is taken back by the text in force. */
+	config_set_work_reset(set);
+	stage("alice.toml", "[tenant");
+	judge();
+	ck_list(change.rejected, "alice.toml");
+	stage("alice.toml", NULL);
+	stage("alice.toml", ALICE);
+	judge();
+	ck_list(change.unchanged, "alice.toml");
+	ck_list(change.instances, "");
+	ck_assert_str_eq(problems(), "");
+	stage("alice.toml", ALICE);
+	stage("alice.toml", NULL);
+	judge();
+	ck_list(change.unchanged, "");
+	ck_list(change.instances, "notes:alice");
+	ck_assert_uint_eq(config_set_work(set).parsed, 1);
+}
+END_TEST
+
+/* Tenants that leave all to their service have one copy of what it says, for as long as any of
+ * them has it. */
+START_TEST(values_are_shared)
+{
+	const struct ten_spec *alice, *bob;
+
+	stage("notes.toml", NOTES "health = '/up'\n");
+	stage("alice.toml", ALICE);
+	stage("bob.toml", BOB "domains = ['bob.org']\n");
+	stage("carl.toml", "[tenant]\nservice = 'notes'\nweight = 7\n");
+	judge();
+	alice = config_set_instance(set, "notes:alice");
+	bob = config_set_instance(set, "notes:bob");
+	ck_assert_ptr_eq(alice->values.command, bob->values.command);
+	ck_assert_ptr_eq(alice->argv, bob->argv);
+	ck_assert_ptr_ne(alice->argv, config_set_instance(set, "notes:carl")->argv);
+	ck_assert_int_eq(config_set_instance(set, "notes:carl")->values.weight, 7);
+	ck_assert_uint_eq(alice->restart_hash == bob->restart_hash, 0); /* their folders are two */
+
+	spec_ref(alice);
+	stage("notes.toml", NOTES "health = '/well'\n");
+	judge();
+	ck_assert_str_eq(alice->values.health, "/up");
+	ck_assert_str_eq(alice->argv[0], "run");
+	ck_assert_str_eq(config_set_instance(set, "notes:alice")->values.health, "/well");
+	stage("notes.toml", NULL);
+	stage("alice.toml", NULL);
+	stage("bob.toml", NULL);
+	stage("carl.toml", NULL);
+	judge();
+	ck_assert_str_eq(alice->values.command, "run");
+	spec_unref(alice);
+}
+END_TEST
+
 START_TEST(overrides)
 {
 	const struct config_place place = { .main_path = "/srv/tenement.toml",
@@ -632,6 +711,8 @@ int main(void)
 	tcase_add_test(tests, specs_outlive);
 	tcase_add_test(tests, visits);
 	tcase_add_test(tests, many);
+	tcase_add_test(tests, same_text_is_not_parsed);
+	tcase_add_test(tests, values_are_shared);
 	tcase_add_test(tests, overrides);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);
