@@ -290,7 +290,8 @@ void config_change_describe(struct config_set *set, struct change_lists *lists)
 			add_name(&lists->accepted, file->name);
 		else if (file->was_staged)
 			add_name(&lists->rejected, file->name);
-		if (unchanged)
+		/* (what is gone and never was in force may be stored, from an earlier life) */
+		if (unchanged && file->good)
 			add_name(&lists->unchanged, file->name);
 	}
 	describe_instances(set, lists);

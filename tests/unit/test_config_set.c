@@ -600,6 +600,12 @@ START_TEST(same_text_is_not_parsed)
 	ck_list(change.unchanged, "bob.toml");
 	ck_assert_int_eq(config_set_instance(set, "notes:bob")->values.weight, 3);
 
+	/* What went and never held is no text in force. */
+	stage("never.toml", NULL);
+	judge();
+	ck_list(change.accepted, "never.toml");
+	ck_list(change.unchanged, "");
+
 	/* The last word counts, and a wrong one is taken back by the text in force. */
 	config_set_work_reset(set);
 	stage("alice.toml", "[tenant");
