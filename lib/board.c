@@ -222,6 +222,7 @@ void board_slot_clear(struct board *board, uint32_t number)
 	atomic_store(&slot->carried_bytes_out, 0);
 	for (unsigned i = 0; i < BOARD_REFUSALS; i++)
 		atomic_store(&slot->refusals[i], 0);
+	atomic_fetch_and(&board->touched[number / 64], ~(1ull << (number % 64)));
 	for (uint32_t i = 0; i < BOARD_WORKERS_MAX; i++) {
 		struct board_cell *cell = &board->cells[i][number];
 

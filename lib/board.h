@@ -151,6 +151,7 @@ struct board {
 	_Atomic uint64_t
 		picks[BOARD_PICKS_MAX]; /* one ticket counter per weighted route, all workers */
 	struct board_worker workers[BOARD_WORKERS_MAX];
+	_Atomic uint64_t touched[ROUTE_SLOTS_MAX / 64]; /* slots that have refusals */
 	struct board_slot slots[ROUTE_SLOTS_MAX];
 	_Atomic uint64_t peers[BOARD_PEERS];  /* see board_peers.h */
 	_Atomic uint64_t wakers[BOARD_PEERS]; /* see board_wakes.h; likewise: */
@@ -225,6 +226,25 @@ struct board_use {
 	uint64_t connections; /* counted for max_connections */
 };
 void board_use(const struct board *board, uint32_t slot, struct board_use *use);
+
+/* One more of SLOT was refused. */
+static inline void board_refuse(struct board *board, uint32_t slot, enum board_refusal why)
+{
+	_Atomic uint64_t *touched = &board->touched[slot / 64];
+	uint64_t bit = 1ull << (slot % 64);
+
+	if (!(atomic_load_explicit(touched, memory_order_relaxed) & bit))
+		atomic_fetch_or_explicit(touched, bit, memory_order_relaxed);
+	atomic_fetch_add_explicit(&board->slots[slot].refusals[why], 1, memory_order_relaxed);
+}
+
+/* Whether SLOT ever refused: who has not been asked for has no page that reading would make. */
+static inline bool board_has_refused(const struct board *board, uint32_t slot)
+{
+	return atomic_load_explicit(&board->touched[slot / 64], memory_order_relaxed) >>
+		       (slot % 64) &
+	       1;
+}
 
 /* Whether WHY says that nobody was woken who otherwise would have been. */
 static inline bool board_not_woken(enum board_refusal why)

@@ -37,8 +37,9 @@ static struct row *gather(struct daemon *d, size_t *count)
 		row->id = spec->id;
 		row->state = instance->state;
 		row->freezes = instance->freezes;
-		row->refusals =
-			instance->used ? d->board->slots[instance->target.slot].refusals : none;
+		row->refusals = instance_is_used(d, instance)
+					? d->board->slots[instance->target.slot].refusals
+					: none;
 		instance_use(d, instance, &row->use);
 		++*count;
 	}

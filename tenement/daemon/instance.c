@@ -264,10 +264,16 @@ void instance_arm(struct daemon *d, struct instance *instance, double seconds)
 	ev_timer_start(d->loop, &instance->timer);
 }
 
+bool instance_is_used(const struct daemon *d, const struct instance *instance)
+{
+	return instance->known &&
+	       (instance->used || board_has_refused(d->board, instance->target.slot));
+}
+
 void instance_use(struct daemon *d, const struct instance *instance, struct board_use *use)
 {
 	*use = (struct board_use){ 0 };
-	if (instance->known && instance->used)
+	if (instance_is_used(d, instance))
 		board_use(d->board, instance->target.slot, use);
 }
 

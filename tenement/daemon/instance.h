@@ -65,8 +65,8 @@ struct instance {
 
 	/* what is so */
 	bool known; /* has a slot */
-	bool used;  /* and may have something on the board: of one that slept ever since it was
-		       declared not even a page is there, and none is to come by reading */
+	bool used;  /* and was asked for: of one that slept ever since it was declared not even a
+		       page of the board is there, and none is to come by reading */
 	struct route_target target;
 	enum instance_state state;
 	double state_since;
@@ -158,6 +158,8 @@ void instance_arm_sleep(struct daemon *d, struct instance *instance);
 double instance_idle_for(struct daemon *d, const struct instance *instance);
 
 /* What the proxy says of it. */
+/* Whether it may have something on the board. */
+bool instance_is_used(const struct daemon *d, const struct instance *instance);
 void instance_use(struct daemon *d, const struct instance *instance, struct board_use *use);
 bool instance_in_flight(struct daemon *d, const struct instance *instance); /* a request is */
 /* Whether it is in use; upgraded connections count unless its spec ignores them. */

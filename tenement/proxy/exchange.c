@@ -283,8 +283,7 @@ static void count_refusal(const struct exchange *exchange, enum board_refusal wh
 	worker_refusal(exchange->worker, why);
 	if (exchange->resolved_generation && slot < ROUTE_SLOTS_MAX &&
 		why != BOARD_REFUSED_UNKNOWN_HOST)
-		atomic_fetch_add_explicit(
-			&board->slots[slot].refusals[why], 1, memory_order_relaxed);
+		board_refuse(board, slot, why);
 }
 
 void exchange_refuse(
