@@ -202,7 +202,7 @@ bool control_logs(struct control_call *call)
 		control_refuse(call, 422, "limit is a number from 0 to %d", LIMIT_MAX);
 		return true;
 	}
-	lines = log_tail_lines(call->d, key, (size_t)limit);
+	lines = log_tail_lines(call->d, key, (size_t)limit, LOG_TAIL_ALL);
 	if (control_query(call, "follow", follow_text, sizeof(follow_text)) &&
 		strcmp(follow_text, "1") == 0) {
 		start_following(call, key, lines);

@@ -18,6 +18,9 @@
 #include "names.h"
 #include "suggest.h"
 
+#define STATUS_LINES       10
+#define STATUS_LINES_BYTES 16384
+
 json_t *describe_strv(char *const *list)
 {
 	json_t *array = json_array();
@@ -219,7 +222,8 @@ json_t *describe_instance_whole(struct daemon *d, struct instance *instance, boo
 	json_object_set_new(json, "file", json_string(spec->file));
 	json_object_set_new(json, "line", json_integer(spec->line));
 	put_last_good(d, json, spec);
-	json_object_set_new(json, "log", log_tail_lines(d, instance->key, 10));
+	json_object_set_new(
+		json, "log", log_tail_lines(d, instance->key, STATUS_LINES, STATUS_LINES_BYTES));
 	return json;
 }
 

@@ -33,26 +33,29 @@ json_t *log_tail_entry(const char *key, const char *text, size_t len)
 		"instance_id", colon + 1, "message", line.message, line.len);
 }
 
-/* Lines of one file, newest first, until COUNT are there. */
-static void read_backwards(const char *path, const char *key, size_t count, json_t *newest_first)
+/* Lines of one file, newest first, until COUNT are there or the last MOST bytes were read. False:
+ * the latter. */
+static bool read_backwards(
+	const char *path, const char *key, size_t count, off_t most, json_t *newest_first)
 {
 	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	struct stat st;
 	autofree char *tail = NULL;
 	size_t tail_len = 0;
-	off_t at;
+	off_t at, floor;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return;
+		return true;
 	at = st.st_size;
-	while (at > 0 && json_array_size(newest_first) < count) {
-		size_t take = at > BLOCK ? BLOCK : (size_t)at;
+	floor = at > most ? at - most : 0;
+	while (at > floor && json_array_size(newest_first) < count) {
+		size_t take = at - floor > BLOCK ? BLOCK : (size_t)(at - floor);
 		autofree char *block = mem_resize(NULL, take + tail_len + 1, 1);
 		size_t len = take + tail_len;
 
 		at -= (off_t)take;
 		if (pread(fd, block, take, at) != (ssize_t)take)
-			return;
+			return true;
 		if (tail_len)
 			memcpy(block + take, tail, tail_len);
 		while (len && json_array_size(newest_first) < count) {
@@ -72,9 +75,10 @@ static void read_backwards(const char *path, const char *key, size_t count, json
 		tail = mem_steal(&block);
 		tail_len = len;
 	}
+	return at > floor || floor == 0;
 }
 
-json_t *log_tail_lines(struct daemon *d, const char *key, size_t count)
+json_t *log_tail_lines(struct daemon *d, const char *key, size_t count, off_t most)
 {
 	autofree char *path = log_tail_path(d, key);
 	autofree char *older = mem_printf("%s.1", path);
@@ -83,9 +87,9 @@ json_t *log_tail_lines(struct daemon *d, const char *key, size_t count)
 
 	if (count > TAIL_LINES_MAX)
 		count = TAIL_LINES_MAX;
-	read_backwards(path, key, count, newest_first);
-	if (json_array_size(newest_first) < count)
-		read_backwards(older, key, count, newest_first);
+	if (read_backwards(path, key, count, most, newest_first) &&
+		json_array_size(newest_first) < count)
+		read_backwards(older, key, count, most, newest_first);
 	for (size_t i = json_array_size(newest_first); i > 0; i--)
 		json_array_append(lines, json_array_get(newest_first, i - 1));
 	json_decref(newest_first);
