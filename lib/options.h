@@ -100,6 +100,16 @@ struct tenant_values {
 
 /* Places in the choices of the ENUMs, which the program asks for by name. */
 enum setting_cgroups { CGROUPS_AUTO, CGROUPS_V2, CGROUPS_V1, CGROUPS_NONE };
+enum spec_stop_signal {
+	STOP_SIGTERM,
+	STOP_SIGINT,
+	STOP_SIGQUIT,
+	STOP_SIGHUP,
+	STOP_SIGUSR1,
+	STOP_SIGUSR2,
+	STOP_SIGWINCH,
+	STOP_SIGNALS
+};
 enum spec_ready { READY_LISTEN, READY_HEALTH, READY_NOTIFY };
 enum spec_restart { RESTART_ALWAYS, RESTART_ON_FAILURE, RESTART_NEVER };
 enum spec_isolation { ISOLATION_PROCESS, ISOLATION_NAMESPACE, ISOLATION_SANDBOX };

@@ -277,7 +277,7 @@ static struct plan_step stopping(const struct plan_want *want, const struct plan
 		return step(PLAN_REST, "ended");
 	}
 	if (have->time_is_up && !have->killed)
-		return step(PLAN_KILL, "it goes on after SIGTERM and stop_timeout");
+		return step(PLAN_KILL, "it goes on after stop_signal and stop_timeout");
 	return nothing;
 }
 

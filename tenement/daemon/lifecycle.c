@@ -30,6 +30,27 @@
 #define SHORTAGE_SECONDS_MAX 5.0
 #define SHORTAGES_COUNTED    16
 
+static const struct {
+	int number;
+	const char *name;
+} stop_signals[STOP_SIGNALS] = {
+	[STOP_SIGTERM] = { SIGTERM, "SIGTERM" },
+	[STOP_SIGINT] = { SIGINT, "SIGINT" },
+	[STOP_SIGQUIT] = { SIGQUIT, "SIGQUIT" },
+	[STOP_SIGHUP] = { SIGHUP, "SIGHUP" },
+	[STOP_SIGUSR1] = { SIGUSR1, "SIGUSR1" },
+	[STOP_SIGUSR2] = { SIGUSR2, "SIGUSR2" },
+	[STOP_SIGWINCH] = { SIGWINCH, "SIGWINCH" },
+};
+
+/* By which RUN of INSTANCE, which may be no more, is asked to end. */
+static enum spec_stop_signal stop_signal_of(const struct instance *instance, const struct run *run)
+{
+	const struct ten_spec *spec = instance && instance->spec ? instance->spec : run->spec;
+
+	return spec ? (enum spec_stop_signal)spec->values.stop_signal : STOP_SIGTERM;
+}
+
 static bool restarts_used_up(const struct daemon *d, const struct instance *instance)
 {
 	return instance->failure_count >= (size_t)config_set_settings(d->set)->max_restarts;
@@ -497,8 +518,17 @@ static void stop(struct daemon *d, struct instance *instance, const struct plan_
 	budget_evicted(d, instance);
 	if (record_write(d, instance, &err) < 0)
 		record_write_later(instance);
-	signal_group(run, SIGTERM);
+	signal_group(run, stop_signals[stop_signal_of(instance, run)].number);
 	instance_arm(d, instance, (double)spec->values.stop_timeout);
+}
+
+/* Why it was to end goes before how it did. */
+static char *killed_reason(const struct instance *instance, const char *signal)
+{
+	bool failed = instance->reason && (instance->unhealthy || instance->failed_start);
+
+	return mem_printf("%s%sit ignored %s and was killed", failed ? instance->reason : "",
+		failed ? "; " : "", signal);
 }
 
 bool lifecycle_step(struct daemon *d, struct instance *instance, const struct plan_step *step)
@@ -558,7 +588,9 @@ bool lifecycle_step(struct daemon *d, struct instance *instance, const struct pl
 	case PLAN_KILL:
 		instance->run->killed = true;
 		log_warn("%s: %s: SIGKILL", instance->key, step->why);
-		instance_set_reason(instance, mem_strdup("it ignored SIGTERM and was killed"));
+		instance_set_reason(instance,
+			killed_reason(instance,
+				stop_signals[stop_signal_of(instance, instance->run)].name));
 		signal_group(instance->run, SIGKILL);
 		if (instance->run->cgroup)
 			cgroup_kill(instance->run->cgroup);
@@ -606,8 +638,10 @@ void lifecycle_kill_all(struct daemon *d)
 	struct run *run, *next;
 
 	HASH_ITER (by_pid, d->runs, run, next) {
+		enum spec_stop_signal how = stop_signal_of(instance_find(d, run->key), run);
+
 		freeze_thaw(run);
-		signal_group(run, SIGTERM);
+		signal_group(run, stop_signals[how].number);
 	}
 	if (d->runs)
 		nanosleep(&grace, NULL);

@@ -18,7 +18,8 @@ bool lifecycle_step(struct daemon *d, struct instance *instance, const struct pl
 void lifecycle_process_ended(
 	struct daemon *d, pid_t pid, uint64_t start_time, bool exited, int status);
 
-/* SIGTERM, and a second later SIGKILL to all there are: for when nobody is left to wait for them.
+/* Each its stop_signal, and a second later SIGKILL to all there are: for when nobody is left to
+ * wait for them.
  */
 void lifecycle_kill_all(struct daemon *d);
 
