@@ -51,9 +51,10 @@ char *instance_note(const json_t *instance)
 	struct text out = { 0 };
 	autofree char *overridden = answer_joined(instance, "overridden", ", ");
 
+	if (is_one_of(answer_text(instance, "health"),
+		    (const char *const[]){ "degraded", "unhealthy", NULL }))
+		add_part(&out, "", answer_text(instance, "health"));
 	add_part(&out, "", answer_text(instance, "reason"));
-	if (strcmp(answer_text(instance, "health"), "unhealthy") == 0)
-		add_part(&out, "", "unhealthy");
 	if (answer_flag(instance, "last_good"))
 		add_part(&out, "", "last good state: its file is wrong");
 	add_part(&out, "overridden: ", overridden);

@@ -47,7 +47,7 @@ static void print_head(const struct cli *cli, const json_t *instance)
 		term_end(&cli->term, style));
 	if (answer_number(instance, "state_secs") > 0)
 		printf(" for %s", age);
-	if (strcmp(health, "healthy") == 0 || strcmp(health, "unhealthy") == 0)
+	if (*health && strcmp(health, "unknown") != 0)
 		printf(", %s", health);
 	putchar('\n');
 }
@@ -183,6 +183,7 @@ void report_tenant(struct cli *cli, const json_t *instance)
 {
 	print_head(cli, instance);
 	report_field(cli, "reason", answer_text(instance, "reason"));
+	report_field(cli, "last check", answer_text(instance, "failed_check"));
 	report_field(cli, "url", answer_text(instance, "url"));
 	print_declared(cli, instance);
 	print_work(cli, instance);

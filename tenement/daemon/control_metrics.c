@@ -4,6 +4,7 @@
 
 #include "daemon/budget.h"
 #include "daemon/control.h"
+#include "daemon/health.h"
 #include "daemon/instance.h"
 #include "daemon/wake_times.h"
 #include "mem.h"
@@ -16,7 +17,8 @@ struct row {
 	const char *service, *id;
 	enum instance_state state;
 	const _Atomic uint64_t *refusals;
-	uint64_t freezes;
+	uint64_t freezes, restarts;
+	const char *health;
 	struct board_use use;
 };
 
@@ -37,6 +39,8 @@ static struct row *gather(struct daemon *d, size_t *count)
 		row->id = spec->id;
 		row->state = instance->state;
 		row->freezes = instance->freezes;
+		row->restarts = instance->restarts;
+		row->health = health_name(instance->run);
 		row->refusals = instance_is_used(d, instance)
 					? d->board->slots[instance->target.slot].refusals
 					: none;
@@ -76,6 +80,27 @@ static void put_states(struct text *text, const struct row *rows, size_t count)
 		text_printf(text,
 			"tenement_instance_state{service=\"%s\",id=\"%s\",state=\"%s\"} 1\n",
 			rows[i].service, rows[i].id, instance_state_names[rows[i].state]);
+}
+
+/* Only of those that are asked and have answered, and of those that had to be restarted. */
+static void put_health(struct text *text, const struct row *rows, size_t count)
+{
+	begin(text, "tenement_instance_health", "gauge",
+		"1 for healthy, degraded or unhealthy, whichever the tenant is; absent: unknown.");
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(rows[i].health, "unknown") != 0)
+			text_printf(text,
+				"tenement_instance_health{service=\"%s\",id=\"%s\",health=\"%s\"} "
+				"1\n",
+				rows[i].service, rows[i].id, rows[i].health);
+	begin(text, "tenement_instance_restarts_total", "counter",
+		"Times that the tenant was started again because it had failed; absent: none.");
+	for (size_t i = 0; i < count; i++)
+		if (rows[i].restarts)
+			text_printf(text,
+				"tenement_instance_restarts_total{service=\"%s\",id=\"%s\"} "
+				"%" PRIu64 "\n",
+				rows[i].service, rows[i].id, rows[i].restarts);
 }
 
 /* Only of those that were: most tenants have no ladder. */
@@ -210,6 +235,7 @@ static void put_all(struct daemon *d, struct text *text)
 	put_proxy(d, text);
 	put_room(d, text);
 	put_states(text, rows, count);
+	put_health(text, rows, count);
 	put_freezes(text, rows, count);
 	put_numbers(text, rows, count);
 	put_bytes(text, rows, count);

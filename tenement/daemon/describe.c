@@ -205,6 +205,9 @@ json_t *describe_instance_whole(struct daemon *d, struct instance *instance, boo
 	json_t *json = describe_instance(d, instance);
 
 	json_object_set_new(json, "refusals", refusals(d, instance));
+	json_object_set_new(json, "failed_check",
+		health_problem(instance->run) ? json_string(health_problem(instance->run))
+					      : json_null());
 	if (instance->run)
 		json_object_set_new(json, "memory_bytes",
 			json_integer((json_int_t)(instance->run->cgroup

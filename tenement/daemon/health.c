@@ -2,11 +2,13 @@
 
 #include <stdlib.h>
 
+#include "backoff.h"
 #include "daemon/probe.h"
 #include "mem.h"
 
-#define FAILURES_UNHEALTHY 3
-#define CHECK_SECONDS      5.0
+#define CHECKS_MOST  256 /* at a time, of all tenants: each has a descriptor */
+#define LATER_SHARE  0.1 /* of the interval, when there were so many */
+#define JITTER_SHARE 0.1
 
 struct health {
 	struct daemon *daemon;
@@ -14,15 +16,67 @@ struct health {
 	ev_timer timer;
 	struct probe *probe;
 	unsigned failures, checks;
+	uint64_t turn;
+	double since; /* when its grace began */
+	char *problem;
 };
 
-static void arm(struct health *health)
+static unsigned checks_now;
+
+static const struct service_values *values_of(const struct health *health)
+{
+	const struct instance *instance = health->instance;
+
+	return &(instance->spec ? instance->spec : instance->run->spec)->values;
+}
+
+/* After SHARES intervals, or up to SPREAD of one more. Who was started, or stalled, together with
+ * thousands is not to be asked together with them. */
+static void arm(struct health *health, double shares, double spread)
 {
 	struct daemon *d = health->daemon;
+	int64_t own = values_of(health)->health_interval;
+	int64_t interval = own ? own : config_set_settings(d->set)->health_check_interval;
+	double share = backoff_share(health->instance->key, health->turn++);
 
-	ev_timer_set(
-		&health->timer, (double)config_set_settings(d->set)->health_check_interval, 0.);
+	ev_now_update(d->loop);
+	ev_timer_set(&health->timer, (double)interval * (shares + spread * share), 0.);
 	ev_timer_start(d->loop, &health->timer);
+}
+
+static void arm_first(struct health *health)
+{
+	arm(health, 0.5, 1);
+}
+
+static void arm_next(struct health *health)
+{
+	arm(health, 1 - JITTER_SHARE, 2 * JITTER_SHARE);
+}
+
+static void forget(struct health *health)
+{
+	if (health->failures)
+		instance_set_reason(health->instance, NULL);
+	free(mem_steal(&health->problem));
+	health->failures = health->checks = 0;
+}
+
+static void failed(struct health *health, const char *problem)
+{
+	const struct service_values *values = values_of(health);
+	struct instance *instance = health->instance;
+
+	free(health->problem);
+	health->problem = mem_printf("GET %s: %s", values->health, problem);
+	if (daemon_now() < health->since + (double)values->health_grace)
+		return;
+	health->failures++;
+	health->checks++;
+	instance_set_reason(
+		instance, mem_printf("health check %u of %lld failed: %s", health->failures,
+				  (long long)values->health_failures, health->problem));
+	instance->unhealthy = health->failures >= values->health_failures;
 }
 
 static void on_checked(void *data, const char *problem)
@@ -31,36 +85,43 @@ static void on_checked(void *data, const char *problem)
 	struct instance *instance = health->instance;
 
 	health->probe = NULL;
-	health->checks++;
-	health->failures = problem ? health->failures + 1 : 0;
-	if (problem)
-		instance_set_reason(
-			instance, mem_printf("health check %u of %d failed: %s", health->failures,
-					  FAILURES_UNHEALTHY, problem));
-	else
-		instance_set_reason(instance, NULL);
-	arm(health);
-	if (health->failures >= FAILURES_UNHEALTHY) {
-		instance->unhealthy = true;
-		instance_mark(health->daemon, instance);
+	checks_now--;
+	if (problem) {
+		failed(health, problem);
+	} else {
+		forget(health);
+		health->checks = 1;
 	}
+	if (instance->unhealthy)
+		instance_mark(health->daemon, instance);
+	else
+		arm_next(health);
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct health *health = timer->data;
-	const struct ten_spec *spec = health->instance->spec;
+	struct instance *instance = health->instance;
+	const struct service_values *values = values_of(health);
 
 	(void)loop;
 	(void)events;
-	if (!spec || !spec->values.health || health->instance->state != INSTANCE_READY) {
-		health->failures = 0;
-		health->checks = 0;
-		arm(health);
+	/* One that has yet to take its first request from its socket is still starting. */
+	if (instance->run->boot)
+		health->since = daemon_now();
+	if (!values->health || !*values->health || instance->state != INSTANCE_READY ||
+		instance->run->boot) {
+		forget(health);
+		arm_next(health);
 		return;
 	}
-	health->probe = probe_start(health->daemon, health->instance->run, spec->values.health,
-		CHECK_SECONDS, on_checked, health);
+	if (checks_now < CHECKS_MOST)
+		health->probe = probe_start(health->daemon, instance->run, values->health,
+			(double)values->health_timeout, on_checked, health);
+	if (health->probe)
+		checks_now++;
+	else
+		arm(health, LATER_SHARE / 2, LATER_SHARE);
 }
 
 void health_start(struct daemon *d, struct instance *instance)
@@ -69,21 +130,27 @@ void health_start(struct daemon *d, struct instance *instance)
 
 	health->daemon = d;
 	health->instance = instance;
+	health->since = instance->run->ready_since;
+	/* Not the same in its next life. */
+	health->turn = (uint64_t)instance->run->pid << 32;
 	ev_timer_init(&health->timer, on_timer, 0., 0.);
 	health->timer.data = health;
 	instance->run->health = health;
-	arm(health);
+	arm_first(health);
+}
+
+static void cancel(struct daemon *d, struct health *health)
+{
+	ev_timer_stop(d->loop, &health->timer);
+	if (health->probe)
+		checks_now--;
+	probe_cancel(d, mem_steal(&health->probe));
 }
 
 void health_pause(struct daemon *d, struct run *run)
 {
-	struct health *health = run->health;
-
-	if (!health)
-		return;
-	ev_timer_stop(d->loop, &health->timer);
-	probe_cancel(d, health->probe);
-	health->probe = NULL;
+	if (run->health)
+		cancel(d, run->health);
 }
 
 void health_resume(struct daemon *d, struct run *run)
@@ -92,7 +159,7 @@ void health_resume(struct daemon *d, struct run *run)
 
 	(void)d;
 	if (health && !health->probe && !ev_is_active(&health->timer))
-		arm(health);
+		arm_first(health);
 }
 
 void health_stop(struct daemon *d, struct run *run)
@@ -102,8 +169,8 @@ void health_stop(struct daemon *d, struct run *run)
 	if (!health)
 		return;
 	run->health = NULL;
-	ev_timer_stop(d->loop, &health->timer);
-	probe_cancel(d, health->probe);
+	cancel(d, health);
+	free(health->problem);
 	free(health);
 }
 
@@ -113,7 +180,12 @@ const char *health_name(const struct run *run)
 
 	if (!health || !health->checks)
 		return "unknown";
-	if (health->failures >= FAILURES_UNHEALTHY)
+	if (health->failures >= values_of(health)->health_failures)
 		return "unhealthy";
 	return health->failures ? "degraded" : "healthy";
+}
+
+const char *health_problem(const struct run *run)
+{
+	return run && run->health ? run->health->problem : NULL;
 }

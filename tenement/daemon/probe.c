@@ -67,7 +67,8 @@ static void judge(struct ev_loop *loop, struct probe *probe)
 	char problem[64];
 	const char *answer = probe->answer;
 
-	if (strncmp(answer, "HTTP/1.", 7) != 0 || answer[8] != ' ') {
+	if (strncmp(answer, "HTTP/1.", 7) != 0 || answer[8] != ' ' ||
+		strspn(answer + 9, "0123456789") < 3) {
 		finish(loop, probe, "the answer is not HTTP");
 	} else if (answer[9] == '2' || answer[9] == '3') {
 		finish(loop, probe, NULL);
@@ -103,7 +104,8 @@ static void on_io(struct ev_loop *loop, ev_io *io, int events)
 	if (n < 0 && errno == EAGAIN)
 		return;
 	if (n <= 0) {
-		finish(loop, probe, n < 0 ? strerror(errno) : "it closes the connection");
+		finish(loop, probe,
+			n < 0 ? strerror(errno) : "it closes the connection without an answer");
 		return;
 	}
 	probe->received += (size_t)n;
@@ -123,14 +125,20 @@ struct probe *probe_start(struct daemon *d, const struct run *run, const char *p
 	struct probe *probe = mem_alloc(sizeof(*probe));
 	bool refused;
 
+	probe->fd = probe_connect(run);
+	if (probe->fd < 0 &&
+		(errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
+		free(probe);
+		return NULL;
+	}
+	/* One whose queue is full is busy, not gone: it is given its time. */
+	refused = probe->fd < 0 && errno != EAGAIN;
 	probe->done = done;
 	probe->data = data;
 	probe->request = mem_printf("GET %s HTTP/1.1\r\nHost: localhost\r\nUser-Agent: "
 				    "tenement-health\r\nConnection: close\r\n\r\n",
 		path);
-	probe->fd = probe_connect(run);
-	/* One whose queue is full is busy, not gone: it is given its time. */
-	refused = probe->fd < 0 && errno != EAGAIN;
+	ev_now_update(d->loop);
 	ev_timer_init(&probe->timer, refused ? fail_later : on_timeout, refused ? 0. : timeout, 0.);
 	probe->timer.data = probe;
 	probe->io.data = probe;

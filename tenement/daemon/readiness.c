@@ -27,7 +27,6 @@
 #define LOOK_GROWTH        1.4
 #define LOOK_SHARE         0.0005
 #define PROBE_SHARE        0.01
-#define PROBE_SECONDS      5.0
 
 struct readiness {
 	struct daemon *daemon;
@@ -157,7 +156,9 @@ static void on_probed(void *data, const char *problem)
 		done(d, instance);
 		return;
 	}
-	instance_set_reason(instance, mem_printf("health check: %s", problem));
+	instance_set_reason(
+		instance, mem_printf("health check GET %s: %s",
+				  readiness->instance->run->spec->values.health, problem));
 	look_again(readiness, PROBE_SHARE);
 }
 
@@ -172,12 +173,14 @@ static void look(struct daemon *d, struct readiness *readiness)
 		look_again(readiness, LOOK_SHARE);
 		return;
 	}
-	if (values->ready == READY_HEALTH && values->health)
-		readiness->probe = probe_start(
-			d, instance->run, values->health, PROBE_SECONDS, on_probed, readiness);
-	else if (values->ready != READY_NOTIFY || readiness->notified)
+	if (values->ready == READY_HEALTH && values->health) {
+		readiness->probe = probe_start(d, instance->run, values->health,
+			(double)values->health_timeout, on_probed, readiness);
+		if (!readiness->probe)
+			look_again(readiness, PROBE_SHARE);
+	} else if (values->ready != READY_NOTIFY || readiness->notified) {
 		done(d, instance);
-	else {
+	} else {
 		if (!instance->reason)
 			instance_set_reason(instance,
 				mem_strdup(
