@@ -248,12 +248,22 @@ static struct plan_step frozen(const struct plan_want *want, const struct plan_h
 	return nothing;
 }
 
+static struct plan_step try_again_or_fail(
+	const struct plan_want *want, const struct plan_have *have)
+{
+	return have->restarts_used_up || want->restart == RESTART_NEVER
+		       ? step(PLAN_FAIL, "it failed too often")
+		       : step(PLAN_BACKOFF, "it failed");
+}
+
 static struct plan_step draining(const struct plan_want *want, const struct plan_have *have)
 {
 	struct plan_step stop = step(PLAN_STOP, "drained");
 
 	if (have->exit != PLAN_EXIT_NONE)
-		return step(PLAN_REST, "ended while it was drained");
+		return have->unhealthy && !wanted_down(want) && !have->told_to_stop
+			       ? try_again_or_fail(want, have)
+			       : step(PLAN_REST, "ended while it was drained");
 	if (have->draining_idle && (have->in_use || have->wanted_awake) && !wanted_down(want))
 		return step(PLAN_UNDRAIN, "a request came");
 	stop.again = have->again;
@@ -271,9 +281,7 @@ static struct plan_step stopping(const struct plan_want *want, const struct plan
 	if (have->exit != PLAN_EXIT_NONE) {
 		if ((have->failed_start || have->unhealthy) && !wanted_down(want) &&
 			!have->told_to_stop)
-			return have->restarts_used_up || want->restart == RESTART_NEVER
-				       ? step(PLAN_FAIL, "it failed too often")
-				       : step(PLAN_BACKOFF, "it failed");
+			return try_again_or_fail(want, have);
 		return step(PLAN_REST, "ended");
 	}
 	if (have->time_is_up && !have->killed)
@@ -305,6 +313,8 @@ static struct plan_step failed(const struct plan_want *want, const struct plan_h
 		return step(PLAN_REST, "told to");
 	if (have->live_hash != want->live_hash)
 		return step(PLAN_UPDATE, "changed");
+	if (have->cooled_down && wanted_up(want, have))
+		return start_or_queue(have, "the cool-down is over");
 	return nothing;
 }
 

@@ -57,7 +57,8 @@ struct plan_have {
 	const char *eviction_why;   /* for people */
 	bool may_roll;              /* its service's changed template may restart one more now */
 	bool restarts_used_up;
-	bool killed; /* SIGKILL was sent already */
+	bool cooled_down; /* what was given up may be tried once more */
+	bool killed;      /* SIGKILL was sent already */
 };
 
 enum plan_action {

@@ -87,6 +87,7 @@ struct record_instance {
 	uint32_t max_connections;
 	uint8_t access_log, server_timing, ping_is_quiet, wake; /* an enum route_wake_of */
 	uint64_t max_body_bytes;
+	uint64_t retry_at_ms;
 };
 
 struct record_settings {

@@ -358,6 +358,7 @@ bool route_table_instance(const struct route_table *table, struct route_target t
 		.access_log = record->access_log < ACCESS_FORMATS ? record->access_log : ACCESS_OFF,
 		.wake = record->wake < ROUTE_WAKE_KINDS ? (enum route_wake_of)record->wake
 							: ROUTE_WAKE_ANY,
+		.retry_at_ms = record->retry_at_ms,
 	};
 	if (instance->socket_path && strlen(instance->socket_path) > ROUTE_SOCKET_MAX)
 		return false;

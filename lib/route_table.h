@@ -34,14 +34,14 @@
 
 /* The states of an instance. Names are in instance_state_names[]. */
 enum instance_state {
-	INSTANCE_ASLEEP,    /* no process; the next request wakes it */
-	INSTANCE_STARTING,  /* a process that is not ready yet, or waiting for its turn to start */
-	INSTANCE_READY,     /* serves */
-	INSTANCE_FROZEN,    /* has a process that is not scheduled */
-	INSTANCE_DRAINING,  /* finishes what is in flight; new requests wait for the next start */
-	INSTANCE_STOPPING,  /* has been told to end; new requests wait for the next start */
-	INSTANCE_BACKOFF,   /* died and waits for its next try; requests wait for that */
-	INSTANCE_FAILED,    /* given up until an operator or a change of its file; 503 */
+	INSTANCE_ASLEEP,   /* no process; the next request wakes it */
+	INSTANCE_STARTING, /* a process that is not ready yet, or waiting for its turn to start */
+	INSTANCE_READY,    /* serves */
+	INSTANCE_FROZEN,   /* has a process that is not scheduled */
+	INSTANCE_DRAINING, /* finishes what is in flight; new requests wait for the next start */
+	INSTANCE_STOPPING, /* has been told to end; new requests wait for the next start */
+	INSTANCE_BACKOFF,  /* died and waits for its next try; requests wait for that */
+	INSTANCE_FAILED, /* given up until .retry_at_ms, an operator or a change of its file; 503 */
 	INSTANCE_STOPPED,   /* declared down; 503 */
 	INSTANCE_SUSPENDED, /* declared down for the customer's own reasons; answers with its page
 			     */
@@ -137,6 +137,8 @@ struct route_instance {
 	const char *suspended_page;        /* HTML, NUL-terminated; NULL: our own */
 	uint32_t access_log;               /* an enum access_format */
 	enum route_wake_of wake;
+	uint64_t retry_at_ms; /* CLOCK_MONOTONIC: when one that FAILED may be woken
+				 again; 0: only by an operator */
 };
 
 /* An error page of the operator's own. */

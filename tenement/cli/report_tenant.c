@@ -52,6 +52,40 @@ static void print_head(const struct cli *cli, const json_t *instance)
 	putchar('\n');
 }
 
+/* When one that failed is tried again, and what else brings it back. */
+static void print_next_try(const struct cli *cli, const json_t *instance)
+{
+	const json_t *next = json_object_get(instance, "next_try");
+	const char *by = answer_text(next, "by");
+	int64_t secs = answer_number(next, "secs");
+	char age[HUMAN_MAX];
+	autofree char *text = NULL;
+
+	if (!json_is_object(next))
+		return;
+	human_age(secs, age);
+	if (strcmp(by, "request") == 0)
+		text = secs > 0 ? mem_printf(
+					  "by the first request in %s or later, or by `ten start`",
+					  age)
+				: mem_strdup("by the next request, or by `ten start`");
+	else if (strcmp(by, "time") == 0)
+		text = mem_printf("in %s", age);
+	else
+		text = mem_strdup("by `ten start`");
+	report_field(cli, "next try", text);
+}
+
+static void print_failures(const struct cli *cli, const json_t *instance)
+{
+	const char *check = answer_text(instance, "failed_check");
+
+	report_field(cli, "last check", check);
+	if (answer_number(instance, "restarts") > 0)
+		number_field(cli, "restarts", instance, "restarts");
+	print_next_try(cli, instance);
+}
+
 static void print_declared(const struct cli *cli, const json_t *instance)
 {
 	const char *declared = answer_text(instance, "declared");
@@ -106,8 +140,6 @@ static void print_work(const struct cli *cli, const json_t *instance)
 	number_field(cli, "weight", instance, "weight");
 	if (strcmp(answer_text(instance, "sticky"), "none") != 0)
 		report_field(cli, "sticky", answer_text(instance, "sticky"));
-	if (answer_number(instance, "restarts") > 0)
-		number_field(cli, "restarts", instance, "restarts");
 }
 
 static void print_memory(const struct cli *cli, const json_t *instance)
@@ -183,7 +215,7 @@ void report_tenant(struct cli *cli, const json_t *instance)
 {
 	print_head(cli, instance);
 	report_field(cli, "reason", answer_text(instance, "reason"));
-	report_field(cli, "last check", answer_text(instance, "failed_check"));
+	print_failures(cli, instance);
 	report_field(cli, "url", answer_text(instance, "url"));
 	print_declared(cli, instance);
 	print_work(cli, instance);

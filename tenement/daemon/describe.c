@@ -8,6 +8,7 @@
 #include "config_path.h"
 #include "daemon/budget.h"
 #include "daemon/cgroup.h"
+#include "daemon/failures.h"
 #include "daemon/health.h"
 #include "daemon/log_tail.h"
 #include "daemon/override.h"
@@ -120,6 +121,7 @@ json_t *describe_instance(struct daemon *d, struct instance *instance)
 		integer_or_null(run && run->ready, run && run->ready ? idle_secs(run, &use) : 0));
 	json_object_set_new(json, "restarts", json_integer(instance->restarts));
 	json_object_set_new(json, "health", json_string(health_name(run)));
+	json_object_set_new(json, "next_try", failures_next_try(instance));
 	json_object_set_new(json, "weight", json_integer(instance->wanted_weight));
 	json_object_set_new(json, "requests", json_integer((json_int_t)use.requests));
 	json_object_set_new(json, "in_flight", json_integer((json_int_t)use.in_flight));
@@ -188,6 +190,17 @@ static json_t *refusals(struct daemon *d, const struct instance *instance)
 	return json;
 }
 
+/* How its last process ended, if one did. */
+static json_t *last_exit(const struct instance *instance)
+{
+	if (!instance->exit_seen || instance->exit_status < 0)
+		return json_null();
+	if (instance->exit_normal)
+		return json_pack("{s:i}", "status", instance->exit_status);
+	return json_pack("{s:i, s:s}", "signal", instance->exit_status, "name",
+		strsignal(instance->exit_status));
+}
+
 static json_t *environment(const struct ten_spec *spec, bool secrets)
 {
 	json_t *env = json_object();
@@ -205,6 +218,8 @@ json_t *describe_instance_whole(struct daemon *d, struct instance *instance, boo
 	json_t *json = describe_instance(d, instance);
 
 	json_object_set_new(json, "refusals", refusals(d, instance));
+	json_object_set_new(json, "failures", json_integer((json_int_t)instance->failure_count));
+	json_object_set_new(json, "last_exit", last_exit(instance));
 	json_object_set_new(json, "failed_check",
 		health_problem(instance->run) ? json_string(health_problem(instance->run))
 					      : json_null());

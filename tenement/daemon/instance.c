@@ -239,6 +239,10 @@ void instance_set_state(
 	instance->idle = instance->idle_freeze = false;
 	if (state != INSTANCE_DRAINING && state != INSTANCE_STOPPING)
 		instance->draining_idle = false;
+	if (state != INSTANCE_FAILED)
+		instance->failed_since = 0;
+	if (state != INSTANCE_BACKOFF)
+		instance->next_try = 0;
 	if (state == INSTANCE_ASLEEP || state == INSTANCE_FAILED)
 		board_wake_unclaim(d->board, instance->target.slot);
 	route_table_set_state(d->table, instance->target, state);

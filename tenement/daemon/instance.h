@@ -112,9 +112,16 @@ struct instance {
 	/* of its latest start, CLOCK_MONOTONIC; 0: not so, or taken note of: see wake_times.h */
 	uint64_t wanted_us, turn_us, spawned_us, ready_us;
 
+	/* see failures.h */
 	double *failures; /* when it failed, within restart_window; the oldest first */
 	size_t failure_count;
 	uint32_t restarts;
+	double failed_since;         /* 0: it is not FAILED */
+	double next_try;             /* 0: it is not in BACKOFF */
+	bool on_trial;               /* one more failure and it is FAILED again */
+	double trial_until;          /* 0: it was not ready yet */
+	bool exit_seen, exit_normal; /* how its last process ended */
+	int exit_status;             /* or signal; less than 0: nobody saw it */
 	unsigned shortages; /* so often in a row it could not be started for want of something */
 	uint64_t freezes;
 	double drain_deadline;

@@ -12,6 +12,7 @@
 #include "daemon/activation.h"
 #include "daemon/budget.h"
 #include "daemon/cgroup.h"
+#include "daemon/failures.h"
 #include "daemon/folders.h"
 #include "daemon/freeze.h"
 #include "daemon/health.h"
@@ -51,24 +52,6 @@ static enum spec_stop_signal stop_signal_of(const struct instance *instance, con
 	return spec ? (enum spec_stop_signal)spec->values.stop_signal : STOP_SIGTERM;
 }
 
-static bool restarts_used_up(const struct daemon *d, const struct instance *instance)
-{
-	return instance->failure_count >= (size_t)config_set_settings(d->set)->max_restarts;
-}
-
-static void forget_old_failures(struct daemon *d, struct instance *instance)
-{
-	double since = daemon_now() - (double)config_set_settings(d->set)->restart_window;
-	size_t old = 0;
-
-	while (old < instance->failure_count && instance->failures[old] < since)
-		old++;
-	instance->failure_count -= old;
-	if (old)
-		memmove(instance->failures, instance->failures + old,
-			instance->failure_count * sizeof(*instance->failures));
-}
-
 /* To look is to bring up to date what only time or the files' texts decide. */
 static struct instance *moving(const struct instance *instance)
 {
@@ -85,7 +68,7 @@ void lifecycle_observe(struct daemon *d, const struct instance *instance, struct
 				     instance->state == INSTANCE_STARTING ||
 				     instance->state == INSTANCE_BACKOFF);
 
-	forget_old_failures(d, moving(instance));
+	failures_forget_old(d, moving(instance));
 	*want = (struct plan_want){ .ending = d->shutting_down };
 	if (spec) {
 		*want = (struct plan_want){
@@ -126,7 +109,8 @@ void lifecycle_observe(struct daemon *d, const struct instance *instance, struct
 		.eviction = instance->eviction,
 		.eviction_why = instance->eviction_why,
 		.may_roll = spec && rollout_may(d, moving(instance)),
-		.restarts_used_up = restarts_used_up(d, instance),
+		.restarts_used_up = failures_used_up(d, instance),
+		.cooled_down = failures_cooled_down(instance),
 		.killed = run && run->killed,
 	};
 	/* One that ends before it took anything from its socket ended while it started. */
@@ -161,6 +145,9 @@ static void drop_run(struct daemon *d, struct instance *instance)
 		return;
 	}
 	leave_starting(d, instance->run);
+	instance->exit_seen = instance->run->exit != PLAN_EXIT_NONE;
+	instance->exit_normal = instance->run->exited_normally;
+	instance->exit_status = instance->run->exit_status;
 	reclaim_cancel(d, instance);
 	run_free(d, instance->run);
 	instance->run = NULL;
@@ -176,26 +163,6 @@ static char *describe_exit(const struct run *run, const char *before)
 		return mem_printf("%sexit status %d", before, run->exit_status);
 	return mem_printf("%skilled by signal %d (%s)", before, run->exit_status,
 		strsignal(run->exit_status));
-}
-
-static void note_failure(struct instance *instance)
-{
-	instance->failures = mem_resize(
-		instance->failures, instance->failure_count + 1, sizeof(*instance->failures));
-	instance->failures[instance->failure_count++] = daemon_now();
-}
-
-static double backoff_seconds(struct daemon *d, const struct instance *instance)
-{
-	const struct setting_values *settings = config_set_settings(d->set);
-	double delay = (double)settings->backoff_base_ms;
-
-	for (size_t i = 1; i < instance->failure_count && delay < (double)settings->backoff_max_ms;
-		i++)
-		delay *= 2;
-	if (delay > (double)settings->backoff_max_ms)
-		delay = (double)settings->backoff_max_ms;
-	return delay / 1000;
 }
 
 /* What the machine has none of at the moment is no failure of the tenant's. */
@@ -248,6 +215,7 @@ static void take_out(struct daemon *d, struct instance *instance)
 	instance->known = false;
 	d->hosts_changed = true;
 	activation_drop(d, instance);
+	failures_remove(d, instance->key);
 	folders_remove_socket(d, instance->key);
 	log_info("%s: no longer declared; its data stays", instance->key);
 }
@@ -280,7 +248,7 @@ static void fail(struct daemon *d, struct instance *instance, enum plan_action a
 	double delay;
 	bool back;
 
-	note_failure(instance);
+	failures_note(instance);
 	if (instance->run)
 		instance->failed_hash = instance->run->restart_hash;
 	else if (instance->spec)
@@ -294,15 +262,25 @@ static void fail(struct daemon *d, struct instance *instance, enum plan_action a
 	}
 	if (action == PLAN_FAIL) {
 		instance->wanted_awake = false;
-		instance_set_reason(instance, mem_printf("%s; given up after %zu tries", reason,
-						      instance->failure_count));
+		instance_set_reason(instance,
+			instance->on_trial ? mem_printf("%s; given up again after one try", reason)
+					   : mem_printf("%s; given up after %zu tries", reason,
+						     instance->failure_count));
+		/* Until when comes first, then that it is. */
+		instance->failed_since = daemon_now();
+		if (instance->spec)
+			publish_or_log(d, instance);
 		instance_set_state(d, instance, INSTANCE_FAILED, instance->reason);
+		failures_arm(d, instance);
+		failures_write(d, instance);
 		return;
 	}
-	delay = backoff_seconds(d, instance);
+	delay = failures_backoff(d, instance);
 	instance_set_reason(instance, mem_printf("%s; next try after %.3g s", reason, delay));
 	instance_set_state(d, instance, INSTANCE_BACKOFF, instance->reason);
+	instance->next_try = daemon_now() + delay;
 	instance_arm(d, instance, delay);
+	failures_write(d, instance);
 }
 
 /* For want of something it could not be started, and is given up never. */
@@ -324,6 +302,7 @@ static void put_off(struct daemon *d, struct instance *instance, const struct te
 	drop_run(d, instance);
 	instance_set_reason(instance, mem_printf("%s; next try after %.3g s", err->text, delay));
 	instance_set_state(d, instance, INSTANCE_BACKOFF, instance->reason);
+	instance->next_try = daemon_now() + delay;
 	instance_arm(d, instance, delay);
 }
 
@@ -337,6 +316,7 @@ static void rest(struct daemon *d, struct instance *instance, const char *why)
 	bool by_itself = instance->run && instance->run->exit != PLAN_EXIT_NONE &&
 			 instance->state != INSTANCE_STOPPING &&
 			 instance->state != INSTANCE_DRAINING;
+	bool remembered = false;
 
 	if (by_itself)
 		instance_set_reason(instance, describe_exit(instance->run, "ended by itself: "));
@@ -345,8 +325,10 @@ static void rest(struct daemon *d, struct instance *instance, const char *why)
 			 instance->state == INSTANCE_DRAINING))
 		instance_set_reason(instance, NULL);
 	if (instance->state == INSTANCE_FAILED || instance->state == INSTANCE_BACKOFF ||
-		instance->told_to_restart)
-		instance->failure_count = 0;
+		instance->told_to_restart) {
+		failures_forget(instance);
+		remembered = true;
+	}
 	/* A second after it was ready is too soon, however politely. */
 	if (by_itself && up && instance->rolling)
 		again = rollout_failed(d, instance, instance->reason);
@@ -357,6 +339,8 @@ static void rest(struct daemon *d, struct instance *instance, const char *why)
 	instance->again = instance->told_to_stop = instance->told_to_restart = false;
 	instance->unhealthy = instance->failed_start = false;
 	instance_set_state(d, instance, plan_rest_state(&want), why);
+	if (remembered)
+		failures_write(d, instance);
 	if (again) {
 		instance->wanted_awake = true;
 		instance->only_asked = false;
@@ -374,7 +358,7 @@ static void start(struct daemon *d, struct instance *instance)
 	limit = (double)rollout_spec(d, instance)->values.startup_timeout;
 	instance->wanted_awake = instance->told_to_restart = instance->only_asked = false;
 	instance_woken(instance);
-	if (instance->failure_count)
+	if (instance->failure_count || (instance->on_trial && !instance->trial_until))
 		instance->restarts++;
 	wake_times_turn(d, instance);
 	start_queue_leave(d, instance);
@@ -385,13 +369,15 @@ static void start(struct daemon *d, struct instance *instance)
 	}
 	if (!instance->run) {
 		instance_set_reason(instance, mem_strdup(err.text));
-		fail(d, instance, restarts_used_up(d, instance) ? PLAN_FAIL : PLAN_BACKOFF);
+		fail(d, instance, failures_used_up(d, instance) ? PLAN_FAIL : PLAN_BACKOFF);
 		return;
 	}
 	instance->shortages = 0;
 	wake_times_spawned(d, instance);
 	budget_enter(d, instance);
 	enter_starting(d, instance->run);
+	if (instance->failure_count || instance->on_trial)
+		failures_write(d, instance);
 	instance_set_reason(instance, NULL);
 	if (instance->activation && instance->run->spec->values.ready == READY_LISTEN) {
 		instance->run->ready = instance->run->by_socket = true;
@@ -409,6 +395,7 @@ static void serve(struct daemon *d, struct instance *instance)
 	if (!instance->run->boot)
 		leave_starting(d, instance->run);
 	instance->run->ready_since = daemon_now();
+	failures_got_ready(d, instance);
 	instance->wanted_awake = false;
 	instance->unhealthy = false;
 	instance_set_reason(instance, NULL);
@@ -548,15 +535,21 @@ bool lifecycle_step(struct daemon *d, struct instance *instance, const struct pl
 		start_queue_sort(d, instance);
 		if (instance->state == INSTANCE_READY || instance->state == INSTANCE_FROZEN)
 			instance_arm_sleep(d, instance);
+		else if (instance->state == INSTANCE_FAILED)
+			failures_arm(d, instance);
 		return true;
 	case PLAN_REST:
 		rest(d, instance, step->why);
 		return true;
 	case PLAN_QUEUE:
+		if (instance->state == INSTANCE_FAILED)
+			failures_trial_begins(instance);
 		instance_set_state(d, instance, INSTANCE_STARTING, "waits for its turn");
 		start_queue_enter(d, instance);
 		return false;
 	case PLAN_START:
+		if (instance->state == INSTANCE_FAILED)
+			failures_trial_begins(instance);
 		start(d, instance);
 		return true;
 	case PLAN_READY:

@@ -20,6 +20,7 @@
 #include "daemon/cgroup.h"
 #include "daemon/confdir.h"
 #include "daemon/control.h"
+#include "daemon/failures.h"
 #include "daemon/folders.h"
 #include "daemon/keeper_link.h"
 #include "daemon/listeners.h"
@@ -110,9 +111,12 @@ static int link_runtime(struct daemon *d, struct ten_error *err)
 	autoclose int instances = files_make_dir(d->run_fd, "instances", 0700, err);
 	char leads_to[PATH_MAX];
 	ssize_t len = readlinkat(d->own_fd, "run", leads_to, sizeof(leads_to));
+	autoclose int failures = files_make_dir(d->run_fd, "failures", 0700, err);
 
 	if (instances < 0)
 		return -1;
+	if (failures < 0)
+		log_warn("%s: failures are forgotten with the daemon", err->text);
 	/* Who comes back while the disk is full can make none anew. */
 	if (len == (ssize_t)strlen(d->runtime_dir) &&
 		memcmp(leads_to, d->runtime_dir, (size_t)len) == 0)
@@ -144,6 +148,7 @@ static void remove_runtime(struct daemon *d)
 {
 	remove_socket_folders(d);
 	unlinkat(d->run_fd, "instances", AT_REMOVEDIR);
+	failures_end(d);
 	unlinkat(d->run_fd, "notify", 0);
 	unlinkat(d->own_fd, "run", 0);
 	rmdir(d->runtime_dir);
@@ -194,7 +199,8 @@ static void settle_states(struct daemon *d)
 		if (instance->known && !instance->run) {
 			/* (who waited for its turn waits no more) */
 			board_wake_clear(&d->board->wakes[instance->target.slot]);
-			instance_set_state(d, instance, INSTANCE_ASLEEP, NULL);
+			if (!failures_resume(d, instance))
+				instance_set_state(d, instance, INSTANCE_ASLEEP, NULL);
 		}
 	}
 }
@@ -204,6 +210,7 @@ static int take_over(struct daemon *d, struct ten_error *err)
 	route_table_each_instance(d->table, take_over_slot, d);
 	activation_take_over(d);
 	record_adopt_all(d);
+	failures_load_all(d);
 	cgroup_sweep(d);
 	settle_states(d);
 	publish_sweep(d);

@@ -10,6 +10,7 @@
 #include "common/files.h"
 #include "common/log.h"
 #include "config_path.h"
+#include "daemon/failures.h"
 #include "daemon/override.h"
 #include "daemon/publish_wake.h"
 #include "limit.h"
@@ -73,6 +74,7 @@ int publish_instance(struct daemon *d, struct instance *instance, struct ten_err
 		.suspended_page = page,
 		.access_log = (uint32_t)values->access_log,
 		.wake = publish_wake_of(d, instance->spec),
+		.retry_at_ms = failures_retry_at_ms(instance),
 	};
 
 	if (publish_wake_instance(d, instance, err) < 0)

@@ -5,6 +5,7 @@
 
 #include "common/log.h"
 #include "daemon/declare.h"
+#include "daemon/failures.h"
 #include "daemon/instance.h"
 #include "daemon/readiness.h"
 #include "daemon/wake_times.h"
@@ -41,9 +42,10 @@ static void look_at_word(struct daemon *d, uint32_t first_slot, uint64_t bits)
 		if (instance->state == INSTANCE_READY)
 			readiness_mend(d, instance);
 		/* Old news: the bell that followed the change of state has answered it. */
-		if (instance->state == INSTANCE_READY || instance->state == INSTANCE_FAILED ||
-			instance->state == INSTANCE_STOPPED ||
+		if (instance->state == INSTANCE_READY || instance->state == INSTANCE_STOPPED ||
 			instance->state == INSTANCE_SUSPENDED || is_no_wish(d, instance))
+			continue;
+		if (instance->state == INSTANCE_FAILED && !failures_cooled_down(instance))
 			continue;
 		wake_times_wanted(instance);
 		only_asked = !instance->wanted_awake || instance->only_asked;

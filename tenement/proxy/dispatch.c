@@ -1,5 +1,6 @@
 #include "dispatch.h"
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "proxy/admit.h"
 #include "proxy/exchange.h"
@@ -16,6 +17,7 @@
 #define RETRY_QUEUE_MS     5 /* the tenant's listen queue is full */
 #define LOST_MAX           2 /* fresh connections that died under one request */
 #define NO_ROOM_RETRY_SECS 5
+#define RETRY_AFTER_MOST   86400 /* seconds */
 
 static void refuse_queue_full(struct exchange *exchange)
 {
@@ -152,6 +154,22 @@ static void try_ready(struct exchange *exchange, const struct route_instance *in
 	start(exchange, instance);
 }
 
+/* It was given up. When its cool-down is over one request wakes it, and others wait with that. */
+static void try_failed(struct exchange *exchange, const struct route_instance *instance)
+{
+	uint64_t now = clock_ms(CLOCK_MONOTONIC), left;
+
+	if (instance->retry_at_ms && now >= instance->retry_at_ms) {
+		exchange->was_refused = false;
+		if (firewall_passes(exchange, instance) && admit_request(exchange, instance))
+			wait_for(exchange, instance, 0);
+		return;
+	}
+	left = instance->retry_at_ms ? (instance->retry_at_ms - now + 999) / 1000 : 0;
+	exchange_refuse_until(exchange, 503, BOARD_REFUSED_DOWN, "the application is down",
+		left < RETRY_AFTER_MOST ? (uint32_t)left : RETRY_AFTER_MOST);
+}
+
 /* The instance is gone, or the routes have changed while the request waited: look again. */
 static bool is_stale(const struct exchange *exchange)
 {
@@ -193,6 +211,8 @@ void dispatch_try(struct exchange *exchange)
 		exchange_answer_suspended(exchange, &instance);
 		break;
 	case INSTANCE_FAILED:
+		try_failed(exchange, &instance);
+		break;
 	case INSTANCE_STOPPED:
 		exchange_refuse(exchange, 503, BOARD_REFUSED_DOWN, "the application is down");
 		break;

@@ -352,6 +352,7 @@ def test_a_started_daemon_goes_on_asking(patient):
     ("health_grace = \"long\"", "health_grace wants"),
     ("stop_signal = \"TERM\"", "stop_signal"),
     ("stop_signal = \"SIGKILL\"", "stop_signal"),
+    ("failed_cooldown = -5", "failed_cooldown wants"),
 ])
 def test_what_makes_no_sense_is_refused(tenement, line, said):
     t = tenement()

@@ -23,6 +23,7 @@ struct toy {
 	enum manner manner;
 	unsigned failures;
 	uint64_t failed_hash;
+	bool on_trial;  /* it was given one try after its cool-down */
 	bool told_term; /* SIGTERM was sent to the present process */
 	unsigned kills;
 };
@@ -36,6 +37,7 @@ static void set_state(struct toy *toy, enum instance_state state)
 {
 	toy->have.state = state;
 	toy->have.time_is_up = toy->have.idle = toy->have.idle_freeze = false;
+	toy->have.cooled_down = false;
 	if (state != INSTANCE_DRAINING && state != INSTANCE_STOPPING)
 		toy->have.draining_idle = false;
 }
@@ -57,8 +59,10 @@ static void rest(struct toy *toy)
 	bool again = have->again || have->told_to_restart;
 
 	ck_assert(!have->process || have->exit != PLAN_EXIT_NONE);
-	if (have->state == INSTANCE_FAILED || have->told_to_restart)
+	if (have->state == INSTANCE_FAILED || have->told_to_restart) {
 		toy->failures = 0;
+		toy->on_trial = false;
+	}
 	drop_process(toy);
 	have->again = have->told_to_stop = have->told_to_restart = false;
 	have->unhealthy = have->failed_start = false;
@@ -73,6 +77,7 @@ static void dies(struct toy *toy, enum plan_action action)
 	struct plan_have *have = &toy->have;
 
 	ck_assert(have->process && have->exit != PLAN_EXIT_NONE);
+	ck_assert(!toy->on_trial || action == PLAN_FAIL);
 	toy->failures++;
 	toy->failed_hash = have->restart_hash;
 	drop_process(toy);
@@ -88,6 +93,8 @@ static void start(struct toy *toy)
 
 	ck_assert(!have->process && have->may_start && toy->want.declared && !toy->want.ending);
 	ck_assert(toy->want.state == TENANT_ON_DEMAND || toy->want.state == TENANT_RUNNING);
+	ck_assert(have->state != INSTANCE_FAILED || have->cooled_down);
+	toy->on_trial = toy->on_trial || have->state == INSTANCE_FAILED;
 	have->wanted_awake = false;
 	set_state(toy, INSTANCE_STARTING);
 	drop_process(toy);
@@ -143,6 +150,7 @@ static bool execute(struct toy *toy, const struct plan_step *step)
 		*have = (struct plan_have){ .may_start = have->may_start,
 			.may_roll = have->may_roll };
 		toy->failures = 0;
+		toy->on_trial = false;
 		return false;
 	case PLAN_UPDATE:
 		ck_assert(have->live_hash != toy->want.live_hash && toy->want.declared);
@@ -153,6 +161,8 @@ static bool execute(struct toy *toy, const struct plan_step *step)
 		return true;
 	case PLAN_QUEUE:
 		ck_assert(!have->may_start && !have->process);
+		ck_assert(have->state != INSTANCE_FAILED || have->cooled_down);
+		toy->on_trial = toy->on_trial || have->state == INSTANCE_FAILED;
 		set_state(toy, INSTANCE_STARTING);
 		return false;
 	case PLAN_START:
@@ -210,7 +220,7 @@ static void turn(struct toy *toy)
 				have.state == INSTANCE_FAILED || have.state == INSTANCE_BACKOFF
 					? toy->failed_hash
 					: toy->want.restart_hash;
-		have.restarts_used_up = toy->failures >= MAX_RESTARTS;
+		have.restarts_used_up = toy->on_trial || toy->failures >= MAX_RESTARTS;
 		step = plan_next(&toy->want, &have);
 		ck_assert_int_le(++steps, STEPS_PER_TURN);
 	} while (execute(toy, &step));
@@ -232,8 +242,8 @@ static void request(struct toy *toy)
 		return;
 	if (toy->have.state == INSTANCE_READY)
 		toy->have.in_use = toy->have.in_flight = true;
-	else if (toy->have.state != INSTANCE_FAILED && toy->have.state != INSTANCE_STOPPED &&
-		 toy->have.state != INSTANCE_SUSPENDED)
+	else if ((toy->have.state != INSTANCE_FAILED || toy->have.cooled_down) &&
+		 toy->have.state != INSTANCE_STOPPED && toy->have.state != INSTANCE_SUSPENDED)
 		toy->have.wanted_awake = true;
 }
 
@@ -306,7 +316,7 @@ static void timer(struct toy *toy)
 
 static void happen(struct toy *toy)
 {
-	switch (random() % 13) {
+	switch (random() % 14) {
 	case 0:
 	case 1:
 		change_wish(toy);
@@ -320,6 +330,9 @@ static void happen(struct toy *toy)
 		break;
 	case 5:
 		toy->have.in_use = toy->have.in_flight = false;
+		break;
+	case 13:
+		toy->have.cooled_down = toy->have.state == INSTANCE_FAILED;
 		break;
 	case 12: /* the request became an upgraded connection */
 		toy->have.in_flight = false;
@@ -475,6 +488,31 @@ START_TEST(gives_up_in_the_end)
 }
 END_TEST
 
+/* After the cool-down it is given one try and no more, for as long as it takes. */
+START_TEST(is_on_trial_after_the_cool_down)
+{
+	static const enum manner broken[] = { DIES_AT_START, NEVER_LISTENS };
+	struct toy toy = new_toy();
+
+	toy.manner = broken[_i];
+	toy.want.state = TENANT_RUNNING;
+	toy.want.restart = RESTART_ALWAYS;
+	settle(&toy, "broken");
+	for (unsigned i = 1; i <= 3; i++) {
+		toy.have.cooled_down = true;
+		turn(&toy);
+		ck_assert_int_eq(toy.have.state, INSTANCE_STARTING);
+		settle(&toy, "on trial");
+		ck_assert_int_eq(toy.have.state, INSTANCE_FAILED);
+		ck_assert_uint_eq(toy.failures, MAX_RESTARTS + 1 + i);
+	}
+	toy.manner = SERVES;
+	toy.have.cooled_down = true;
+	settle(&toy, "mended");
+	ck_assert_int_eq(toy.have.state, INSTANCE_READY);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("plan_walk");
@@ -485,6 +523,7 @@ int main(void)
 	tcase_set_timeout(tests, 60);
 	tcase_add_loop_test(tests, comes_to_rest, 0, 4);
 	tcase_add_loop_test(tests, gives_up_in_the_end, 0, 2);
+	tcase_add_loop_test(tests, is_on_trial_after_the_cool_down, 0, 2);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

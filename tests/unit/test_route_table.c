@@ -70,6 +70,7 @@ START_TEST(instance_and_host)
 		.queue_size = 12,
 		.queue_timeout_ms = 13,
 		.max_connections = 14,
+		.retry_at_ms = 1ull << 40,
 		.server_timing = true,
 		.suspended_status = 402,
 		.suspended_page = "<h1>Away</h1>",
@@ -103,6 +104,7 @@ START_TEST(instance_and_host)
 	ck_assert_uint_eq(seen.queue_size, instance.queue_size);
 	ck_assert_uint_eq(seen.queue_timeout_ms, instance.queue_timeout_ms);
 	ck_assert_uint_eq(seen.max_connections, instance.max_connections);
+	ck_assert_uint_eq(seen.retry_at_ms, instance.retry_at_ms);
 	ck_assert(seen.server_timing);
 	ck_assert_uint_eq(seen.suspended_status, instance.suspended_status);
 	for (int i = 0; i < INSTANCE_STATES; i++) {
