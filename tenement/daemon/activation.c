@@ -107,6 +107,15 @@ static void on_queue(struct ev_loop *loop, ev_io *io, int events)
 	refuse_all(activation);
 }
 
+/* A check that its process never took from the queue is no reason to wake it. While no request is
+ * in flight nobody else is there. */
+static void drop_checks(struct daemon *d, struct instance *instance)
+{
+	if (instance->checks_left && !instance_in_flight(d, instance))
+		refuse_all(instance->activation);
+	instance->checks_left = false;
+}
+
 void activation_state_is(struct daemon *d, struct instance *instance)
 {
 	struct activation *activation = instance->activation;
@@ -115,6 +124,8 @@ void activation_state_is(struct daemon *d, struct instance *instance)
 		return;
 	switch (instance->state) {
 	case INSTANCE_ASLEEP:
+		drop_checks(d, instance);
+		/* fall through */
 	case INSTANCE_STOPPED:
 	case INSTANCE_SUSPENDED:
 	case INSTANCE_FAILED:

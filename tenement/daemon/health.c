@@ -67,6 +67,7 @@ static void failed(struct health *health, const char *problem)
 	const struct service_values *values = values_of(health);
 	struct instance *instance = health->instance;
 
+	instance->checks_left = true;
 	free(health->problem);
 	health->problem = mem_printf("GET %s: %s", values->health, problem);
 	if (daemon_now() < health->since + (double)values->health_grace)
@@ -91,6 +92,7 @@ static void on_checked(void *data, const char *problem)
 	} else {
 		forget(health);
 		health->checks = 1;
+		instance->checks_left = false; /* those before it were taken, too */
 	}
 	if (instance->unhealthy)
 		instance_mark(health->daemon, instance);
@@ -142,8 +144,10 @@ void health_start(struct daemon *d, struct instance *instance)
 static void cancel(struct daemon *d, struct health *health)
 {
 	ev_timer_stop(d->loop, &health->timer);
-	if (health->probe)
+	if (health->probe) {
+		health->instance->checks_left = true;
 		checks_now--;
+	}
 	probe_cancel(d, mem_steal(&health->probe));
 }
 

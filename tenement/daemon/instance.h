@@ -74,6 +74,7 @@ struct instance {
 	uint64_t live_hash;
 	struct run *run;
 	struct activation *activation; /* its socket, where that is ours: see daemon/activation.h */
+	bool checks_left;              /* health checks may wait in that */
 	char *reason; /* why it is in this state, for people; NULL: nothing to say */
 
 	/* news since the last look */

@@ -3,6 +3,7 @@
 import os
 import re
 import resource
+import signal
 import time
 
 import pytest
@@ -322,11 +323,28 @@ def test_who_boots_slowly_behind_its_socket_is_not_asked_yet(tenement):
     assert t.instance("x:a")["restarts"] == 0 and "unhealthy" not in t.said()
 
 
+def test_a_check_left_in_its_socket_does_not_wake_it(tenement):
+    """It hangs and takes no check from its queue; when it sleeps nobody is there but those."""
+    t = tenement(start=False, settings=QUICK)
+    t.write("x.toml", t.service("x", "echo --listen passed", socket_activation=True, health="/health",
+                                health_interval=1, health_timeout=1, health_failures=100,
+                                idle_timeout=4, stop_timeout=1))
+    t.write("x-a.toml", t.tenant("x"))
+    t.start()
+    assert t.get("x:a").status == 200
+    os.kill(pids(t)["x:a"], signal.SIGSTOP)
+    wait_until(lambda: t.instance("x:a")["health"] == "degraded", what="a check in its queue")
+    t.wait_state("x:a", "asleep")
+    wait_until(lambda: t.instance("x:a")["state_secs"] >= 2, what="two seconds of sleep")
+    assert t.said().count("-> starting") == 1, "it was not woken"
+    assert t.get("x:a").status == 200
+
+
 def test_an_ill_one_that_ignores_its_end_is_killed_and_said_so(patient):
     t, one = patient(settings={"max_restarts": 0}, health_failures=1, stop_timeout=1)
     t.wait_ok("x:a")
     pid = pids(t)["x:a"]
-    os.kill(pid, 19)  # SIGSTOP: neither answers nor ends
+    os.kill(pid, signal.SIGSTOP)  # neither answers nor ends
     failed = t.wait_state("x:a", "failed", timeout=30)
     assert re.match(r"health check 1 of 1 failed: GET /health: no answer in time; "
                     r"it ignored SIGTERM and was killed; given up", failed["reason"]), failed
