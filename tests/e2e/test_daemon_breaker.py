@@ -296,6 +296,18 @@ def test_the_one_try_waits_for_its_turn_like_others(rig):
     assert "after one try" in t.wait_state("x:a", "failed")["reason"]
 
 
+def test_who_may_not_wake_does_not_try_either(rig):
+    t, one = rig(failed_cooldown=2, no_wake=["/favicon.ico"])
+    fail(t)
+    tries = one.tries()
+    one.breaks(False)
+    wait_cooled(t)
+    assert t.get("x:a", "/favicon.ico").status == 503
+    assert t.state("x:a") == "failed" and one.tries() == tries
+    assert t.get("x:a").status == 200
+    assert t.get("x:a", "/favicon.ico").status == 200
+
+
 def test_the_cool_down_of_one_whose_socket_is_ours(tenement):
     t = tenement(start=False, settings=QUICK)
     t.write("x.toml", t.service("x", "crashes-once --listen passed", socket_activation=True,
