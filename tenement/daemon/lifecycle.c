@@ -655,7 +655,7 @@ void lifecycle_adopted(struct daemon *d, struct instance *instance)
 		freeze_thaw(run);
 		instance_set_state(d, instance, INSTANCE_STOPPING, "taken over");
 		/* That it was to be told was written down, and perhaps no more. */
-		signal_group(run, SIGTERM);
+		signal_group(run, stop_signals[stop_signal_of(instance, run)].number);
 		instance_arm(d, instance, (double)instance->spec->values.stop_timeout);
 	} else if (run->ready) {
 		bool frozen = freeze_is_frozen(run);

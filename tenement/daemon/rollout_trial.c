@@ -7,17 +7,33 @@
 #include "daemon/rollout.h"
 #include "mem.h"
 
+/* How long it has to have been ready, and between two checks. */
 #define SETTLE_SECONDS 1.0
-#define CHECK_SECONDS  5.0
-#define CHECKS         3 /* who has just begun may need a moment */
 
 struct rollout_trial {
 	struct daemon *daemon;
 	struct instance *instance;
 	ev_timer timer;
 	struct probe *probe;
-	unsigned failures;
+	int64_t failures;
 };
+
+static void wait_a_second(struct rollout_trial *trial)
+{
+	ev_timer_set(&trial->timer, SETTLE_SECONDS, 0.);
+	ev_timer_start(trial->daemon->loop, &trial->timer);
+}
+
+/* As many may fail as of one that has long been running: who has just begun may need a moment. */
+static bool is_patient(struct rollout_trial *trial)
+{
+	const struct run *run = trial->instance->run;
+	const struct service_values *values = &run->spec->values;
+
+	if (daemon_now() < run->ready_since + (double)values->health_grace)
+		return true;
+	return ++trial->failures < values->health_failures;
+}
 
 static void on_checked(void *data, const char *problem)
 {
@@ -26,9 +42,8 @@ static void on_checked(void *data, const char *problem)
 	struct daemon *d = trial->daemon;
 
 	trial->probe = NULL;
-	if (problem && instance->state == INSTANCE_READY && ++trial->failures < CHECKS) {
-		ev_timer_set(&trial->timer, SETTLE_SECONDS, 0.);
-		ev_timer_start(d->loop, &trial->timer);
+	if (problem && instance->state == INSTANCE_READY && is_patient(trial)) {
+		wait_a_second(trial);
 		return;
 	}
 	if (problem && instance->state == INSTANCE_READY) {
@@ -49,12 +64,15 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 
 	(void)loop;
 	(void)events;
-	if (instance->state == INSTANCE_READY && spec && spec->values.health &&
-		*spec->values.health)
-		trial->probe = probe_start(trial->daemon, instance->run, spec->values.health,
-			CHECK_SECONDS, on_checked, trial);
-	else
+	if (instance->state != INSTANCE_READY || !spec || !spec->values.health ||
+		!*spec->values.health) {
 		on_checked(trial, NULL);
+		return;
+	}
+	trial->probe = probe_start(trial->daemon, instance->run, spec->values.health,
+		(double)spec->values.health_timeout, on_checked, trial);
+	if (!trial->probe)
+		wait_a_second(trial);
 }
 
 void rollout_trial_start(struct daemon *d, struct instance *instance)
