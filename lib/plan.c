@@ -59,11 +59,21 @@ enum instance_state plan_rest_state(const struct plan_want *want)
 	return INSTANCE_ASLEEP;
 }
 
+/* Whether it is to be ready without anybody's asking for it. */
+static bool kept_up(const struct plan_want *want)
+{
+	return want->state == TENANT_RUNNING || (want->state == TENANT_ON_DEMAND && want->awake);
+}
+
+static const char *why_kept(const struct plan_want *want)
+{
+	return want->state == TENANT_RUNNING ? "declared running" : "kept awake";
+}
+
 /* Whether it should run although nothing is changed about it. */
 static bool wanted_up(const struct plan_want *want, const struct plan_have *have)
 {
-	return !wanted_down(want) && !have->told_to_stop &&
-	       (want->state == TENANT_RUNNING || have->wanted_awake);
+	return !wanted_down(want) && !have->told_to_stop && (kept_up(want) || have->wanted_awake);
 }
 
 static struct plan_step start_or_queue(const struct plan_have *have, const char *why)
@@ -84,8 +94,7 @@ static struct plan_step at_rest(const struct plan_want *want, const struct plan_
 	if (have->state != plan_rest_state(want))
 		return step(PLAN_REST, "declared so");
 	if (wanted_up(want, have))
-		return start_or_queue(
-			have, want->state == TENANT_RUNNING ? "declared running" : "wanted");
+		return start_or_queue(have, kept_up(want) ? why_kept(want) : "wanted");
 	return nothing;
 }
 
@@ -100,7 +109,7 @@ static struct plan_step ended_by_itself(const struct plan_want *want, const stru
 		return want->state == TENANT_RUNNING || have->state == INSTANCE_STARTING
 			       ? step(PLAN_FAIL, "it ended, and restart = \"never\"")
 			       : step(PLAN_REST, "it ended, and restart = \"never\"");
-	if (clean && want->restart == RESTART_ON_FAILURE && want->state == TENANT_ON_DEMAND)
+	if (clean && want->restart == RESTART_ON_FAILURE && !kept_up(want))
 		return step(PLAN_REST, "it ended by itself");
 	if (have->restarts_used_up)
 		return step(PLAN_FAIL, "it failed too often");
@@ -145,7 +154,7 @@ static struct plan_step starting(const struct plan_want *want, const struct plan
 /* It was chosen when nothing was asked of it: that may be over. */
 static bool makes_room(const struct plan_want *want, const struct plan_have *have)
 {
-	if (want->state != TENANT_ON_DEMAND || have->in_flight)
+	if (want->state != TENANT_ON_DEMAND || want->awake || have->in_flight)
 		return false;
 	return have->eviction == EVICTION_FREEZE ||
 	       (have->eviction == EVICTION_STOP && !have->in_use);
@@ -194,13 +203,12 @@ static struct plan_step ready(const struct plan_want *want, const struct plan_ha
 			return step(PLAN_FREEZE, have->eviction_why);
 		return to_make_room(have);
 	}
-	if (have->idle && !have->in_use && want->state == TENANT_ON_DEMAND && want->sleeps) {
+	if (have->idle && !have->in_use && !kept_up(want) && want->sleeps) {
 		drain.why = "idle";
 		drain.idle = true;
 		return drain;
 	}
-	if (have->idle_freeze && !have->in_flight && want->state == TENANT_ON_DEMAND &&
-		want->freezes)
+	if (have->idle_freeze && !have->in_flight && !kept_up(want) && want->freezes)
 		return step(PLAN_FREEZE, "idle");
 	return nothing;
 }
@@ -227,8 +235,8 @@ static struct plan_step frozen(const struct plan_want *want, const struct plan_h
 		return step(PLAN_THAW, "wanted");
 	if (have->live_hash != want->live_hash)
 		return step(PLAN_UPDATE, "changed");
-	if (want->state == TENANT_RUNNING)
-		return step(PLAN_THAW, "declared running");
+	if (kept_up(want))
+		return step(PLAN_THAW, why_kept(want));
 	if (have->restart_hash != want->restart_hash) {
 		if (have->in_use)
 			return step(PLAN_THAW, "changed, and connections are open");
@@ -266,6 +274,9 @@ static struct plan_step draining(const struct plan_want *want, const struct plan
 			       : step(PLAN_REST, "ended while it was drained");
 	if (have->draining_idle && (have->in_use || have->wanted_awake) && !wanted_down(want))
 		return step(PLAN_UNDRAIN, "a request came");
+	if (have->draining_idle && want->state == TENANT_ON_DEMAND && want->awake &&
+		!wanted_down(want))
+		return step(PLAN_UNDRAIN, why_kept(want));
 	stop.again = have->again;
 	if (!have->in_use)
 		return stop;

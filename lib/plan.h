@@ -22,6 +22,7 @@ struct plan_want {
 	uint64_t live_hash;
 	bool sleeps;  /* it is stopped when it was idle for long enough */
 	bool freezes; /* likewise frozen */
+	bool awake;   /* these are hours in which it is kept ready */
 };
 
 enum plan_exit {

@@ -20,12 +20,15 @@
 	}
 #define RUNS(...) HAVE(.process = true, .eviction_why = "making room", __VA_ARGS__)
 
-#define FREEZES       WANT(.freezes = true)
-#define ONLY_FREEZES  WANT(.freezes = true, .sleeps = false)
-#define ON_DEMAND     WANT(.state = TENANT_ON_DEMAND, .restart = RESTART_ON_FAILURE)
-#define RUNNING       WANT(.state = TENANT_RUNNING, .restart = RESTART_ON_FAILURE)
-#define STOPPED       WANT(.state = TENANT_STOPPED)
-#define SUSPENDED     WANT(.state = TENANT_SUSPENDED)
+#define FREEZES      WANT(.freezes = true)
+#define ONLY_FREEZES WANT(.freezes = true, .sleeps = false)
+#define ON_DEMAND    WANT(.state = TENANT_ON_DEMAND, .restart = RESTART_ON_FAILURE)
+#define RUNNING      WANT(.state = TENANT_RUNNING, .restart = RESTART_ON_FAILURE)
+#define STOPPED      WANT(.state = TENANT_STOPPED)
+#define SUSPENDED    WANT(.state = TENANT_SUSPENDED)
+#define AWAKE                                                                                      \
+	WANT(.state = TENANT_ON_DEMAND, .restart = RESTART_ON_FAILURE, .awake = true,              \
+		.freezes = true)
 #define ALWAYS        WANT(.restart = RESTART_ALWAYS)
 #define NEVER         WANT(.restart = RESTART_NEVER)
 #define NEVER_RUNNING WANT(.restart = RESTART_NEVER, .state = TENANT_RUNNING)
@@ -80,6 +83,13 @@ static const struct row at_rest[] = {
 		PLAN_NOTHING, 0 },
 	{ RUNNING, HAVE(.state = INSTANCE_ASLEEP), PLAN_START, 0 },
 	{ RUNNING, HAVE(.state = INSTANCE_ASLEEP, .may_start = false), PLAN_QUEUE, 0 },
+	{ AWAKE, HAVE(.state = INSTANCE_ASLEEP), PLAN_START, 0 },
+	{ AWAKE, HAVE(.state = INSTANCE_ASLEEP, .may_start = false), PLAN_QUEUE, 0 },
+	{ AWAKE, HAVE(.state = INSTANCE_ASLEEP, .told_to_stop = true), PLAN_NOTHING, 0 },
+	{ WANT(.state = TENANT_STOPPED, .awake = true), HAVE(.state = INSTANCE_STOPPED),
+		PLAN_NOTHING, 0 },
+	{ WANT(.state = TENANT_SUSPENDED, .awake = true), HAVE(.state = INSTANCE_SUSPENDED),
+		PLAN_NOTHING, 0 },
 	{ RUNNING, HAVE(.state = INSTANCE_STOPPED), PLAN_REST, 0 },
 	{ STOPPED, HAVE(.state = INSTANCE_STOPPED, .wanted_awake = true), PLAN_NOTHING, 0 },
 	{ SUSPENDED, HAVE(.state = INSTANCE_SUSPENDED, .wanted_awake = true), PLAN_NOTHING, 0 },
@@ -204,6 +214,17 @@ static const struct row ready[] = {
 	{ ON_DEMAND, RUNS(.state = INSTANCE_READY, .idle_freeze = true), PLAN_NOTHING, 0 },
 	{ WANT(.freezes = true, .state = TENANT_RUNNING),
 		RUNS(.state = INSTANCE_READY, .idle_freeze = true), PLAN_NOTHING, 0 },
+	/* These are hours in which it is kept ready. */
+	{ AWAKE, RUNS(.state = INSTANCE_READY, .idle = true, .idle_freeze = true), PLAN_NOTHING,
+		0 },
+	{ AWAKE, RUNS(.state = INSTANCE_READY, .told_to_stop = true), PLAN_DRAIN, 0 },
+	{ WANT(.state = TENANT_SUSPENDED, .awake = true), RUNS(.state = INSTANCE_READY), PLAN_DRAIN,
+		0 },
+	{ AWAKE, RUNS(.state = INSTANCE_READY, .exit = PLAN_EXIT_CLEAN), PLAN_BACKOFF, 0 },
+	{ AWAKE, RUNS(.state = INSTANCE_READY, .exit = PLAN_EXIT_FAILED, .restarts_used_up = true),
+		PLAN_FAIL, 0 },
+	{ WANT(.restart = RESTART_NEVER, .awake = true),
+		RUNS(.state = INSTANCE_READY, .exit = PLAN_EXIT_CLEAN), PLAN_REST, 0 },
 	/* It ended by itself: what its policy says. */
 	{ ON_DEMAND, RUNS(.state = INSTANCE_READY, .exit = PLAN_EXIT_CLEAN), PLAN_REST, 0 },
 	{ ON_DEMAND, RUNS(.state = INSTANCE_READY, .exit = PLAN_EXIT_FAILED), PLAN_BACKOFF, 0 },
@@ -240,6 +261,8 @@ static const struct row frozen[] = {
 	{ ON_DEMAND, RUNS(.state = INSTANCE_FROZEN), PLAN_THAW, 0 },
 	{ WANT(.freezes = true, .state = TENANT_RUNNING), RUNS(.state = INSTANCE_FROZEN), PLAN_THAW,
 		0 },
+	{ AWAKE, RUNS(.state = INSTANCE_FROZEN, .idle = true), PLAN_THAW, 0 },
+	{ AWAKE, RUNS(.state = INSTANCE_FROZEN, .exit = PLAN_EXIT_FAILED), PLAN_BACKOFF, 0 },
 	{ FREEZES, RUNS(.state = INSTANCE_FROZEN, .live_hash = 2), PLAN_UPDATE, 0 },
 	/* What is changed about it is no reason to run. */
 	{ FREEZES, RUNS(.state = INSTANCE_FROZEN, .restart_hash = 2), PLAN_DRAIN, IDLE },
@@ -278,6 +301,8 @@ static const struct row draining[] = {
 		PLAN_UNDRAIN, 0 },
 	{ ON_DEMAND, RUNS(.state = INSTANCE_DRAINING, .draining_idle = true, .in_use = true),
 		PLAN_UNDRAIN, 0 },
+	{ AWAKE, RUNS(.state = INSTANCE_DRAINING, .draining_idle = true), PLAN_UNDRAIN, 0 },
+	{ AWAKE, RUNS(.state = INSTANCE_DRAINING), PLAN_STOP, 0 },
 	{ STOPPED, RUNS(.state = INSTANCE_DRAINING, .draining_idle = true, .wanted_awake = true),
 		PLAN_STOP, 0 },
 	{ STOPPED, RUNS(.state = INSTANCE_DRAINING, .draining_idle = true, .in_use = true),

@@ -59,6 +59,9 @@ static void rest(struct toy *toy)
 	bool again = have->again || have->told_to_restart;
 
 	ck_assert(!have->process || have->exit != PLAN_EXIT_NONE);
+	/* The rest of the hours in which it is kept ready is skipped. */
+	if (have->told_to_stop || (have->process && toy->want.restart == RESTART_NEVER && !again))
+		toy->want.awake = false;
 	if (have->state == INSTANCE_FAILED || have->told_to_restart) {
 		toy->failures = 0;
 		toy->on_trial = false;
@@ -176,7 +179,7 @@ static bool execute(struct toy *toy, const struct plan_step *step)
 	case PLAN_FREEZE:
 		ck_assert(have->state == INSTANCE_READY && have->exit == PLAN_EXIT_NONE);
 		ck_assert(!have->in_flight && toy->want.freezes);
-		ck_assert(toy->want.state == TENANT_ON_DEMAND);
+		ck_assert(toy->want.state == TENANT_ON_DEMAND && !toy->want.awake);
 		set_state(toy, INSTANCE_FROZEN);
 		return false;
 	case PLAN_THAW:
@@ -249,7 +252,7 @@ static void request(struct toy *toy)
 
 static void change_wish(struct toy *toy)
 {
-	switch (random() % 7) {
+	switch (random() % 8) {
 	case 0:
 		toy->want.declared = !toy->want.declared;
 		break;
@@ -270,6 +273,9 @@ static void change_wish(struct toy *toy)
 		break;
 	case 6:
 		toy->want.freezes = !toy->want.freezes;
+		break;
+	case 7:
+		toy->want.awake = !toy->want.awake;
 		break;
 	}
 }
@@ -402,6 +408,8 @@ static bool at_rest(const struct toy *toy)
 	case TENANT_RUNNING:
 		return have->state == INSTANCE_READY || have->state == INSTANCE_FAILED;
 	case TENANT_ON_DEMAND:
+		if (want->awake)
+			return have->state == INSTANCE_READY || have->state == INSTANCE_FAILED;
 		if (have->state == INSTANCE_READY)
 			return !want->sleeps && !want->freezes;
 		if (have->state == INSTANCE_FROZEN)
@@ -418,6 +426,7 @@ static struct toy new_toy(void)
 			.state = (enum tenant_state)(random() % 4),
 			.restart = (enum spec_restart)(random() % 3),
 			.sleeps = chance(80),
+			.awake = chance(20),
 			.freezes = chance(50) },
 		.have = { .may_start = true, .may_roll = true },
 		.manner = (enum manner)(random() % MANNERS),
