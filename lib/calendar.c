@@ -11,6 +11,7 @@
  * forward by a day leaves out. */
 #define DAYS_BEFORE 9
 #define DAYS_AFTER  9
+#define SPANS_MAX   (CALENDAR_RULES_MAX * (DAYS_BEFORE + DAYS_AFTER + 1))
 
 static int64_t floor_div(int64_t a, int64_t b)
 {
@@ -85,12 +86,11 @@ static int by_begin(const void *a, const void *b)
 	return left < right ? -1 : left > right;
 }
 
-struct calendar_span calendar_window(
-	const struct calendar_rule *rules, size_t count, int64_t time, calendar_offset *offset)
+/* The spans around TIME, in order; those that meet are one. Returns how many there are. */
+static size_t find_spans(const struct calendar_rule *rules, size_t count, int64_t time,
+	calendar_offset *offset, struct calendar_span *spans)
 {
-	struct calendar_span spans[CALENDAR_RULES_MAX * (DAYS_BEFORE + DAYS_AFTER + 1)];
-	struct calendar_span found;
-	size_t used = 0, i = 0;
+	size_t used = 0, merged = 0;
 
 	assert(count && count <= CALENDAR_RULES_MAX);
 	for (size_t r = 0; r < count; r++) {
@@ -102,12 +102,36 @@ struct calendar_span calendar_window(
 	}
 	assert(used);
 	qsort(spans, used, sizeof(spans[0]), by_begin);
-	do {
-		for (found = spans[i++]; i < used && spans[i].begin <= found.end; i++)
-			if (spans[i].end > found.end)
-				found.end = spans[i].end;
-	} while (found.end <= time && i < used);
-	return found;
+	for (size_t i = 1; i < used; i++) {
+		if (spans[i].begin > spans[merged].end)
+			spans[++merged] = spans[i];
+		else if (spans[i].end > spans[merged].end)
+			spans[merged].end = spans[i].end;
+	}
+	return merged + 1;
+}
+
+struct calendar_span calendar_window(
+	const struct calendar_rule *rules, size_t count, int64_t time, calendar_offset *offset)
+{
+	struct calendar_span spans[SPANS_MAX];
+	size_t used = find_spans(rules, count, time, offset, spans), i = 0;
+
+	while (i + 1 < used && spans[i].end <= time)
+		i++;
+	return spans[i];
+}
+
+int64_t calendar_window_end(
+	const struct calendar_rule *rules, size_t count, int64_t time, calendar_offset *offset)
+{
+	struct calendar_span spans[SPANS_MAX];
+	size_t used = find_spans(rules, count, time, offset, spans);
+	int64_t end = INT64_MIN;
+
+	for (size_t i = 0; i < used && spans[i].end <= time; i++)
+		end = spans[i].end;
+	return end;
 }
 
 /* ---- moments ---- */

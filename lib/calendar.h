@@ -47,6 +47,10 @@ struct calendar_span {
 struct calendar_span calendar_window(
 	const struct calendar_rule *rules, size_t count, int64_t time, calendar_offset *offset);
 
+/* When they last ended, until TIME. INT64_MIN where nothing of the last week does. */
+int64_t calendar_window_end(
+	const struct calendar_rule *rules, size_t count, int64_t time, calendar_offset *offset);
+
 /* The first of the moments after TIME, and the last one until TIME. INT64_MAX and INT64_MIN where
  * there are no rules. */
 int64_t calendar_next_moment(

@@ -182,6 +182,26 @@ START_TEST(windows_as_clocks_show_them)
 }
 END_TEST
 
+static const struct {
+	const char *rules, *time, *end;
+} ends[] = {
+	{ "Mon-Fri 08:00-18:00 Europe/Berlin", "2026-11-20 16:59:59", "2026-11-19 17:00" },
+	{ "Mon-Fri 08:00-18:00 Europe/Berlin", "2026-11-20 17:00", "2026-11-20 17:00" },
+	{ "Mon-Fri 08:00-18:00 Europe/Berlin", "2026-11-23 06:00", "2026-11-20 17:00" },
+	{ "Fri 08:00-24:00;Sat 00:00-02:00", "2026-11-21 01:00", "2026-11-14 02:00" },
+};
+
+START_TEST(window_end)
+{
+	struct calendar_rule rules[RULES];
+	size_t count = read_rules(ends[_i].rules, calendar_read_window, rules);
+	int64_t end = calendar_window_end(rules, count, at(ends[_i].time), offset);
+
+	ck_assert_msg(end == at(ends[_i].end), "%s at %s: %s", ends[_i].rules, ends[_i].time,
+		spelled(end));
+}
+END_TEST
+
 START_TEST(always)
 {
 	struct calendar_rule rules[RULES];
@@ -192,6 +212,7 @@ START_TEST(always)
 
 	ck_assert_int_le(span.begin, time);
 	ck_assert_int_gt(span.end, time + 7 * 86400);
+	ck_assert_int_eq(calendar_window_end(rules, count, time, offset), INT64_MIN);
 }
 END_TEST
 
@@ -390,6 +411,7 @@ int main(void)
 	tcase_set_timeout(tcase, 60);
 	LOOP(window, windows);
 	tcase_add_test(tcase, windows_as_clocks_show_them);
+	LOOP(window_end, ends);
 	tcase_add_test(tcase, always);
 	LOOP(moment, moments);
 	tcase_add_loop_test(tcase, moments_follow_each_other, 0, 4);
