@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "calendar.h"
 #include "config_address.h"
 #include "mem.h"
 #include "names.h"
@@ -119,6 +120,29 @@ static int check_socket(const char *text, struct ten_error *err)
 		"{data_dir}");
 }
 
+static int check_zone(const struct calendar_rule *rule, struct ten_error *err)
+{
+	if (calendar_zone_known(rule->zone))
+		return 0;
+	return ten_error_set(err, 0,
+		"there is no time zone \"%s\" in this machine's database (package tzdata)",
+		rule->zone);
+}
+
+static int check_window(const char *text, struct ten_error *err)
+{
+	struct calendar_rule rule;
+
+	return calendar_read_window(text, &rule, err) < 0 ? -1 : check_zone(&rule, err);
+}
+
+static int check_moment(const char *text, struct ten_error *err)
+{
+	struct calendar_rule rule;
+
+	return calendar_read_moment(text, &rule, err) < 0 ? -1 : check_zone(&rule, err);
+}
+
 static const struct {
 	enum option_scope scope;
 	const char *name;
@@ -139,6 +163,8 @@ static const struct {
 	{ OPTION_SERVICE, "no_wake", check_no_wake },
 	{ OPTION_SERVICE, "socket", check_socket },
 	{ OPTION_SERVICE, "user", check_account },
+	{ OPTION_SERVICE, "awake", check_window },
+	{ OPTION_SERVICE, "wake_at", check_moment },
 	{ OPTION_TENANT, "service", names_check },
 	{ OPTION_TENANT, "id", names_check },
 	{ OPTION_TENANT, "domains", check_host },

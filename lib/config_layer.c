@@ -91,16 +91,18 @@ static void check_list(
 	struct config_value *value, const struct toml_node *node, struct config_problems *problems)
 {
 	struct ten_error err;
+	size_t count = mem_strv_length(value->value.list);
+	bool alone = node->kind == TOML_STRING; /* which stands for a list of itself */
 
-	value->item_at = mem_alloc(node->array.count * sizeof(*value->item_at));
-	for (size_t i = 0; i < node->array.count; i++) {
-		value->item_at[i] = at_node(&node->array.items[i]);
+	value->item_at = mem_alloc(count * sizeof(*value->item_at));
+	for (size_t i = 0; i < count; i++) {
+		value->item_at[i] = at_node(alone ? node : &node->array.items[i]);
 		if (config_check_text(value->option, value->value.list[i], &err) < 0)
 			config_problems_add(problems, value->item_at[i], "%s", err.text);
 		if (strcmp(value->option->name, "domains") == 0)
 			names_host_lower(value->value.list[i]);
 	}
-	if (config_check_count(value->option, node->array.count, &err) < 0)
+	if (config_check_count(value->option, count, &err) < 0)
 		config_problems_add(problems, value->at, "%s", err.text);
 }
 
@@ -191,7 +193,7 @@ void config_layer_read(struct config_layer *layer, enum option_scope scope,
 		check_string(value, folder, problems);
 	else if (option->type == OPTION_INT)
 		check_number(value, problems);
-	else if (option->type == OPTION_LIST)
+	else if (option->type == OPTION_LIST || option->type == OPTION_TIMES)
 		check_list(value, node, problems);
 	else if (option->type == OPTION_MAP)
 		check_map(value, node, folder, problems);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "calendar.h"
 #include "mem.h"
 #include "option_ladder.h"
 #include "suggest.h"
@@ -60,6 +61,9 @@ static void describe_wanted(struct text *out, const struct option *option)
 		break;
 	case OPTION_LIST:
 		text_puts(out, "an array of strings");
+		break;
+	case OPTION_TIMES:
+		text_puts(out, "a string or an array of strings");
 		break;
 	case OPTION_MAP:
 		text_puts(out, "a table of strings");
@@ -195,6 +199,20 @@ static int read_list(const struct option *option, const struct toml_node *node,
 	return 0;
 }
 
+/* One string stands for a list of it alone. */
+static int read_times(const struct option *option, const struct toml_node *node,
+	union option_value *value, struct ten_error *err)
+{
+	const struct toml_node one = { .kind = TOML_ARRAY, .array = { .items = node, .count = 1 } };
+
+	if (node->kind != TOML_STRING && node->kind != TOML_ARRAY)
+		return refuse_kind(option, "", node, err);
+	if (node->kind == TOML_ARRAY && node->array.count > CALENDAR_RULES_MAX)
+		return ten_error_set(err, 0, "%s wants at most %d strings, not %zu", option->name,
+			CALENDAR_RULES_MAX, node->array.count);
+	return read_list(option, node->kind == TOML_STRING ? &one : node, value, err);
+}
+
 /* A number that stands where a string is wanted, in its shortest spelling. */
 static char *spell_real(double real)
 {
@@ -277,6 +295,8 @@ int option_value_read(const struct option *option, const struct toml_node *node,
 		return read_choice(option, node, value, err);
 	case OPTION_LIST:
 		return read_list(option, node, value, err);
+	case OPTION_TIMES:
+		return read_times(option, node, value, err);
 	case OPTION_MAP:
 		return read_map(option, node, value, err);
 	case OPTION_LADDER:

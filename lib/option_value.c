@@ -54,6 +54,7 @@ void option_value_clear(const struct option *option, union option_value *value)
 		free(value->string);
 		break;
 	case OPTION_LIST:
+	case OPTION_TIMES:
 		mem_strv_free(value->list);
 		break;
 	case OPTION_MAP:
@@ -86,6 +87,7 @@ void option_value_store(const struct option *option, const union option_value *v
 		*(char **)place = mem_strdup(value->string);
 		break;
 	case OPTION_LIST:
+	case OPTION_TIMES:
 		mem_strv_free(*(char ***)place);
 		*(char ***)place = mem_strv_copy(value->list);
 		break;
@@ -121,6 +123,7 @@ static union option_value borrow(const struct option *option, const void *values
 		value.string = *(char *const *)place;
 		break;
 	case OPTION_LIST:
+	case OPTION_TIMES:
 		value.list = *(char **const *)place;
 		break;
 	case OPTION_LADDER:
@@ -168,6 +171,7 @@ static void zero(const struct option *option, void *values)
 		[OPTION_MAP] = sizeof(struct option_map),
 		[OPTION_TABLES] = sizeof(int64_t),
 		[OPTION_LADDER] = sizeof(struct option_ladder),
+		[OPTION_TIMES] = sizeof(char **),
 	};
 
 	memset(place_of(option, values), 0, sizes[option->type]);
@@ -245,6 +249,7 @@ uint64_t option_hash(const struct option *option, const void *values, uint64_t s
 	case OPTION_PATH:
 		return option_hash_string(value.string, seed);
 	case OPTION_LIST:
+	case OPTION_TIMES:
 		for (; value.list && value.list[count]; count++)
 			seed = option_hash_string(value.list[count], seed);
 		break;
@@ -318,6 +323,7 @@ char *option_spell(const struct option *option, const void *values)
 		spell_string(&out, value.string ? value.string : "");
 		break;
 	case OPTION_LIST:
+	case OPTION_TIMES:
 		text_puts(&out, "[");
 		for (size_t i = 0; value.list && value.list[i]; i++) {
 			text_puts(&out, i ? ", " : "");

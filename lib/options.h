@@ -18,6 +18,7 @@ enum option_type {
 	OPTION_MAP,
 	OPTION_TABLES,
 	OPTION_LADDER,
+	OPTION_TIMES,
 };
 
 enum option_scope { OPTION_SETTING, OPTION_LISTENER, OPTION_SERVICE, OPTION_TENANT };
@@ -64,7 +65,7 @@ struct option_ladder {
 /* The values. BOOL is a bool; INT an int64_t; ENUM an int, the place in its choices; STRING and
  * PATH an owned char * (PATH absolute), NULL when unset; LIST an owned NULL-terminated array, never
  * NULL; MAP a struct option_map; TABLES the number of tables written; LADDER a struct
- * option_ladder. */
+ * option_ladder; TIMES as a LIST. */
 #define OPTION_FIELD_BOOL(name)   bool name;
 #define OPTION_FIELD_INT(name)    int64_t name;
 #define OPTION_FIELD_ENUM(name)   int name;
@@ -74,6 +75,7 @@ struct option_ladder {
 #define OPTION_FIELD_MAP(name)    struct option_map name;
 #define OPTION_FIELD_TABLES(name) int64_t name;
 #define OPTION_FIELD_LADDER(name) struct option_ladder name;
+#define OPTION_FIELD_TIMES(name)  char **name;
 
 struct listener_values {
 #define LISTENER(type, name, ...) OPTION_FIELD_##type(name)

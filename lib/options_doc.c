@@ -53,6 +53,8 @@ char *options_doc_type(const struct option *option)
 		return spell_choices(option->choices, "\"");
 	case OPTION_LIST:
 		return mem_strdup("array of strings");
+	case OPTION_TIMES:
+		return mem_strdup("string or array of strings");
 	case OPTION_LADDER:
 		return mem_strdup("array of { after, to }");
 	case OPTION_MAP:

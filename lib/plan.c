@@ -125,7 +125,7 @@ static struct plan_step starting(const struct plan_want *want, const struct plan
 			return step(PLAN_REST, why_down(want));
 		if (have->live_hash != want->live_hash)
 			return step(PLAN_UPDATE, "changed");
-		if (have->unasked && want->state != TENANT_RUNNING)
+		if (have->unasked && !kept_up(want))
 			return step(PLAN_REST, "nobody waits for it any more");
 		return start_or_queue(have, "its turn");
 	}

@@ -68,7 +68,7 @@ static void print_why(const struct cli *cli, const json_t *why)
 {
 	const json_t *kept = answer_list(why, "kept_awake_by"), *next = answer_list(why, "next");
 	const char *woken_by = answer_text(why, "woken_by"), *reason = answer_text(why, "reason");
-	const json_t *item;
+	const json_t *schedule = json_object_get(why, "schedule"), *item;
 	const char *by;
 	json_t *number;
 	char age[HUMAN_MAX];
@@ -91,6 +91,10 @@ static void print_why(const struct cli *cli, const json_t *why)
 			json_integer_value(number), by);
 	json_array_foreach (kept, i, item)
 		printf("  kept awake by: %s\n", json_string_value(item));
+	if (*answer_text(schedule, "hours"))
+		printf("  kept awake %s\n", answer_text(schedule, "hours"));
+	if (*answer_text(schedule, "next_wake"))
+		printf("  next wake at %s\n", answer_text(schedule, "next_wake"));
 	json_array_foreach (next, i, item)
 		printf("  will be %s in %" PRId64 " s, if nothing comes\n", answer_text(item, "to"),
 			answer_number(item, "in_secs"));

@@ -142,6 +142,25 @@ static void print_work(const struct cli *cli, const json_t *instance)
 		report_field(cli, "sticky", answer_text(instance, "sticky"));
 }
 
+static void print_sleep(const struct cli *cli, const json_t *instance)
+{
+	const json_t *schedule = json_object_get(instance, "schedule");
+	const json_t *next = json_array_get(answer_list(instance, "next"), 0);
+	int64_t secs = next ? answer_number(next, "in_secs") : -1;
+	char age[HUMAN_MAX];
+
+	report_field(cli, "kept awake", answer_text(schedule, "hours"));
+	report_field(cli, "next wake", answer_text(schedule, "next_wake"));
+	if (secs >= 0) {
+		autofree char *text = NULL;
+
+		human_age(secs, age);
+		text = mem_printf("will be %s in %s, if nothing comes", answer_text(next, "to"),
+			secs ? age : "no time");
+		report_field(cli, "sleep", text);
+	}
+}
+
 static void print_memory(const struct cli *cli, const json_t *instance)
 {
 	int64_t bytes = answer_number(instance, "memory_bytes");
@@ -219,6 +238,7 @@ void report_tenant(struct cli *cli, const json_t *instance)
 	report_field(cli, "url", answer_text(instance, "url"));
 	print_declared(cli, instance);
 	print_work(cli, instance);
+	print_sleep(cli, instance);
 	print_process(cli, instance);
 	print_environment(cli, instance);
 	print_list(cli, instance, "degraded", "Degraded");

@@ -28,6 +28,7 @@ static json_t *value_json(const struct option *option, const void *at)
 	case OPTION_LADDER:
 		return text_json(NULL); /* of services alone */
 	case OPTION_LIST:
+	case OPTION_TIMES:
 		value = json_array();
 		for (char *const *item = *(char **const *)at; item && *item; item++)
 			json_array_append_new(value, json_string(*item));
@@ -151,6 +152,7 @@ const char *settings_type_name(const struct option *option)
 		[OPTION_MAP] = "a table of strings",
 		[OPTION_TABLES] = "an array of tables",
 		[OPTION_LADDER] = "an array of { after, to }",
+		[OPTION_TIMES] = "a string or a list of strings",
 	};
 
 	return names[option->type];

@@ -6,6 +6,7 @@
 #include "daemon/describe.h"
 #include "daemon/hold.h"
 #include "daemon/instance.h"
+#include "daemon/schedule.h"
 #include "mem.h"
 
 void control_hold(struct control_call *call, struct instance *instance)
@@ -61,6 +62,11 @@ static json_t *kept_by(struct daemon *d, struct instance *instance, const struct
 		add(list, mem_strdup("it is declared running"));
 	else if (!spec->ladder.frozen && !spec->ladder.stopped)
 		add(list, mem_strdup("idle_timeout = 0: it never sleeps"));
+	if (schedule_keeps(instance)) {
+		autofree char *hours = schedule_hours(instance);
+
+		add(list, mem_printf("its hours (awake), %s", hours));
+	}
 	if (use.in_flight)
 		add(list,
 			mem_printf("requests in flight: %llu", (unsigned long long)use.in_flight));
@@ -81,13 +87,13 @@ static json_t *next_step(const char *to, int64_t after, double idle_for)
 		"{s:s, s:I}", "to", to, "in_secs", (json_int_t)(left > 0 ? ceil(left) : 0));
 }
 
-/* As things are now; what is in flight puts it all off. */
-static json_t *next_steps(struct daemon *d, struct instance *instance, const struct ten_spec *spec)
+json_t *describe_next_steps(struct daemon *d, struct instance *instance)
 {
+	const struct ten_spec *spec = instance->spec;
 	json_t *list = json_array();
 	double idle_for;
 
-	if (instance->wanted_state != TENANT_ON_DEMAND ||
+	if (!spec || instance->wanted_state != TENANT_ON_DEMAND ||
 		(instance->state != INSTANCE_READY && instance->state != INSTANCE_FROZEN))
 		return list;
 	idle_for = instance_idle_for(d, instance);
@@ -132,6 +138,7 @@ void control_why(struct control_call *call, struct instance *instance)
 				   : json_null());
 	json_object_set_new(json, "not_woken_by", not_woken_by(d, instance));
 	json_object_set_new(json, "kept_awake_by", up ? kept_by(d, instance, spec) : json_array());
-	json_object_set_new(json, "next", up ? next_steps(d, instance, spec) : json_array());
+	json_object_set_new(json, "next", up ? describe_next_steps(d, instance) : json_array());
+	json_object_set_new(json, "schedule", schedule_describe(instance));
 	control_answer(call, 200, json);
 }

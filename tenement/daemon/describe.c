@@ -14,6 +14,7 @@
 #include "daemon/override.h"
 #include "daemon/publish.h"
 #include "daemon/reconcile.h"
+#include "daemon/schedule.h"
 #include "daemon/listeners.h"
 #include "mem.h"
 #include "names.h"
@@ -223,6 +224,8 @@ json_t *describe_instance_whole(struct daemon *d, struct instance *instance, boo
 	json_object_set_new(json, "failed_check",
 		health_problem(instance->run) ? json_string(health_problem(instance->run))
 					      : json_null());
+	json_object_set_new(json, "schedule", schedule_describe(instance));
+	json_object_set_new(json, "next", describe_next_steps(d, instance));
 	if (instance->run)
 		json_object_set_new(json, "memory_bytes",
 			json_integer((json_int_t)(instance->run->cgroup

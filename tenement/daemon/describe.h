@@ -18,6 +18,9 @@ json_t *describe_instance_whole(struct daemon *d, struct instance *instance, boo
 /* "no tenant notes:carl (did you mean notes:carol?)"; the caller frees. */
 char *describe_unknown(struct daemon *d, const char *key);
 
+/* When it will sleep, as things are now; what is in flight puts it all off. */
+json_t *describe_next_steps(struct daemon *d, struct instance *instance);
+
 json_t *describe_strv(char *const *list);
 
 #endif

@@ -1,6 +1,7 @@
 #include "daemon/instance.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,8 @@
 #include "daemon/record.h"
 #include "daemon/rollout.h"
 #include "daemon/rollout_trial.h"
+#include "daemon/schedule.h"
+#include "daemon/start_queue.h"
 #include "mem.h"
 
 #define DRAIN_LOOK_SECONDS 0.02
@@ -44,7 +47,7 @@ double instance_idle_for(struct daemon *d, const struct instance *instance)
 {
 	double now = daemon_now();
 	struct board_use use;
-	double since, held = hold_until(d, instance, NULL);
+	double since, held = fmax(hold_until(d, instance, NULL), schedule_used(instance));
 
 	instance_use(d, instance, &use);
 	since = (double)use.last_used_ms / 1000;
@@ -69,7 +72,8 @@ void instance_arm_sleep(struct daemon *d, struct instance *instance)
 	int64_t limit;
 	double idle_for;
 
-	if (!ladder || instance->wanted_state == TENANT_RUNNING)
+	/* Who is kept ready by the clock is looked at when his hours end. */
+	if (!ladder || instance->wanted_state == TENANT_RUNNING || schedule_keeps(instance))
 		return;
 	limit = ladder->frozen && instance->state == INSTANCE_READY ? ladder->frozen
 								    : ladder->stopped;
@@ -93,7 +97,8 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 	switch (instance->state) {
 	case INSTANCE_READY:
 	case INSTANCE_FROZEN:
-		if (!instance->spec || instance->wanted_state == TENANT_RUNNING)
+		if (!instance->spec || instance->wanted_state == TENANT_RUNNING ||
+			schedule_keeps(instance))
 			return;
 		idle_for = instance_idle_for(d, instance);
 		instance->idle = reaches(idle_for, instance->spec->ladder.stopped);
@@ -171,6 +176,7 @@ void instance_free(struct daemon *d, struct instance *instance)
 	ev_timer_stop(d->loop, &instance->timer);
 	rollout_trial_stop(d, instance);
 	record_forget(instance);
+	schedule_leave(instance);
 	activation_drop(d, instance);
 	HASH_DEL(d->instances, instance);
 	run_free(d, instance->run);
@@ -200,17 +206,22 @@ void instance_mark(struct daemon *d, struct instance *instance)
 
 void instance_wake(struct daemon *d, struct instance *instance, const char *cause)
 {
-	if (!instance->wanted_awake)
+	if (!instance->wanted_awake || schedule_is_cause(instance->wake_cause))
 		instance->wake_cause = cause;
 	instance->wanted_awake = true;
 	instance->only_asked = false;
+	start_queue_hurry(d, instance);
 	instance_mark(d, instance);
 }
 
 void instance_woken(struct instance *instance)
 {
-	const char *otherwise =
-		instance->wanted_state == TENANT_RUNNING ? "being declared running" : "a restart";
+	const char *otherwise = "a restart";
+
+	if (instance->wanted_state == TENANT_RUNNING)
+		otherwise = "being declared running";
+	else if (!instance->failure_count && schedule_keeps(instance))
+		otherwise = "its hours (awake)";
 
 	instance->woken_by = instance->wake_cause ? instance->wake_cause : otherwise;
 	instance->woken_at = daemon_now();

@@ -128,8 +128,14 @@ struct instance {
 	double drain_deadline;
 	uint64_t failed_hash; /* restart_hash of what failed */
 
+	struct schedule *schedule; /* NULL: it has no hours and is not woken; see schedule.h */
+	TAILQ_ENTRY(instance) scheduled;
+	int64_t wake_due;      /* the time of the clock that it is still to be woken for; 0: none */
+	int64_t hours_skipped; /* when those began that it sleeps through; 0: none */
+
 	ev_timer timer; /* of the present state */
 	bool in_dirty, queued, record_due, reclaiming;
+	bool unhurried; /* queued behind those that somebody waits for */
 	struct instance *next_dirty;
 	TAILQ_ENTRY(instance) due;     /* of those whose record is to be written */
 	TAILQ_ENTRY(instance) reclaim; /* likewise whose memory is to be handed back */

@@ -22,6 +22,7 @@
 #include "daemon/reclaim.h"
 #include "daemon/reconcile.h"
 #include "daemon/rollout.h"
+#include "daemon/schedule.h"
 #include "daemon/spawn.h"
 #include "daemon/start_queue.h"
 #include "daemon/wake_times.h"
@@ -82,6 +83,7 @@ void lifecycle_observe(struct daemon *d, const struct instance *instance, struct
 			.live_hash = instance->wanted_live_hash,
 			.sleeps = spec->ladder.stopped > 0,
 			.freezes = spec->ladder.frozen > 0,
+			.awake = schedule_keeps(instance),
 		};
 	}
 	*have = (struct plan_have){
@@ -334,6 +336,12 @@ static void rest(struct daemon *d, struct instance *instance, const char *why)
 		again = rollout_failed(d, instance, instance->reason);
 	else if (!again)
 		rollout_left(d, instance);
+	/* Put to rest, it is not started again by the clock alone. */
+	if (instance->told_to_stop || (by_itself && !again && instance->spec &&
+					      instance->spec->values.restart == RESTART_NEVER))
+		schedule_skip(d, instance);
+	else if (plan_rest_state(&want) != INSTANCE_ASLEEP)
+		schedule_forgo(d, instance);
 	start_queue_leave(d, instance);
 	drop_run(d, instance);
 	instance->again = instance->told_to_stop = instance->told_to_restart = false;
@@ -358,6 +366,7 @@ static void start(struct daemon *d, struct instance *instance)
 	limit = (double)rollout_spec(d, instance)->values.startup_timeout;
 	instance->wanted_awake = instance->told_to_restart = instance->only_asked = false;
 	instance_woken(instance);
+	schedule_started(d, instance);
 	if (instance->failure_count || (instance->on_trial && !instance->trial_until))
 		instance->restarts++;
 	wake_times_turn(d, instance);
@@ -558,6 +567,7 @@ bool lifecycle_step(struct daemon *d, struct instance *instance, const struct pl
 	case PLAN_UNDRAIN:
 		instance_set_state(d, instance, INSTANCE_READY, step->why);
 		instance->wanted_awake = false;
+		schedule_started(d, instance);
 		instance_arm_sleep(d, instance);
 		return true;
 	case PLAN_FREEZE:
@@ -567,6 +577,7 @@ bool lifecycle_step(struct daemon *d, struct instance *instance, const struct pl
 		thaw(d, instance);
 		instance->wanted_awake = false;
 		instance_woken(instance);
+		schedule_started(d, instance);
 		instance_set_state(d, instance, INSTANCE_READY, step->why);
 		instance_arm_sleep(d, instance);
 		return true;

@@ -30,6 +30,7 @@
 #include "daemon/reconcile.h"
 #include "daemon/record.h"
 #include "daemon/rollout.h"
+#include "daemon/schedule.h"
 #include "daemon/seats.h"
 #include "daemon/settings.h"
 #include "daemon/uids.h"
@@ -164,8 +165,8 @@ static int prepare(struct daemon *d, struct ten_error *err)
 	d->set = config_set_new(&d->place);
 	if (cgroup_start(d, err) < 0 || workers_share(d, err) < 0 || listeners_start(d, err) < 0 ||
 		override_load_all(d, err) < 0 || apply_finish_journal(d, err) < 0 ||
-		rollout_load(d, err) < 0 || confdir_start(d, err) < 0 || notify_start(d, err) < 0 ||
-		control_start(d, err) < 0)
+		rollout_load(d, err) < 0 || confdir_start(d, err) < 0 ||
+		schedule_start(d, err) < 0 || notify_start(d, err) < 0 || control_start(d, err) < 0)
 		return -1;
 	return 0;
 }
@@ -186,6 +187,7 @@ static void take_over_slot(void *data, const struct route_instance *seen)
 	instance->target = seen->self;
 	instance->known = instance->used = true;
 	instance->wanted_state = reconcile_effective_state(d, spec);
+	schedule_join(d, instance);
 	d->by_slot[seen->self.slot] = instance;
 	route_table_state(d->table, seen->self, &instance->state);
 }
@@ -233,6 +235,7 @@ static void on_reload(struct ev_loop *loop, ev_signal *watcher, int events)
 	(void)watcher;
 	(void)events;
 	confdir_rearm(ev_userdata(loop));
+	schedule_look(ev_userdata(loop));
 }
 
 static void on_upgrade(struct ev_loop *loop, ev_signal *watcher, int events)
@@ -254,6 +257,7 @@ static void on_first_turn(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)timer;
 	(void)events;
 	d->first_reconcile_done = true;
+	schedule_settle(d);
 	reconcile_mark_settings(d);
 	keeper_link_ready(d);
 	for (size_t i = 0; addresses && addresses[i]; i++)

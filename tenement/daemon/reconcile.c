@@ -20,6 +20,7 @@
 #include "daemon/publish.h"
 #include "daemon/record.h"
 #include "daemon/rollout.h"
+#include "daemon/schedule.h"
 #include "daemon/settings.h"
 #include "daemon/wake.h"
 #include "daemon/workers.h"
@@ -60,6 +61,7 @@ static void want(struct daemon *d, struct instance *instance)
 	if (spec != instance->spec) {
 		spec_unref(instance->spec);
 		instance->spec = spec ? spec_ref(spec) : NULL;
+		schedule_join(d, instance);
 	}
 	if (!spec)
 		return;
@@ -287,6 +289,7 @@ struct plan_step reconcile_preview(struct daemon *d, const char *key, const stru
 		wanted.restart_hash = spec->restart_hash;
 		wanted.sleeps = spec->ladder.stopped > 0;
 		wanted.freezes = spec->ladder.frozen > 0;
+		wanted.awake = schedule_would_keep(instance, spec);
 		wanted.live_hash =
 			instance && instance->spec && instance->spec->live_hash == spec->live_hash
 				? have.live_hash

@@ -5,20 +5,23 @@
 #include <uthash.h>
 
 #include "daemon/budget.h"
+#include "daemon/schedule.h"
 #include "daemon/wake_times.h"
 #include "mem.h"
 #include "names.h"
 
 /* Start-time fair queueing: the n-th that waits of each service is of round n, counted from the
  * round that is being served; the queue is in order of rounds, and within one in order of arrival.
+ * Those for whom nobody waits are behind all others, and have rounds of their own.
  */
+enum { HURRIED, UNHURRIED, CLASSES };
 struct service {
 	char name[NAMES_MAX + 1];
-	uint64_t last_round;
+	uint64_t last_round[CLASSES];
 	UT_hash_handle hh;
 };
 static struct service *services; /* since the queue was empty */
-static uint64_t present_round;
+static uint64_t present_round[CLASSES];
 
 static size_t room(const struct daemon *d)
 {
@@ -38,7 +41,7 @@ static struct service *service_of(const struct instance *instance)
 		return service;
 	service = mem_alloc(sizeof(*service));
 	memcpy(service->name, instance->key, len < NAMES_MAX ? len : NAMES_MAX);
-	service->last_round = present_round;
+	memcpy(service->last_round, present_round, sizeof(present_round));
 	HASH_ADD(hh, services, name, len, service);
 	return service;
 }
@@ -51,11 +54,13 @@ static void forget_services(void)
 		HASH_DEL(services, service);
 		free(service);
 	}
-	present_round = 0;
+	memset(present_round, 0, sizeof(present_round));
 }
 
 static bool goes_before(const struct instance *a, const struct instance *b)
 {
+	if (a->unhurried != b->unhurried)
+		return b->unhurried;
 	if (a->queue_priority != b->queue_priority)
 		return a->queue_priority > b->queue_priority;
 	return a->round < b->round;
@@ -65,13 +70,16 @@ void start_queue_enter(struct daemon *d, struct instance *instance)
 {
 	struct instance *before = TAILQ_LAST(&d->queue, instance_queue);
 	struct service *service;
+	int class;
 
 	if (instance->queued)
 		return;
+	instance->unhurried = schedule_alone_wants(d, instance);
+	class = instance->unhurried ? UNHURRIED : HURRIED;
 	service = service_of(instance);
-	if (service->last_round < present_round)
-		service->last_round = present_round;
-	instance->round = ++service->last_round;
+	if (service->last_round[class] < present_round[class])
+		service->last_round[class] = present_round[class];
+	instance->round = ++service->last_round[class];
 	instance->queued = true;
 	instance->unasked = false;
 	instance->lonely_looks = 0;
@@ -93,7 +101,7 @@ void start_queue_leave(struct daemon *d, struct instance *instance)
 	instance->queued = false;
 	wake_times_unqueued(d, instance);
 	if (instance == TAILQ_FIRST(&d->queue))
-		present_round = instance->round;
+		present_round[instance->unhurried ? UNHURRIED : HURRIED] = instance->round;
 	TAILQ_REMOVE(&d->queue, instance, queue);
 	if (TAILQ_EMPTY(&d->queue))
 		forget_services();
@@ -104,6 +112,14 @@ void start_queue_sort(struct daemon *d, struct instance *instance)
 {
 	if (!instance->queued || !instance->spec ||
 		instance->queue_priority == instance->spec->values.priority)
+		return;
+	start_queue_leave(d, instance);
+	start_queue_enter(d, instance);
+}
+
+void start_queue_hurry(struct daemon *d, struct instance *instance)
+{
+	if (!instance->queued || !instance->unhurried || schedule_alone_wants(d, instance))
 		return;
 	start_queue_leave(d, instance);
 	start_queue_enter(d, instance);

@@ -10,6 +10,9 @@
 #include "daemon/instance.h"
 
 void start_queue_enter(struct daemon *d, struct instance *instance);
+/* Somebody waits for INSTANCE: those for whom nobody does come after it, however early they came.
+ */
+void start_queue_hurry(struct daemon *d, struct instance *instance);
 void start_queue_leave(struct daemon *d, struct instance *instance);
 
 /* Whether it is INSTANCE's turn; who has not queued does not pass those who have. */
