@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "calendar.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "daemon/schedule_journal.h"
 #include "daemon/zone.h"
@@ -44,10 +44,7 @@ static bool settled;
 
 static int64_t clock_now(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return now.tv_sec;
+	return clock_seconds(CLOCK_REALTIME);
 }
 
 /* ---- one schedule ---- */
