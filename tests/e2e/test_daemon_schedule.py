@@ -217,18 +217,24 @@ def test_hours_outlive_the_daemon(rig):
 
 
 def test_requests_come_before_hours(rig):
-    many = tuple(f"t{i}" for i in range(30))
-    t, clock = rig(FRIDAY + "07:00:00", tenants=many, awake=HOURS, settings={"max_concurrent_starts": 1},
-                   command="/bin/sh -c 'sleep 0.2; exec ./tiny'", startup_timeout=60)
+    many = [f"app:t{i}" for i in range(30)]
+    t, clock = rig(FRIDAY + "07:00:00", tenants=[key[4:] for key in many], awake=HOURS,
+                   settings={"max_concurrent_starts": 1}, startup_timeout=60,
+                   command="/bin/sh -c 'sleep 0.2; exec ./tiny'")
+    t.write("app-x.toml", t.tenant("app", awake=[]))
+    t.wait_state("app:x", "asleep")
     clock.set(FRIDAY + "08:00:00")
-    wait_until(lambda: sum(one["state"] == "starting" for one in t.instances().values()) > 20)
-    # The last in the queue is asked for.
-    asked = [key for key, one in t.instances().items() if one["state"] == "starting"][-1]
-    assert t.get(asked).status == 200
-    left = [key for key, one in t.instances().items() if one["state"] == "starting"]
-    assert len(left) > 10, "the request waited for all of them"
-    wait_until(lambda: all(one["state"] == "ready" for one in t.instances().values()), 40)
-    assert "woken last by a request" in t.ten("why", asked).stdout
+
+    def waiting():
+        return [key for key in many if t.state(key) == "starting"]
+    wait_until(lambda: len(waiting()) > 20)
+    assert t.get("app:x").status == 200
+    assert len(waiting()) > 15, "the request waited for all of them"
+    last = re.findall(r"(app:t\d+): asleep -> starting: waits for its turn", t.said())[-1]
+    assert t.get(last).status == 200
+    assert len(waiting()) > 10, "the request waited for all of them"
+    wait_until(lambda: all(t.state(key) == "ready" for key in many), 40)
+    assert "woken last by a request" in t.ten("why", last).stdout
 
 
 # ---- times to wake ----
