@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from wall_clock import Clock, unix
 from daemon_rig import kill_daemon, pids, wait_gone, wait_problem
 from harness import wait_until
+from wall_clock import Clock, unix
 
 HOURS = "Mon-Fri 08:00-18:00 UTC"
 FRIDAY = "2026-11-20 "
