@@ -5,6 +5,7 @@
 
 #include "common/process.h"
 #include "daemon/cgroup.h"
+#include "daemon/schedule.h"
 #include "daemon/start_queue.h"
 #include "eviction.h"
 #include "mem.h"
@@ -211,7 +212,7 @@ static struct eviction_tenant describe(
 	tenant.last_used_ms = use.last_used_ms;
 	if (instance->run->ready_since * 1000 > (double)use.last_used_ms)
 		tenant.last_used_ms = (uint64_t)(instance->run->ready_since * 1000);
-	tenant.on_demand = instance->wanted_state == TENANT_ON_DEMAND;
+	tenant.on_demand = instance->wanted_state == TENANT_ON_DEMAND && !schedule_keeps(instance);
 	tenant.in_flight = use.in_flight || use.waiting || use.queued;
 	tenant.connected = use.upgraded && spec->values.idle_connections == IDLE_CONNECTIONS_KEEP;
 	tenant.held = now - instance->held_seen < HELD_SECONDS;

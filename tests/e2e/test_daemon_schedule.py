@@ -95,6 +95,16 @@ def test_idleness_counts_from_the_end_of_the_hours(rig):
     t.wait_state("app:a", "asleep")
 
 
+def test_nobody_makes_room_in_his_hours(rig):
+    t, clock = rig(FRIDAY + "09:00:00", tenants=("a", "b"), settings={"max_running": 1}, startup_timeout=1)
+    t.write("app-a.toml", t.tenant("app", awake=HOURS))
+    t.wait_state("app:a", "ready")
+    assert t.get("app:b").status == 503
+    assert t.state("app:a") == "ready" and starts(t) == 1
+    clock.set(FRIDAY + "18:00:00")
+    wait_until(lambda: t.get("app:b").status == 200, what="its hours are over")
+
+
 def test_the_clock_is_set(rig):
     t, clock = rig(FRIDAY + "05:00:00", awake=HOURS)
     stays(t, "asleep", 0.3)
