@@ -171,3 +171,23 @@ uint64_t process_tree_memory(pid_t pid)
 	}
 	return sum;
 }
+
+void process_hold_signals(sigset_t *before)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, before);
+}
+
+void process_hear_signals(void)
+{
+	sigset_t none;
+
+	for (int signal = 1; signal < NSIG; signal++)
+		if (signal != SIGKILL && signal != SIGSTOP)
+			sigaction(signal, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
+	/* Last: what came meanwhile now does what it does to any other program. */
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}

@@ -4,6 +4,7 @@
 #ifndef TEN_PROCESS_H
 #define TEN_PROCESS_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -31,5 +32,11 @@ bool process_is(pid_t pid, uint64_t start);
 
 /* The same, and it was stopped by a signal. */
 bool process_is_stopped(pid_t pid, uint64_t start);
+
+/* Around a fork: until the child is as exec would make it, what it is told to do would go to the
+ * handlers of its parent, and be lost. So the parent holds back all signals, sets BEFORE again
+ * after the fork, and the child begins with process_hear_signals(). */
+void process_hold_signals(sigset_t *before);
+void process_hear_signals(void); /* none is handled, ignored or held back */
 
 #endif

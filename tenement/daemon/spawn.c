@@ -216,15 +216,10 @@ static void fail(const struct child *child, const char *reason)
 static void child_main(struct child *child)
 {
 	struct ten_error err;
-	sigset_t none;
 	char byte;
 	int null;
 
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	for (int signal = 1; signal < NSIG; signal++)
-		if (signal != SIGKILL && signal != SIGSTOP)
-			sigaction(signal, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
+	process_hear_signals();
 	setsid();
 	if (read(child->go, &byte, 1) != 1)
 		_exit(127);
@@ -317,6 +312,7 @@ static int launch(struct daemon *d, struct instance *instance, struct child *chi
 {
 	struct run *run = instance->run;
 	autoclose int group = -1;
+	sigset_t before;
 	bool born_there;
 	ssize_t told;
 
@@ -326,11 +322,13 @@ static int launch(struct daemon *d, struct instance *instance, struct child *chi
 	child->failed = pipes->failed[1];
 	child->out = pipes->out[1];
 	child->error = pipes->error[1];
+	process_hold_signals(&before);
 	run->pid = fork_for_keeper(group, &born_there);
 	if (run->pid == 0) {
 		close(pipes->go[1]); /* or the end of the daemon would not be seen */
 		child_main(child);
 	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	if (run->pid < 0)
 		return ten_error_set(err, errno, "starting a process");
 	if (!born_there)

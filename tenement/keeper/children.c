@@ -53,16 +53,11 @@ const char *const child_mode_names[] = {
 /* Between fork and exec: errors end the child with 127 and are told by its exit. */
 static void child_exec(struct child *child, struct inherited *list, pid_t keeper)
 {
-	sigset_t none;
 	int null;
 
+	process_hear_signals();
 	/* In a session of its own a Ctrl-C at the terminal reaches the keeper alone. */
 	setsid();
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	for (int signal = 1; signal < NSIG; signal++)
-		if (signal != SIGKILL && signal != SIGSTOP)
-			sigaction(signal, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0)
 		_exit(127);
@@ -95,6 +90,7 @@ static void child_start(struct ev_loop *loop, struct child *child)
 {
 	struct inherited list = { 0 };
 	pid_t keeper = getpid();
+	sigset_t before;
 
 	inherited_add_all(&list, child->fd_list);
 	if (strcmp(child->name, DAEMON_NAME) == 0) {
@@ -106,9 +102,11 @@ static void child_start(struct ev_loop *loop, struct child *child)
 	}
 	child->started = monotonic_seconds();
 	child->planned = false;
+	process_hold_signals(&before);
 	child->pid = fork();
 	if (child->pid == 0)
 		child_exec(child, &list, keeper);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	if (child->pid < 0) {
 		log_error("%s: fork: %s", child->name, strerror(errno));
 		child->pid = 0;
@@ -134,10 +132,13 @@ static void child_timer(struct ev_loop *loop, ev_timer *timer, int events)
 	struct child *child = timer->data;
 
 	(void)events;
-	if (child->pid > 0 && child->planned)
+	if (child->pid > 0 && child->planned) {
+		log_warn("%s did not end within %.0f s: killing it", child->name,
+			HALT_GRACE_SECONDS);
 		kill(child->pid, SIGKILL);
-	else if (child->pid == 0 && starts_again(child))
+	} else if (child->pid == 0 && starts_again(child)) {
 		child_start(loop, child);
+	}
 }
 
 static struct child *define(

@@ -8,7 +8,9 @@ import signal
 import threading
 import time
 
-from harness import SLOWNESS, children_of, process_alive, wait_until
+import pytest
+
+from harness import SLOWNESS, build_folder, children_of, process_alive, wait_until
 
 ROOT = os.geteuid() == 0
 
@@ -166,3 +168,15 @@ def ours(t):
     """{"tenementd 123": pid, ..., "keeper": pid} of our own programs."""
     return {f"{name} {pid}": pid for pid, name in children_of(t.keeper_pid()).items()
             if name in ("tenementd", "tenement-proxy", "tenement-logger")} | {"keeper": t.keeper_pid()}
+
+
+def gate(t, program):
+    """A path of this tenement, which is to be started yet: while there is a file, what PROGRAM forks
+    stands still before it does anything; see tests/fixtures/gate.c."""
+    library = build_folder() / "tests" / "gate.so"
+    if not library.exists():
+        pytest.skip("no gate.so here: sanitizers want to be the first library")
+    folder = t.root / "gate"
+    folder.mkdir()
+    t.env = {"LD_PRELOAD": str(library), "TENEMENT_GATE": str(folder)}
+    return folder / program

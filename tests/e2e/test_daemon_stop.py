@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from daemon_rig import ROOT, kill, pids, wait_gone
-from harness import processes_of, wait_until
+from daemon_rig import ROOT, gate, kill, pids, wait_gone
+from harness import children_of, processes_of, wait_until
 
 # A daemon as one was made in the old days: forked twice, in a session of its own; as root without an
 # environment, for its uid says whose it is.
@@ -125,3 +125,19 @@ def test_a_stop_waits_for_what_is_in_flight(tenement):
     assert answers["slow"].status == 200 and answers["slow"].json()["pid"] == first
     assert answers["late"].status == 200 and answers["late"].json()["pid"] != first
     assert stopped[0].startswith("echo:a was stopped, and is ") and "again: it was asked for" in stopped[0]
+
+
+def test_a_stop_of_one_that_is_forked(tenement):
+    """It ends by the signal, though it has not become the tenant yet."""
+    t = tenement(start=False)
+    t.write("echo.toml", t.service("echo", stop_timeout=60))
+    t.write("echo-a.toml", t.tenant("echo", state="running"))
+    closed = gate(t, "tenementd")
+    closed.touch()
+    t.start()
+    wait_until(lambda: list(children_of(t.keeper_pid()).values()).count("tenementd") == 2)
+    t.write("echo-a.toml", t.tenant("echo", state="stopped"))
+    t.wait_state("echo:a", "stopping")
+    closed.unlink()
+    t.wait_state("echo:a", "stopped")
+    assert "SIGKILL" not in t.said()

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from daemon_rig import Load, in_threads, kill, pids, status, wait_gone
+from daemon_rig import Load, gate, in_threads, kill, pids, status, wait_gone
 from harness import build_program, children_of, free_port, process_alive, processes_of, wait_until
 
 KEYS = [f"tiny:t{i}" for i in range(3)]
@@ -215,6 +215,24 @@ def test_a_stop_while_a_tenant_starts(three):
     t.wait_state(KEYS[0], "starting")
     assert t.stop() == 0
     asker.join(30)
+
+
+def test_a_stop_while_a_worker_is_forked(three):
+    """It ends by the signal, though it has not become a program yet, and not by the grace time."""
+    t = three(start=False)
+    closed = gate(t, "tenement-keeper")
+    t.start()
+    first, second = sorted(wait_workers(t), key=lambda pid: processes_of(str(t.root))[pid])
+    closed.touch()
+    kill(first)
+    forked = t.pid_of("tenement-keeper")
+    t.serve.send_signal(signal.SIGTERM)
+    wait_gone(second)  # it was told after the first
+    assert process_alive(forked)
+    closed.unlink()
+    assert t.serve.wait(60) == 0
+    t.serve = None
+    assert "killing" not in t.said()
 
 
 def ask_quietly(t):
