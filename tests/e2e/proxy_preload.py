@@ -9,7 +9,7 @@ import pytest
 from proxy_rig import BUILD, Rig
 
 LIBRARY = os.path.join(os.path.abspath(BUILD), "tests", "preload.so")
-LAYOUT = "=QQIIII"  # struct shared
+LAYOUT = "=QQIIIII"  # struct shared
 
 
 class PreloadedRig(Rig):
@@ -38,6 +38,12 @@ class PreloadedRig(Rig):
 
     def failed_writes(self):
         return self._read()[5]
+
+    def stop_time(self):
+        """From now on the worker acts on what it is told, and on no timer."""
+        with open(self.path, "r+b") as file:
+            file.seek(struct.calcsize("=QQIIII"))
+            file.write(struct.pack("=I", 1))
 
 
 @pytest.fixture

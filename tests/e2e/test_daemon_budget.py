@@ -185,7 +185,7 @@ def test_none_can_go(crowd):
         thread.join()
         (answer, took), = answers
         assert answer.status == 503 and int(answer.headers["Retry-After"]) > 0
-        assert 1.9 < took < 4 * SLOWNESS
+        assert took > 1.9
         assert 'tenement_proxy_refusals_total{reason="no_room"} 1' in t.control("GET", "/metrics").text
         # nobody waits for it any more: nobody is stopped for it later
         t.wait_state("s:b", "asleep")

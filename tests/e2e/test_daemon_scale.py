@@ -2,7 +2,6 @@
 
 import collections
 import threading
-import time
 
 from daemon_rig import in_threads, pids, status, wait_gone
 from harness import processes_of, wait_until
@@ -22,9 +21,7 @@ def test_a_thousand_declared_twenty_run(tenement):
     running = [pid for pid, command in processes_of(str(t.root)).items() if "./tiny" in command]
     assert len(running) == 20
     assert sorted(t.ten("ps", "--quiet").stdout.split()) == asked
-    begun = time.monotonic()
     listed = t.ten("ps", "-a").stdout.splitlines()
-    print(f"ten ps -a of 1000 took {(time.monotonic() - begun) * 1000:.0f} ms")
     assert len([line for line in listed if "tiny:t" in line]) == 1000
     assert len(t.ten("ps", "-a", "--quiet").stdout.split()) == 1000
     assert status(t)["tenants"]["ready"] == 20
@@ -51,21 +48,18 @@ def test_more_than_the_wake_queue_are_refused_at_once(tenement):
     t.write("echo.toml", t.service("echo", "echo --start-delay 3"))
     t.write("echo-alice.toml", t.tenant("echo"))
     t.start()
-    took = {}
+    order = []
 
-    def ask(i):
-        begun = time.monotonic()
+    def ask(_):
         answer = t.get("echo:alice")
-        took[i] = (answer.status, time.monotonic() - begun)
+        order.append(answer.status)
         return answer
     answers = in_threads(60, ask)
     assert collections.Counter(answer.status for answer in answers) == {200: 20, 503: 40}
     for answer in answers:
         if answer.status == 503:
             assert int(answer.headers["Retry-After"]) >= 1
-    slowest = max(seconds for code, seconds in took.values() if code == 503)
-    quickest = min(seconds for code, seconds in took.values() if code == 200)
-    assert slowest < quickest, "who is refused does not wait for the start"
+    assert order == [503] * 40 + [200] * 20, "who is refused does not wait for the start"
 
 
 def test_starts_are_bounded_and_all_get_their_turn(tenement):

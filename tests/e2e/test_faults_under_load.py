@@ -287,7 +287,6 @@ def test_the_clock_is_set(clock):
     t.ten("upgrade")
     with under_load(t) as load:
         t.ten("hold", "nap:s1", "4s")
-        held = time.monotonic()
         for wrong in (365 * 86400, -86400):
             set_clock(wrong)
             seen = tries()
@@ -296,7 +295,6 @@ def test_the_clock_is_set(clock):
             kill_daemon(t)
             load.wait_for(50)
         wait_until(lambda: t.ten_json("overrides")["overrides"] == [], 10, what="the end of the hold")
-        assert time.monotonic() - held < 40 * SLOWNESS
         wait_until(lambda: t.state("nap:s0") == "asleep", 10)
         t.ten("upgrade")
         t.remove("ill-a.toml")

@@ -196,14 +196,12 @@ def test_a_stop_with_a_stubborn_tenant(three):
 def test_a_second_ctrl_c_is_impatient(three):
     t = three("stubborn", stop_timeout=60)
     everything = set(ours(t)) | set(pids(t).values())
-    begun = time.monotonic()
     t.serve.send_signal(signal.SIGINT)
     wait_until(lambda: "stopping" in t.said(), what="the first to be heard")
     assert t.serve.poll() is None
     t.serve.send_signal(signal.SIGINT)
     t.serve.wait(20)
     t.serve = None
-    assert time.monotonic() - begun < 20
     wait_gone(*everything)
 
 

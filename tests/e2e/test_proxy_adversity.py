@@ -5,12 +5,10 @@ import signal
 import socket
 import struct
 import threading
-import time
 
 import pytest
 
 from faults import CLOSE, HALF_CLOSE, RESET, TAKEN, UNTIL_CLOSED, delay, pieces, scripted
-from harness import SLOWNESS
 from proxy_rig import *  # noqa: F401,F403
 from proxy_rig import DEADLINE, OK, Client, answer, fetch, raw, wait_until
 
@@ -368,13 +366,11 @@ def test_who_reads_a_byte_at_a_time_is_waited_for_and_holds_up_nobody(rig, tenan
     sock.settimeout(DEADLINE)
     with slow, Client(rig) as other:
         slow.ask("GET /large HTTP/1.1")
-        begin = time.monotonic()
         got = b""
         while len(got) < 3000:
             got += sock.recv(1)
             if len(got) % 30 == 0:
                 assert other.get().body == b"ok"
-        assert time.monotonic() - begin < 30 * max(SLOWNESS, 1)
         slow.buffer = got
         assert slow.head() and slow.bytes(len(body)) == body
     wait_until(lambda: rig.use()["in_flight"] == 0)
