@@ -13,13 +13,13 @@
 
 #define LOOK_SECONDS      0.005 /* while a request waits for room */
 #define LOOK_SLOW_SECONDS 0.05  /* while nobody but us waits */
-#define WATCH_SECONDS     1.0   /* of memory, while nobody waits */
+#define WATCH_SECONDS     1.0   /* of memory, while nobody waits, and if few run */
 #define FRESH_SECONDS     1.0   /* that who was woken is given to be used */
 #define GROWS_SECONDS     2.0   /* after it was ready */
 #define MEASURE_SECONDS   1.0
 #define MEASURE_GROWING   0.1
 #define MEASURE_AGAIN     0.02
-#define MEASURE_AT_ONCE   100
+#define MEASURE_AT_ONCE   25
 #define HELD_SECONDS      0.5 /* that a hold is believed without looking again */
 #define SETTLE_SECONDS    1.0 /* that a frozen tenant's memory is waited for */
 #define LONELY_LOOKS      3
@@ -35,7 +35,8 @@ static uint64_t used; /* the sum of what the processes are counted with */
 static double measured_at, pressure_at, settles_at, next_pressed_at;
 static double pressure;
 static uint64_t evictions[BUDGET_BOUNDS];
-static char *frozen_key; /* whose memory is awaited until settles_at */
+static char *frozen_key;          /* whose memory is awaited until settles_at */
+static struct run *next_measured; /* NULL: the first of all */
 static ev_timer timer;
 static bool due = true;
 
@@ -83,22 +84,41 @@ static void measure(struct run *run, double now)
 			      : run->memory);
 }
 
+static struct run *run_after(struct daemon *d, const struct run *run)
+{
+	struct run *next = run ? run->by_pid.next : NULL;
+
+	return next ? next : d->runs;
+}
+
+/* Each time it goes on behind those that it came to the last time: of many, all have their turn. */
 static void measure_some(struct daemon *d)
 {
 	double now = daemon_now();
 	size_t left = MEASURE_AT_ONCE;
-	struct run *run, *next;
+	struct run *run = next_measured ? next_measured : d->runs;
 
 	if (now - measured_at < MEASURE_AGAIN)
 		return;
 	measured_at = now;
-	HASH_ITER (by_pid, d->runs, run, next) {
+	for (size_t i = running(d); i && left; i--, run = run_after(d, run)) {
 		if (now - run->memory_at < (may_grow(run, now) ? MEASURE_GROWING : MEASURE_SECONDS))
 			continue;
 		measure(run, now);
-		if (!--left)
-			break;
+		left--;
 	}
+	next_measured = run;
+}
+
+/* Until the next look while nobody waits, so that many are measured as often as few, or as often
+ * as is cheap. */
+static double watch_seconds(const struct daemon *d)
+{
+	double turns = (double)running(d) / MEASURE_AT_ONCE;
+
+	if (turns <= 1)
+		return WATCH_SECONDS;
+	return WATCH_SECONDS / turns > MEASURE_AGAIN ? WATCH_SECONDS / turns : MEASURE_AGAIN;
 }
 
 /* Of those of its service that are known. */
@@ -156,6 +176,8 @@ void budget_leave(struct daemon *d, struct run *run)
 		(run->memory > instance->memory_last || !may_grow(run, run->memory_at)))
 		instance->memory_last = run->memory;
 	count_as(run, 0);
+	if (run == next_measured)
+		next_measured = run->by_pid.tbl ? run->by_pid.next : NULL;
 	budget_look(d);
 }
 
@@ -415,7 +437,7 @@ void budget_look(struct daemon *d)
 static void look_again(struct daemon *d, const struct instance *waits)
 {
 	double seconds =
-		waits ? waits->only_asked ? LOOK_SECONDS : LOOK_SLOW_SECONDS : WATCH_SECONDS;
+		waits ? waits->only_asked ? LOOK_SECONDS : LOOK_SLOW_SECONDS : watch_seconds(d);
 	const struct setting_values *settings = config_set_settings(d->set);
 	bool over = settings->max_running && running(d) > (size_t)settings->max_running;
 

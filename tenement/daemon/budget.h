@@ -6,9 +6,9 @@
  * a process are looked at every few milliseconds, and the idle ones that eviction.h says are
  * stopped, or frozen where that is enough. Who waits starts when the end of another is known.
  *
- * Memory is read of few processes at a time and no more than once a second each. A process that
- * starts is counted with what its tenant used last, or with the average of its service, until it
- * has been ready for a while.
+ * Memory is read of few processes at a time, in turn, and no more than once a second each. A
+ * process that starts is counted with what its tenant used last, or with the average of its
+ * service, until it has been ready for a while.
  */
 #ifndef TEN_BUDGET_H
 #define TEN_BUDGET_H

@@ -35,6 +35,17 @@ ballast = b"x" * (int(sys.argv.pop(1)) << 20)
 sys.argv[0] = "app.py"
 runpy.run_path("app.py", run_name="__main__")
 """
+GROWS = """
+import os, runpy, sys, threading, time
+def grow(sign, size):
+    global ballast
+    while not os.path.exists(sign):
+        time.sleep(0.05)
+    ballast = b"x" * (int(size) << 20)
+threading.Thread(target=grow, args=(sys.argv.pop(1), sys.argv.pop(1)), daemon=True).start()
+sys.argv[0] = "app.py"
+runpy.run_path("app.py", run_name="__main__")
+"""
 MAX = "max_running"
 
 
@@ -441,6 +452,27 @@ def test_a_budget_that_is_lowered(crowd):
         t.get(f"s:{one}")
     change(t, memory_budget_mb=100)
     wait_until(lambda: set(pids(t)) == {"s:c"}, what="the longest idle to go")
+
+
+def test_one_of_many_that_grows_when_it_is_idle(crowd):
+    """Its memory is read though there are others, before it, whose is to be read as well."""
+    t = crowd([], memory_budget_mb=250, start=False)
+    sign = t.root / "grow"
+    (t.apps / "grows.py").write_text(GROWS)
+    t.write("s.toml", t.service("s", "tiny", idle_timeout=600))
+    t.write("g.toml", t.service("g", idle_timeout=600).replace("app.py echo", f"grows.py {sign} 300 echo"))
+    many = [f"s:m{i}" for i in range(40)]
+    for one in many:
+        t.write(f"{one.replace(':', '-')}.toml", t.tenant("s", id=one[2:]))
+    t.write("g-last.toml", t.tenant("g", id="last", priority=-1))
+    t.start()
+    for one in [*many, "g:last"]:
+        assert t.get(one).status == 200
+    time.sleep(3 * SLOWNESS)  # until none of them is one that starts: nothing tells of that
+    sign.touch()
+    # (status would have it read at once)
+    wait_until(lambda: "g:last: ready -> draining: making room: memory_budget_mb = 250" in t.said(), what="its end")
+    assert set(many) <= set(pids(t))
 
 
 def test_one_that_may_be_frozen_is_frozen_first(crowd):
