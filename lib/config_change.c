@@ -153,7 +153,6 @@ static void make_values(const struct config_set *set, const struct set_service *
 	config_layer_apply(&declared->layer, OPTION_SERVICE, values);
 }
 
-/* Of all that decides about SERVICE's route but its instances. */
 /* What is published once for all tenants of a service. */
 static uint64_t hash_waking(const struct service_values *values, uint64_t hash)
 {
@@ -166,6 +165,7 @@ static uint64_t hash_waking(const struct service_values *values, uint64_t hash)
 	return hash;
 }
 
+/* Of all that decides about SERVICE's route but its instances. */
 static uint64_t route_hash(const struct config_set *set, const struct set_service *service)
 {
 	struct service_values values;

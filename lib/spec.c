@@ -300,6 +300,8 @@ static void make_hashes(struct ten_spec *spec)
 	spec->live_hash = spec->common->live_hash;
 	add_hashes(OPTION_TENANT, &spec->tenant, &spec->restart_hash, &spec->live_hash);
 	spec->restart_hash = option_hash_string(spec->dir, spec->restart_hash);
+	spec->live_hash =
+		option_hash_bytes(&spec->own_wake, sizeof(spec->own_wake), spec->live_hash);
 }
 
 /* TEXT at *PLACE, which moves behind it. */
@@ -350,6 +352,9 @@ static void lay_tenant(struct ten_spec *spec, const struct spec_layers *layers)
 	free(spec->tenant.id);
 	spec->tenant.service = spec->service_name;
 	spec->tenant.id = spec->id;
+	spec->own_wake = config_layer_find(&layers->tenant->layer, "no_wake") ||
+			 config_layer_find(&layers->tenant->layer, "health_while_asleep") ||
+			 config_layer_find(&layers->tenant->layer, "health");
 }
 
 const struct ten_spec *spec_merge(const struct spec_layers *layers, struct spec_faults *faults)

@@ -14,33 +14,20 @@ static char *health_path(const struct service_values *values)
 	return mem_strndup(values->health, strcspn(values->health, "?"));
 }
 
-static bool same_lists(char **a, char **b)
-{
-	size_t i = 0;
-
-	while (a[i] && b[i] && strcmp(a[i], b[i]) == 0)
-		i++;
-	return !a[i] && !b[i];
-}
-
 static bool says_anything(const struct service_values *values)
 {
 	return values->no_wake[0] || values->health_while_asleep || values->max_wakes_per_minute;
 }
 
+/* (By who says it and not by what is said: that its service says the same may change, and then it
+ * is not published anew.) */
 enum route_wake_of publish_wake_of(struct daemon *d, const struct ten_spec *spec)
 {
-	const struct service_values *own = &spec->values;
-	const struct service_values *service = config_set_service(d->set, spec->service_name);
-	autofree char *own_health = health_path(own);
-	autofree char *health = service ? health_path(service) : NULL;
-
-	if (!says_anything(own))
+	if (!says_anything(&spec->values))
 		return ROUTE_WAKE_ANY;
-	return service && same_lists(own->no_wake, service->no_wake) && !own_health == !health &&
-			       (!health || strcmp(own_health, health) == 0)
-		       ? ROUTE_WAKE_OF_SERVICE
-		       : ROUTE_WAKE_OF_INSTANCE;
+	return spec->own_wake || !config_set_service(d->set, spec->service_name)
+		       ? ROUTE_WAKE_OF_INSTANCE
+		       : ROUTE_WAKE_OF_SERVICE;
 }
 
 static int put_wake(struct daemon *d, const char *name, const char *service,

@@ -113,6 +113,22 @@ def test_the_file_changes(tenement):
     assert t.get("app:b", "/x").status == 200 and t.get("app:c", "/x").status == 200
 
 
+def test_a_tenant_that_says_what_its_service_says_goes_on_saying_it(tenement):
+    t = declared(tenement, keys=("app:a", "app:b", "app:c"), no_wake=["/x"], tenants={"app:b": {"no_wake": ["/x"]}})
+
+    def write(name, text):
+        before = t.control("GET", "/api/status").json()["generation"]
+        t.write(name, text)
+        wait_until(lambda: t.control("GET", "/api/status").json()["generation"] > before)
+    assert t.get("app:b", "/x").status == 503
+    # One says it later, when nothing else changes by that.
+    write("app-c.toml", t.tenant("app", no_wake=["/x"]))
+    write("app.toml", t.service("app", "tiny", no_wake=["/y"]))
+    for key in ("app:b", "app:c"):
+        assert t.get(key, "/x").status == 503 and t.state(key) == "asleep"
+    assert t.get("app:a", "/y").status == 503 and t.get("app:a", "/x").status == 200
+
+
 def test_so_many_wakes_of_an_address_and_of_a_service(tenement):
     keys = [f"app:t{i}" for i in range(6)] + ["app:c"]
     t = declared(tenement, keys, settings={"max_wakes_per_minute_per_ip": 3}, no_wake=["/1"])
