@@ -39,6 +39,7 @@ static char *frozen_key;          /* whose memory is awaited until settles_at */
 static struct run *next_measured; /* NULL: the first of all */
 static ev_timer timer;
 static bool due = true;
+static enum budget_bound blocked_by = BUDGET_BOUNDS; /* what the first in the queue waits for */
 
 static size_t running(const struct daemon *d)
 {
@@ -493,7 +494,8 @@ void budget_turn(struct daemon *d)
 	due = false;
 	if (d->shutting_down)
 		return;
-	blocked = first && !budget_has_room(d, first);
+	blocked_by = first && budget_is_set(d) ? bound_of(d, first) : BUDGET_BOUNDS;
+	blocked = blocked_by != BUDGET_BOUNDS;
 	atomic_store(&d->board->no_room, blocked);
 	if (first && !blocked)
 		instance_mark(d, first);
@@ -519,19 +521,18 @@ void budget_turn(struct daemon *d)
 char *budget_waits_for(struct daemon *d, const struct instance *instance)
 {
 	const struct setting_values *settings = config_set_settings(d->set);
-	enum budget_bound bound;
 
-	if (!instance->queued || !start_queue_turns(d))
+	/* (as it was found the last time: this is asked of thousands in a row) */
+	if (!instance->queued)
 		return NULL;
-	bound = bound_of(d, TAILQ_FIRST(&d->queue));
-	if (bound == BUDGET_PLACES)
+	if (blocked_by == BUDGET_PLACES)
 		return mem_printf(
 			"waiting for room: max_running = %lld", (long long)settings->max_running);
-	if (bound == BUDGET_MEMORY)
+	if (blocked_by == BUDGET_MEMORY)
 		return mem_printf(
 			"waiting for room: memory_budget_mb = %lld, of which %lld are used",
 			(long long)settings->memory_budget_mb, (long long)(used >> 20));
-	if (bound == BUDGET_PRESSURE)
+	if (blocked_by == BUDGET_PRESSURE)
 		return mem_printf("waiting for room: memory pressure is %.2f %%, and "
 				  "memory_pressure_percent = %lld",
 			pressure, (long long)settings->memory_pressure_percent);
