@@ -97,41 +97,27 @@ static _Atomic uint64_t *place_find(
 	return unused;
 }
 
-static bool take(struct board *board, const uint8_t address[16], uint64_t now_ms,
+bool board_wakes_take_address(struct board *board, const uint8_t address[16], uint64_t now_ms,
 	uint32_t per_minute, _Atomic uint64_t **place, uint64_t *wait_ms)
 {
 	uint64_t value = board_peer_hash(board, address);
 	uint32_t first = (uint32_t)(value % BOARD_PEERS);
 	uint64_t tag = value >> TIME_BITS ? value >> TIME_BITS : 1;
+	_Atomic uint64_t *found;
 	uint64_t word, next;
 
+	*place = NULL;
 	do {
-		_Atomic uint64_t *found = place_find(board, tag, first, now_ms, &word);
-
+		found = place_find(board, tag, first, now_ms, &word);
 		if (!found)
 			return true;
 		next = word_next(
 			word >> TIME_BITS == tag ? word : 0, tag, now_ms, per_minute, wait_ms);
 		if (!next)
 			return false;
-		if (!place)
-			return true;
-		*place = found;
-	} while (!atomic_compare_exchange_weak(*place, &word, next));
+	} while (!atomic_compare_exchange_weak(found, &word, next));
+	*place = found;
 	return true;
-}
-
-bool board_wakes_take_address(struct board *board, const uint8_t address[16], uint64_t now_ms,
-	uint32_t per_minute, _Atomic uint64_t **place, uint64_t *wait_ms)
-{
-	*place = NULL;
-	return take(board, address, now_ms, per_minute, place, wait_ms);
-}
-
-bool board_wakes_may_address(struct board *board, const uint8_t address[16], uint64_t now_ms,
-	uint32_t per_minute, uint64_t *wait_ms)
-{
-	return take(board, address, now_ms, per_minute, NULL, wait_ms);
 }
 
 bool board_wakes_take_service(struct board *board, uint32_t counter, uint64_t now_ms,
@@ -147,13 +133,6 @@ bool board_wakes_take_service(struct board *board, uint32_t counter, uint64_t no
 			return false;
 	} while (!atomic_compare_exchange_weak(*place, &word, next));
 	return true;
-}
-
-bool board_wakes_may_service(struct board *board, uint32_t counter, uint64_t now_ms,
-	uint32_t per_minute, uint64_t *wait_ms)
-{
-	return word_next(atomic_load(&board->service_wakes[counter]), 0, now_ms, per_minute,
-		       wait_ms) != 0;
 }
 
 /* Whose place it has become meanwhile pays nothing: its own time has passed, then. */

@@ -48,10 +48,4 @@ bool board_wakes_take_service(struct board *board, uint32_t counter, uint64_t no
 	uint32_t per_minute, _Atomic uint64_t **place, uint64_t *wait_ms);
 void board_wakes_give(_Atomic uint64_t *place, uint32_t per_minute);
 
-/* Whether one would be allowed now; nothing is taken. */
-bool board_wakes_may_address(struct board *board, const uint8_t address[16], uint64_t now_ms,
-	uint32_t per_minute, uint64_t *wait_ms);
-bool board_wakes_may_service(struct board *board, uint32_t counter, uint64_t now_ms,
-	uint32_t per_minute, uint64_t *wait_ms);
-
 #endif

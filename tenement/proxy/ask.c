@@ -7,6 +7,7 @@
 
 #include "proxy/dispatch.h"
 #include "proxy/exchange.h"
+#include "proxy/firewall.h"
 #include "proxy/worker.h"
 
 struct ask {
@@ -35,6 +36,17 @@ static struct ask *ask_find(struct worker *worker, const char *service, const ch
 		if (!strcmp(ask->slot->service, service) && !strcmp(ask->slot->id, id))
 			return ask;
 	return NULL;
+}
+
+bool ask_is_made(struct worker *worker, const char *service, const char *id, size_t id_len)
+{
+	char name[sizeof(((struct board_ask *)0)->id)];
+
+	if (id_len >= sizeof(name))
+		return false;
+	memcpy(name, id, id_len);
+	name[id_len] = '\0';
+	return ask_find(worker, service, name);
 }
 
 static struct ask *ask_new(struct worker *worker, const char *service, const char *id)
@@ -97,10 +109,12 @@ static void ask_finish(struct worker *worker, struct ask *ask, uint32_t answer)
 	while (ask->waiters) {
 		struct exchange *exchange = ask->waiters;
 		ask_leave(exchange);
-		if (answer == BOARD_ASK_DONE)
+		if (answer == BOARD_ASK_DONE) {
 			dispatch_again(exchange);
-		else
+		} else {
+			firewall_pay_back(exchange);
 			exchange_refuse(exchange, 404, BOARD_REFUSED_UNKNOWN_HOST, "not found");
+		}
 	}
 	free(ask);
 }

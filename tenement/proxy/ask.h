@@ -18,6 +18,9 @@ struct exchange;
 bool ask_join(struct exchange *exchange, const char *service, const char *id, size_t id_len);
 void ask_leave(struct exchange *exchange);
 
+/* Whether somebody asks for it already, here. */
+bool ask_is_made(struct worker *worker, const char *service, const char *id, size_t id_len);
+
 /* The bell rang: see what has been answered, and let those requests go on. */
 void ask_examine(struct worker *worker);
 

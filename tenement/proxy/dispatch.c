@@ -254,7 +254,10 @@ void dispatch(struct exchange *exchange, enum route_result result)
 
 void dispatch_again(struct exchange *exchange)
 {
-	dispatch(exchange, route_again(exchange));
+	enum route_result result = route_again(exchange);
+
+	firewall_settle(exchange, result == ROUTE_FOUND);
+	dispatch(exchange, result);
 }
 
 void dispatch_upstream_failed(struct exchange *exchange)

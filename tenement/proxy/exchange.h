@@ -40,6 +40,13 @@ enum exchange_state {
 	EXCHANGE_DONE,
 };
 
+/* A wake that is counted and not had yet; .made is false: there is none. */
+struct wake_payment {
+	_Atomic uint64_t *by_address, *by_service; /* see board_wakes.h */
+	uint32_t per_address, per_service;
+	bool made;
+};
+
 struct exchange {
 	struct worker *worker;
 	struct client *client;
@@ -94,6 +101,7 @@ struct exchange {
 	bool quiet;                   /* asks for nothing while it waits: see firewall.h */
 	enum board_refusal not_woken; /* why the firewall refuses it */
 	uint32_t not_woken_secs;
+	struct wake_payment paid;
 	struct ask *ask;
 	bool asked; /* no second time */
 	uint64_t resolved_generation;

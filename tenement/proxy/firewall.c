@@ -162,27 +162,68 @@ bool firewall_passes(struct exchange *exchange, const struct route_instance *ins
 
 /* ---- how often ---- */
 
+void firewall_pay_back(struct exchange *exchange)
+{
+	const struct wake_payment *paid = &exchange->paid;
+
+	if (!paid->made)
+		return;
+	board_wakes_give(paid->by_address, paid->per_address);
+	board_wakes_give(paid->by_service, paid->per_service);
+	exchange->paid = (struct wake_payment){ 0 };
+}
+
+void firewall_settle(struct exchange *exchange, bool found)
+{
+	enum instance_state state;
+
+	if (!exchange->paid.made)
+		return;
+	if (!found || !route_table_state(exchange->worker->table, exchange->target, &state) ||
+		state != INSTANCE_ASLEEP)
+		firewall_pay_back(exchange);
+}
+
 /* One more wake by the client's address and one of the service, or neither. */
-static bool take(struct exchange *exchange, const struct route_wake *wake)
+static bool pay(struct exchange *exchange, const struct said *said, const struct route_wake *wake)
 {
 	struct worker *worker = exchange->worker;
-	uint32_t per_ip = worker->settings.max_wakes_per_minute_per_ip;
-	_Atomic uint64_t *by_address = NULL, *by_service;
-	struct said said;
+	struct wake_payment paid = {
+		.per_address = worker->settings.max_wakes_per_minute_per_ip,
+		.per_service = wake->per_minute,
+		.made = true,
+	};
 	uint64_t now_ms = shared_now_ms(), wait_ms;
 
-	if (per_ip && read_request(exchange, &said) && said.counts &&
-		!board_wakes_take_address(worker->board, said.request.address, now_ms, per_ip,
-			&by_address, &wait_ms)) {
+	if (paid.per_address && said->counts &&
+		!board_wakes_take_address(worker->board, said->request.address, now_ms,
+			paid.per_address, &paid.by_address, &wait_ms)) {
 		refuse(exchange, BOARD_REFUSED_WAKES_PER_IP, wait_ms);
 		return false;
 	}
-	if (!wake->per_minute || board_wakes_take_service(worker->board, wake->counter, now_ms,
-					 wake->per_minute, &by_service, &wait_ms))
-		return true;
-	board_wakes_give(by_address, per_ip);
-	refuse(exchange, BOARD_REFUSED_WAKES, wait_ms);
-	return false;
+	if (paid.per_service && !board_wakes_take_service(worker->board, wake->counter, now_ms,
+					paid.per_service, &paid.by_service, &wait_ms)) {
+		board_wakes_give(paid.by_address, paid.per_address);
+		refuse(exchange, BOARD_REFUSED_WAKES, wait_ms);
+		return false;
+	}
+	exchange->paid = paid;
+	return true;
+}
+
+/* It wakes: who has asked for it before has paid for that. */
+static bool take(struct exchange *exchange, const struct route_wake *wake)
+{
+	struct said said = { 0 };
+
+	if (!exchange->paid.made) {
+		if (exchange->worker->settings.max_wakes_per_minute_per_ip)
+			(void)read_request(exchange, &said);
+		if (!pay(exchange, &said, wake))
+			return false;
+	}
+	exchange->paid = (struct wake_payment){ 0 };
+	return true;
 }
 
 /* The service's bound is what its own record says, and a damaged one says nothing. */
@@ -205,9 +246,12 @@ bool firewall_admits(
 	uint64_t mark;
 
 	if (!is_judged(exchange, instance) || exchange->quiet ||
-		!route_table_state(worker->table, exchange->target, &state) ||
-		(state != INSTANCE_ASLEEP && state != INSTANCE_FAILED))
+		!route_table_state(worker->table, exchange->target, &state))
 		return true;
+	if (state != INSTANCE_ASLEEP && state != INSTANCE_FAILED) {
+		firewall_pay_back(exchange);
+		return true;
+	}
 	load_bound(exchange, instance, &wake);
 	if (!is_bounded(exchange, &wake))
 		return true;
@@ -219,6 +263,7 @@ bool firewall_admits(
 		*retry_ms = RETRY_MS;
 		return true;
 	default:
+		firewall_pay_back(exchange);
 		return true;
 	}
 	if (take(exchange, &wake)) {
@@ -232,29 +277,24 @@ bool firewall_admits(
 
 /* ---- who is not there yet ---- */
 
-/* What is asked for is woken next, and counted then: here it is only looked whether it may be. */
-bool firewall_may_ask(struct exchange *exchange, const struct http_head *head, const char *service)
+/* What is asked for is woken next: it is counted here, so that many that ask at the same time have
+ * no more declared than they may wake. */
+bool firewall_may_ask(
+	struct exchange *exchange, const struct http_head *head, const char *service, bool joins)
 {
 	struct worker *worker = exchange->worker;
-	uint32_t per_ip = worker->settings.max_wakes_per_minute_per_ip;
 	struct route_wake wake = { 0 };
 	struct said said;
-	uint64_t wait_ms;
 
-	if (!route_table_wake_of_service(worker->table, service, &wake) && !per_ip)
+	if (!route_table_wake_of_service(worker->table, service, &wake) &&
+		!worker->settings.max_wakes_per_minute_per_ip)
 		return true;
+	if (wake.counter >= BOARD_PICKS_MAX)
+		wake.per_minute = 0;
 	read_head(exchange, head, &said);
-	if (judge(exchange, &wake, &said.request) == IS_REFUSED)
+	if (judge(exchange, &wake, &said.request) == IS_REFUSED) {
 		refuse(exchange, BOARD_REFUSED_NO_WAKE, NO_WAKE_RETRY_SECS * 1000);
-	else if (per_ip && said.counts &&
-		 !board_wakes_may_address(
-			 worker->board, said.request.address, shared_now_ms(), per_ip, &wait_ms))
-		refuse(exchange, BOARD_REFUSED_WAKES_PER_IP, wait_ms);
-	else if (wake.per_minute && wake.counter < BOARD_PICKS_MAX &&
-		 !board_wakes_may_service(
-			 worker->board, wake.counter, shared_now_ms(), wake.per_minute, &wait_ms))
-		refuse(exchange, BOARD_REFUSED_WAKES, wait_ms);
-	else
-		return true;
-	return false;
+		return false;
+	}
+	return joins || !is_bounded(exchange, &wake) || pay(exchange, &said, &wake);
 }

@@ -24,9 +24,14 @@ bool firewall_passes(struct exchange *exchange, const struct route_instance *ins
 bool firewall_admits(
 	struct exchange *exchange, const struct route_instance *instance, uint32_t *retry_ms);
 
-/* Whether a request with HEAD may ask for an undeclared instance of SERVICE. False: see
- * firewall_refuse(). */
-bool firewall_may_ask(struct exchange *exchange, const struct http_head *head, const char *service);
+/* Whether a request with HEAD may ask for an undeclared instance of SERVICE: that counts as its
+ * wake, unless it JOINS others that ask for the same. False: see firewall_refuse(). */
+bool firewall_may_ask(
+	struct exchange *exchange, const struct http_head *head, const char *service, bool joins);
+/* It got nothing for it: that is not counted, then. */
+void firewall_pay_back(struct exchange *exchange);
+/* What it asked for is known now, or is not (FOUND): so likewise if somebody else has woken it. */
+void firewall_settle(struct exchange *exchange, bool found);
 void firewall_refuse(struct exchange *exchange);
 
 #endif

@@ -151,15 +151,19 @@ static enum route_result spawn(
 	struct exchange *exchange, const struct route_host *host, const struct http_head *head)
 {
 	size_t len = strcspn(exchange->host, ".");
+	bool joins;
 
 	/* Whoever was granted once is published, or is not there after all. */
 	if (!is_id(exchange->host, len) || !host->service || exchange->asked)
 		return ROUTE_NOBODY;
-	if (head && !firewall_may_ask(exchange, head, host->service))
+	joins = ask_is_made(exchange->worker, host->service, exchange->host, len);
+	if (head && !firewall_may_ask(exchange, head, host->service, joins))
 		return ROUTE_NOT_WOKEN;
 	exchange->asked = true;
-	return ask_join(exchange, host->service, exchange->host, len) ? ROUTE_ASKS
-								      : ROUTE_ASKS_FULL;
+	if (ask_join(exchange, host->service, exchange->host, len))
+		return ROUTE_ASKS;
+	firewall_pay_back(exchange);
+	return ROUTE_ASKS_FULL;
 }
 
 static enum route_result follow(

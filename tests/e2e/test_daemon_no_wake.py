@@ -165,6 +165,28 @@ def test_undeclared_ids_count_and_are_not_declared_in_vain(tenement):
     assert t.get("app:a").status == 429 and t.state("app:a") == "asleep"
 
 
+def test_those_that_ask_at_once_have_no_more_declared_than_they_may_wake(tenement):
+    t = declared(tenement, keys=("app:a",), settings={"max_wakes_per_minute_per_ip": 3}, spawn_undeclared=True)
+    # All that ask for the same are one.
+    assert {answer.status for answer in in_threads(12, lambda i: t.get("app:n"))} == {200}
+    answers = in_threads(30, lambda i: t.get(f"app:n{i}").status)
+    assert sorted(answers) == [200] * 2 + [429] * 28
+    assert len(t.instances()) == 4
+
+
+@pytest.mark.parametrize("bound", ["of an address", "of a service"])
+def test_who_is_not_declared_after_all_is_not_counted(tenement, bound):
+    of_address = bound == "of an address"
+    t = declared(tenement, keys=("app:a",), settings={"max_wakes_per_minute_per_ip": 2 if of_address else 0},
+                 spawn_undeclared=True, spawn_undeclared_max=2, max_wakes_per_minute=0 if of_address else 2)
+    assert t.get("app:n1").status == 200
+    for i in range(5):
+        assert t.get("app:n2").status == 404
+    assert t.get("app:a").status == 200, "the second wake"
+    t.ten("stop", "app:a")
+    assert t.get("app:a").status == (429 if of_address else 503)
+
+
 def test_budgets_outlive_the_daemon_and_the_workers(tenement):
     t = declared(tenement, settings={"max_wakes_per_minute_per_ip": 1}, no_wake=["/x"])
     assert t.get("app:a").status == 200
