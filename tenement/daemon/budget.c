@@ -483,6 +483,18 @@ static void drop_unasked(struct daemon *d)
 	}
 }
 
+/* Who needs so much memory that it finds none for as long as it may take to start lets those behind
+ * it try, who may need less; of places all need the same. */
+static bool lets_others_try(struct daemon *d, struct instance *first)
+{
+	if (blocked_by != BUDGET_MEMORY || !first->spec || !TAILQ_NEXT(first, queue) ||
+		daemon_now() - first->queued_at < (double)first->spec->values.startup_timeout)
+		return false;
+	start_queue_leave(d, first);
+	start_queue_enter(d, first);
+	return true;
+}
+
 void budget_turn(struct daemon *d)
 {
 	struct instance *first = start_queue_turns(d) ? TAILQ_FIRST(&d->queue) : NULL;
@@ -504,7 +516,7 @@ void budget_turn(struct daemon *d)
 		return;
 	if (blocked) {
 		drop_unasked(d);
-		if (first->unasked)
+		if (first->unasked || lets_others_try(d, first))
 			return;
 	}
 	gather(d, &crowd);

@@ -4,7 +4,8 @@
  *
  * Who is to start and finds no room waits in the start queue. While somebody does, those that have
  * a process are looked at every few milliseconds, and the idle ones that eviction.h says are
- * stopped, or frozen where that is enough. Who waits starts when the end of another is known.
+ * stopped, or frozen where that is enough. Who waits starts when the end of another is known, or
+ * goes to the end of the queue when it has found no memory for long.
  *
  * Memory is read of few processes at a time, in turn, and no more than once a second each. A
  * process that starts is counted with what its tenant used last, or with the average of its

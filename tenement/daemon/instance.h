@@ -142,6 +142,7 @@ struct instance {
 	TAILQ_ENTRY(instance) queue;   /* of those that wait for their turn to start */
 	uint64_t round;                /* its place there, among those of */
 	int64_t queue_priority;
+	double queued_at;
 	UT_hash_handle hh;
 };
 

@@ -81,6 +81,7 @@ void start_queue_enter(struct daemon *d, struct instance *instance)
 		service->last_round[class] = present_round[class];
 	instance->round = ++service->last_round[class];
 	instance->queued = true;
+	instance->queued_at = daemon_now();
 	instance->unasked = false;
 	instance->lonely_looks = 0;
 	instance->queue_priority = instance->spec ? instance->spec->values.priority : 0;

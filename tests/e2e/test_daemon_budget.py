@@ -446,6 +446,26 @@ def test_memory_of_those_that_cannot_go(crowd):
     assert t.get("s:b").status == 200, "one alone may run, whatever it uses"
 
 
+def test_one_that_needs_too_much_does_not_keep_others_waiting_for_ever(crowd):
+    t = crowd("ab", mode="heavy.py 60", memory_budget_mb=240, backoff_base_ms=4000, keys={"startup_timeout": 3})
+    t.write("big.toml", t.service("big").replace("app.py echo", "heavy.py 120 echo") + t.service("small", "tiny"))
+    t.write("big-x.toml", t.tenant("big", id="x"))
+    t.write("small-x.toml", t.tenant("small", id="x"))
+    t.wait_state("small:x", "asleep")
+    t.get("s:a")
+    with contextlib.closing(WebSocket(t, "s:a")):
+        pid = t.get("big:x").json()["pid"]
+        wait_until(lambda: status(t)["room"]["memory_bytes"] > 180 << 20, what="their memory to be measured")
+        os.kill(pid, 9)
+        t.wait_state("big:x", "backoff")
+        t.get("s:b")
+        with contextlib.closing(WebSocket(t, "s:b")):
+            wait_until(lambda: "waiting for room: memory_budget_mb" in t.instance("big:x")["reason"], what="its turn")
+            t.wait_status("small:x", 200)
+            assert t.state("big:x") == "starting"
+    t.wait_state("big:x", "ready")
+
+
 def test_a_budget_that_is_lowered(crowd):
     t = crowd("abc", mode="heavy.py 60", memory_budget_mb=1000)
     for one in "abc":
