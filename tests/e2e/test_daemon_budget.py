@@ -476,12 +476,12 @@ def test_a_budget_that_is_lowered(crowd):
 
 def test_one_of_many_that_grows_when_it_is_idle(crowd):
     """Its memory is read though there are others, before it, whose is to be read as well."""
-    t = crowd([], memory_budget_mb=250, start=False)
+    t = crowd([], memory_budget_mb=450, start=False)
     sign = t.root / "grow"
     (t.apps / "grows.py").write_text(GROWS)
     t.write("s.toml", t.service("s", "tiny", idle_timeout=600))
-    t.write("g.toml", t.service("g", idle_timeout=600).replace("app.py echo", f"grows.py {sign} 300 echo"))
-    many = [f"s:m{i}" for i in range(40)]
+    t.write("g.toml", t.service("g", idle_timeout=600).replace("app.py echo", f"grows.py {sign} 450 echo"))
+    many = [f"s:m{i}" for i in range(30)]
     for one in many:
         t.write(f"{one.replace(':', '-')}.toml", t.tenant("s", id=one[2:]))
     t.write("g-last.toml", t.tenant("g", id="last", priority=-1))
@@ -491,7 +491,7 @@ def test_one_of_many_that_grows_when_it_is_idle(crowd):
     time.sleep(3 * SLOWNESS)  # until none of them is one that starts: nothing tells of that
     sign.touch()
     # (status would have it read at once)
-    wait_until(lambda: "g:last: ready -> draining: making room: memory_budget_mb = 250" in t.said(), what="its end")
+    wait_until(lambda: "g:last: ready -> draining: making room: memory_budget_mb = 450" in t.said(), what="its end")
     assert set(many) <= set(pids(t))
 
 
