@@ -312,15 +312,26 @@ static void go_on(struct rollout *rollout)
 	rollout->look = true;
 }
 
+/* One that is being tried goes on with the trial where the new text asks for the same of it; else
+ * it is restarted, and tried then. */
+static void try_anew(struct daemon *d, struct instance *instance, const struct ten_spec *spec)
+{
+	if (!instance->run || !spec || instance->run->restart_hash != spec->restart_hash)
+		rollout_trial_stop(d, instance);
+	else if (instance->state == INSTANCE_READY && !instance->trial)
+		rollout_trial_start(d, instance);
+}
+
 /* As it stands when the template is changed: whoever runs is to go on by what it runs by. */
 static void begin_for(struct daemon *d, struct instance *instance)
 {
 	const struct ten_spec *spec = config_set_instance(d->set, instance->key);
 
 	instance->roll_failed = false;
-	rollout_trial_stop(d, instance);
-	if (instance->rolling)
+	if (instance->rolling) {
+		try_anew(d, instance, spec);
 		return;
+	}
 	if (instance->on_new && instance->run && spec)
 		set_held(instance, spec_ref(instance->run->spec), spec);
 	instance->on_new = false;

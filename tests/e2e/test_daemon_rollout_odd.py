@@ -1,0 +1,36 @@
+"""A changed template in odd company: other changes, a want of descriptors, health paths, clients."""
+
+from daemon_rig import status
+from harness import wait_until
+from rollout_rig import (KEYS, change, six, version_of, wait_over,  # noqa: F401
+                         wait_quiet, wait_versions)
+
+
+def wait_tried(t, version):
+    return wait_until(lambda: [key for key in KEYS if version_of(t, key) == str(version)])[0]
+
+
+def test_another_text_that_asks_for_the_same_while_one_is_tried(six):
+    t = six()
+    change(t, 2)
+    wait_tried(t, 2)
+    t.write("echo.toml", "# the same\n" + t.service("echo", env={"VERSION": "2"}))
+    wait_versions(t, 2)
+    wait_over(t)
+    wait_quiet(t)
+
+
+def test_a_pause_while_one_is_tried_and_the_text_comes_back(six):
+    t = six()
+    change(t, 2)
+    wait_tried(t, 2)
+    t.ten("pause")
+    generation = status(t)["generation"]
+    change(t, 3)
+    wait_until(lambda: status(t)["generation"] > generation)
+    change(t, 2)
+    wait_until(lambda: status(t)["generation"] > generation + 1)
+    t.ten("unpause")
+    wait_versions(t, 2)
+    wait_over(t)
+    wait_quiet(t)
