@@ -210,6 +210,9 @@ void rollout_passed(struct daemon *d, struct instance *instance)
 
 void rollout_left(struct daemon *d, struct instance *instance)
 {
+	/* It was not tried to the end: its next start is. */
+	if (instance->rolling)
+		instance->on_new = false;
 	end_one(d, instance);
 }
 

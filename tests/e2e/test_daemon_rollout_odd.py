@@ -1,8 +1,10 @@
 """A changed template in odd company: other changes, a want of descriptors, health paths, clients."""
 
+import concurrent.futures
+
 from daemon_rig import status
 from harness import wait_until
-from rollout_rig import (KEYS, change, six, version_of, wait_over,  # noqa: F401
+from rollout_rig import (KEYS, change, halted_at, six, version_of, wait_halted, wait_over,  # noqa: F401
                          wait_quiet, wait_versions)
 
 
@@ -34,3 +36,18 @@ def test_a_pause_while_one_is_tried_and_the_text_comes_back(six):
     wait_versions(t, 2)
     wait_over(t)
     wait_quiet(t)
+
+
+def test_one_that_is_stopped_while_it_is_tried_is_tried_again(six):
+    t = six(state="on-demand")
+    generation = status(t)["generation"]
+    change(t, 2, "silent", startup_timeout=2)
+    wait_until(lambda: status(t)["generation"] > generation)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(version_of, t, "echo:t0")
+        t.wait_state("echo:t0", "starting")
+        t.ten("stop", "echo:t0")
+        asked.result()
+        t.ten("start", "echo:t0", status=None)
+    assert halted_at(wait_halted(t)) == "echo:t0"
+    assert version_of(t, "echo:t0") == "1"
