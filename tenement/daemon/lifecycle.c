@@ -299,7 +299,7 @@ static void put_off(struct daemon *d, struct instance *instance, const struct te
 		delay = longest;
 	if (delay > SHORTAGE_SECONDS_MAX)
 		delay = SHORTAGE_SECONDS_MAX;
-	instance->failed_hash = instance->spec->restart_hash;
+	instance->failed_hash = rollout_spec(d, instance)->restart_hash;
 	instance->failed_start = instance->again = instance->unhealthy = false;
 	drop_run(d, instance);
 	instance_set_reason(instance, mem_printf("%s; next try after %.3g s", err->text, delay));

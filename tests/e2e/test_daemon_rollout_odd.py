@@ -1,6 +1,9 @@
 """A changed template in odd company: other changes, a want of descriptors, health paths, clients."""
 
 import concurrent.futures
+import os
+import resource
+import time
 
 from daemon_rig import status
 from harness import wait_until
@@ -36,6 +39,30 @@ def test_a_pause_while_one_is_tried_and_the_text_comes_back(six):
     wait_versions(t, 2)
     wait_over(t)
     wait_quiet(t)
+
+
+def test_a_held_sleeper_for_which_there_is_no_descriptor(six):
+    t = six(state="on-demand")
+    generation = status(t)["generation"]
+    change(t, 2, "dies")
+    wait_until(lambda: status(t)["generation"] > generation)
+    assert version_of(t, "echo:t0") == "1"
+    wait_halted(t)
+    wait_quiet(t)
+    daemon = t.pid_of("tenementd")
+    before = resource.prlimit(daemon, resource.RLIMIT_NOFILE)
+    highest = max(int(name) for name in os.listdir(f"/proc/{daemon}/fd"))
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        resource.prlimit(daemon, resource.RLIMIT_NOFILE, (highest + 2, before[1]))
+        try:
+            asked = pool.submit(version_of, t, "echo:t2")
+            wait_until(lambda: "echo:t2: starting -> backoff" in t.said())
+            time.sleep(1)
+        finally:
+            resource.prlimit(daemon, resource.RLIMIT_NOFILE, before)
+        assert asked.result() == "1"
+    assert "echo:t2: backoff -> asleep" not in t.said(), "it waits for its next try"
+    assert t.said().count("echo:t2: starting -> backoff") < 10
 
 
 def test_one_that_is_stopped_while_it_is_tried_is_tried_again(six):
