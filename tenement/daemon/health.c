@@ -4,6 +4,7 @@
 
 #include "backoff.h"
 #include "daemon/probe.h"
+#include "daemon/rollout.h"
 #include "mem.h"
 
 #define CHECKS_MOST  256 /* at a time, of all tenants: each has a descriptor */
@@ -25,9 +26,10 @@ static unsigned checks_now;
 
 static const struct service_values *values_of(const struct health *health)
 {
-	const struct instance *instance = health->instance;
+	/* (what runs by the template before need not know the path of the new one) */
+	const struct ten_spec *spec = rollout_spec(health->daemon, health->instance);
 
-	return &(instance->spec ? instance->spec : instance->run->spec)->values;
+	return &(spec ? spec : health->instance->run->spec)->values;
 }
 
 /* After SHARES intervals, or up to SPREAD of one more. Who was started, or stalled, together with

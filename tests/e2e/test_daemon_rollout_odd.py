@@ -5,7 +5,7 @@ import os
 import resource
 import time
 
-from daemon_rig import status
+from daemon_rig import pids, status
 from harness import wait_until
 from rollout_rig import (KEYS, change, halted_at, six, version_of, wait_halted, wait_over,  # noqa: F401
                          wait_quiet, wait_versions)
@@ -39,6 +39,19 @@ def test_a_pause_while_one_is_tried_and_the_text_comes_back(six):
     wait_versions(t, 2)
     wait_over(t)
     wait_quiet(t)
+
+
+def test_a_health_path_that_the_old_one_does_not_have(six):
+    """Who waits for the new template is not found unwell by what the new one is asked."""
+    t = six(settings={"health_check_interval": 1, "max_restarts": 0})
+    before = pids(t)
+    change(t, 2, "dies", health="/new?status=404")
+    tried = halted_at(wait_halted(t))
+    wait_quiet(t)
+    wait_versions(t, 1)
+    time.sleep(5)  # three checks and more
+    now = pids(t)
+    assert {key for key in KEYS if now.get(key) != before[key]} == {tried}
 
 
 def test_a_held_sleeper_for_which_there_is_no_descriptor(six):
