@@ -1,6 +1,7 @@
 #include "daemon/rollout_trial.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "daemon/probe.h"
@@ -16,6 +17,7 @@ struct rollout_trial {
 	ev_timer timer;
 	struct probe *probe;
 	int64_t failures;
+	int knock; /* a connection that it is to take; -1: none */
 };
 
 static void wait_a_second(struct rollout_trial *trial)
@@ -35,6 +37,13 @@ static bool is_patient(struct rollout_trial *trial)
 	return ++trial->failures < values->health_failures;
 }
 
+/* On its way down, or while it has taken nothing from its socket, it has proven nothing. */
+static bool may_be_judged(const struct instance *instance)
+{
+	return (instance->state == INSTANCE_READY || instance->state == INSTANCE_FROZEN) &&
+	       instance->run && !instance->run->boot;
+}
+
 static void on_checked(void *data, const char *problem)
 {
 	struct rollout_trial *trial = data;
@@ -42,7 +51,8 @@ static void on_checked(void *data, const char *problem)
 	struct daemon *d = trial->daemon;
 
 	trial->probe = NULL;
-	if (problem && instance->state == INSTANCE_READY && is_patient(trial)) {
+	if (!may_be_judged(instance) ||
+		(problem && instance->state == INSTANCE_READY && is_patient(trial))) {
 		wait_a_second(trial);
 		return;
 	}
@@ -64,8 +74,8 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 
 	(void)loop;
 	(void)events;
-	if (instance->state != INSTANCE_READY || !spec || !spec->values.health ||
-		!*spec->values.health) {
+	if (!may_be_judged(instance) || instance->state != INSTANCE_READY || !spec ||
+		!spec->values.health || !*spec->values.health) {
 		on_checked(trial, NULL);
 		return;
 	}
@@ -83,6 +93,8 @@ void rollout_trial_start(struct daemon *d, struct instance *instance)
 	trial = mem_alloc(sizeof(*trial));
 	trial->daemon = d;
 	trial->instance = instance;
+	/* Nobody may ask for it, and one that takes nothing would not be found out. */
+	trial->knock = instance->run->boot ? probe_connect(instance->run) : -1;
 	ev_timer_init(&trial->timer, on_timer, SETTLE_SECONDS, 0.);
 	trial->timer.data = trial;
 	ev_now_update(d->loop);
@@ -99,5 +111,7 @@ void rollout_trial_stop(struct daemon *d, struct instance *instance)
 	instance->trial = NULL;
 	ev_timer_stop(d->loop, &trial->timer);
 	probe_cancel(d, trial->probe);
+	if (trial->knock >= 0)
+		close(trial->knock);
 	free(trial);
 }

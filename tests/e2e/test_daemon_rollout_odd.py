@@ -5,7 +5,9 @@ import os
 import resource
 import time
 
-from daemon_rig import pids, status
+import pytest
+
+from daemon_rig import Load, pids, status
 from harness import wait_until
 from rollout_rig import (KEYS, change, halted_at, six, version_of, wait_halted, wait_over,  # noqa: F401
                          wait_quiet, wait_versions)
@@ -91,3 +93,20 @@ def test_one_that_is_stopped_while_it_is_tried_is_tried_again(six):
         t.ten("start", "echo:t0", status=None)
     assert halted_at(wait_halted(t)) == "echo:t0"
     assert version_of(t, "echo:t0") == "1"
+
+
+@pytest.mark.parametrize("clients", [0, 4])
+def test_one_that_takes_nothing_from_its_socket_proves_nothing(six, clients):
+    """It listens from the start, and is well only when it takes what comes."""
+    t = six("echo --listen passed", socket_activation=True)
+    load = Load(t, KEYS, threads=clients)
+    with load:
+        change(t, 2, "dies --after 2", socket_activation=True)
+        tried = halted_at(wait_halted(t))
+        wait_quiet(t)
+    assert load.failures == []
+    wait_versions(t, 1)
+    assert [key for key in KEYS if t.said().count(f"{key}: asleep -> starting") > 1] == [tried]
+    change(t, 3, "echo --listen passed", socket_activation=True)
+    wait_versions(t, 3)
+    wait_over(t)
