@@ -105,6 +105,7 @@ struct instance {
 	bool rolling;     /* it is being tried on the new one */
 	bool restarting;  /* for a change of its own */
 	bool on_new;      /* its turn came */
+	bool had_failed;  /* before it was tried */
 	bool roll_failed; /* and it did not go well */
 	struct rollout_trial *trial;
 	const struct ten_spec *held;     /* by the template before; made for .held_for */

@@ -122,6 +122,7 @@ void rollout_look(struct daemon *d, const struct instance *instance)
 static void begin_one(struct rollout *rollout, struct instance *instance)
 {
 	instance->on_new = instance->rolling = true;
+	instance->had_failed = instance->failure_count > 0;
 	rollout->under_way++;
 }
 
@@ -233,7 +234,9 @@ bool rollout_failed(struct daemon *d, struct instance *instance, const char *why
 	instance->on_new = false;
 	if (!perhaps_never_began(instance->run)) {
 		instance->roll_failed = true;
-		halt(d, rollout, instance->key, why);
+		/* Who failed by the old one as well is no sign, where there are others. */
+		if (!rollout->proven || !instance->had_failed)
+			halt(d, rollout, instance->key, why);
 	}
 	/* Where the two templates are the same to it, or the old one fits no longer. */
 	if (instance->spec &&
@@ -401,11 +404,12 @@ struct round {
 	bool any;
 };
 
-/* What failed by the old template tries the new one at once, and is no sign of it. */
+/* What was given up on the old template tries the new one at once, and is no sign of it. (Who is to
+ * be tried again may come back on the old one: it takes the new one as sleepers do.) */
 static bool may_lose_nothing(const struct rollout *rollout, const struct instance *instance)
 {
-	return (instance->state == INSTANCE_FAILED || instance->state == INSTANCE_BACKOFF) &&
-	       !instance->run && !instance->on_new && !instance->roll_failed && !rollout->halted_at;
+	return instance->state == INSTANCE_FAILED && !instance->run && !instance->on_new &&
+	       !instance->roll_failed && !rollout->halted_at;
 }
 
 static void offer_turn(void *data, const struct ten_spec *spec)
@@ -430,6 +434,8 @@ static void offer_turn(void *data, const struct ten_spec *spec)
 	} else {
 		instance->roll_failed = false;
 		begin_one(round->rollout, instance);
+		/* There are no others any more. */
+		instance->had_failed = instance->had_failed && !round->again;
 		instance_mark(round->d, instance);
 		round->room--;
 	}

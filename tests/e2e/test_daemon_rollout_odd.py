@@ -110,3 +110,36 @@ def test_one_that_takes_nothing_from_its_socket_proves_nothing(six, clients):
     change(t, 3, "echo --listen passed", socket_activation=True)
     wait_versions(t, 3)
     wait_over(t)
+
+
+def test_who_is_to_be_tried_again_is_not_lost_to_a_bad_template(six):
+    t = six(settings={"backoff_base_ms": 2000, "max_restarts": 1})
+    t.post("echo:t5", "/exit?code=7")
+    t.wait_state("echo:t5", "backoff")
+    change(t, 2, "dies")
+    assert halted_at(wait_halted(t)) != "echo:t5"
+    wait_versions(t, 1)
+    assert "failed" not in t.said()
+
+
+def test_who_fails_by_either_template_does_not_keep_the_others_from_the_new_one(six):
+    t = six(settings={"backoff_base_ms": 500, "backoff_max_ms": 500, "max_restarts": 100})
+    t.write("echo-t5.toml", t.tenant("echo", state="running", command="/usr/bin/python3 app.py dies"))
+    t.wait_state("echo:t5", "backoff")
+    change(t, 2)
+    wait_versions(t, 2, KEYS[:5])
+    wait_over(t)
+    assert "halted" not in t.said()
+
+
+def test_who_fails_by_either_template_is_tried_once_more_and_not_for_ever(six):
+    t = six(settings={"backoff_base_ms": 100, "backoff_max_ms": 100, "max_restarts": 100})
+    (t.apps / "brief.py").write_text(
+        "import os, runpy, sys, threading\n"
+        "threading.Timer(0.6, lambda: os._exit(3)).start()\n"
+        "sys.argv = ['app.py', 'echo']\nrunpy.run_path('app.py', run_name='__main__')\n")
+    t.write("echo-t5.toml", t.tenant("echo", state="running", command="/usr/bin/python3 brief.py"))
+    t.wait_state("echo:t5", "backoff")
+    change(t, 2)
+    assert halted_at(wait_halted(t)) == "echo:t5"
+    wait_versions(t, 2, KEYS[:5])
