@@ -8,6 +8,7 @@
 
 #include "common/files.h"
 #include "common/log.h"
+#include "daemon/owed.h"
 #include "mem.h"
 
 #define STORE_VERSION 1
@@ -38,7 +39,6 @@ void rollout_store_write(struct daemon *d, const struct rollout *rollout)
 {
 	autofree char *path = store_path(rollout->service);
 	autofree char *text = NULL;
-	struct ten_error err;
 	const char *before;
 	json_t *json;
 	size_t len;
@@ -50,17 +50,18 @@ void rollout_store_write(struct daemon *d, const struct rollout *rollout)
 		string_or_null(rollout->halted_why));
 	text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 	json_decref(json);
-	ten_error_set(&err, 0, "its text is not UTF-8");
-	if (!text || files_write(d->own_fd, path, text, strlen(text), 0600, &err) < 0)
-		log_warn("the roll-out of %s would be lost with the daemon: %s", rollout->service,
-			err.text);
+	if (text)
+		owed_write(d, d->own_fd, path, text, strlen(text), true);
+	else
+		log_warn("the roll-out of %s would be lost with the daemon: its text is not UTF-8",
+			rollout->service);
 }
 
 void rollout_store_remove(struct daemon *d, const char *service)
 {
 	autofree char *path = store_path(service);
 
-	unlinkat(d->own_fd, path, 0);
+	owed_remove(d, d->own_fd, path);
 }
 
 static struct rollout *parse(struct daemon *d, const char *service, const char *text, size_t len)

@@ -7,7 +7,7 @@
 
 #include "daemon/rollout.h"
 
-/* What cannot be written is warned of: it is lost when the daemon ends before its end. */
+/* What a full disk refuses is owed: it is lost when the daemon ends before there is room. */
 void rollout_store_write(struct daemon *d, const struct rollout *rollout);
 void rollout_store_remove(struct daemon *d, const char *service);
 

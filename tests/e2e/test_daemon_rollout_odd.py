@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from daemon_rig import Load, pids, status
+from daemon_rig import Load, kill_daemon, pids, status, wait_no_problem, wait_problem
 from harness import wait_until
 from rollout_rig import (KEYS, change, halted_at, six, version_of, wait_halted, wait_over,  # noqa: F401
                          wait_quiet, wait_versions)
@@ -143,3 +143,19 @@ def test_who_fails_by_either_template_is_tried_once_more_and_not_for_ever(six):
     change(t, 2)
     assert halted_at(wait_halted(t)) == "echo:t5"
     wait_versions(t, 2, KEYS[:5])
+
+
+def test_a_note_that_the_disk_refuses_is_written_when_it_can_be(six):
+    t = six()
+    folder = t.data_dir / ".tenement" / "rollouts"
+    (folder / ".echo.new").mkdir()  # where it would be written
+    change(t, 2, "dies")
+    said = wait_halted(t)
+    wait_problem(t, "for room on the disk")
+    assert not (folder / "echo").exists()
+    (folder / ".echo.new").rmdir()
+    wait_until(lambda: (folder / "echo").exists())
+    wait_no_problem(t)
+    kill_daemon(t)
+    assert status(t)["halted"] == [said.replace("5 that run", "6 that run")]
+    wait_versions(t, 1)
