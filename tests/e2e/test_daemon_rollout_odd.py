@@ -159,3 +159,23 @@ def test_a_note_that_the_disk_refuses_is_written_when_it_can_be(six):
     kill_daemon(t)
     assert status(t)["halted"] == [said.replace("5 that run", "6 that run")]
     wait_versions(t, 1)
+
+
+def test_what_a_health_path_answers_is_no_way_to_hide_a_halt(six):
+    t = six(settings={"max_restarts": 0})
+    (t.apps / "rude.py").write_text(
+        "import os, socket\n"
+        "s = socket.socket(socket.AF_UNIX)\n"
+        "s.bind(os.environ['SOCKET_PATH'])\ns.listen()\n"
+        "while True:\n"
+        "    c, _ = s.accept()\n"
+        "    c.recv(4096)\n    c.sendall(b'HTTP/1.1 \\xff\\x1b[J rude\\r\\n\\r\\n')\n    c.close()\n")
+    t.write("echo.toml", t.service("echo", command="/usr/bin/python3 rude.py", health="/health"))
+    said = wait_halted(t)
+    assert "the answer is not HTTP" in said
+    assert (t.data_dir / ".tenement" / "rollouts" / "echo").exists()
+    wait_quiet(t)
+    wait_versions(t, 1)
+    kill_daemon(t)
+    assert halted_at(status(t)["halted"][0]) == halted_at(said)
+    assert b"\x1b[J" not in t.log.read_bytes() and b"\xff" not in t.log.read_bytes()
