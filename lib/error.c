@@ -3,12 +3,29 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What was cut off may end amid a character of UTF-8, and no JSON could be made of it. */
+static void end_whole(struct ten_error *err)
+{
+	size_t end = strlen(err->text);
+	size_t begin = end;
+	unsigned char first;
+
+	if (end + 1 < sizeof(err->text))
+		return;
+	while (begin && ((unsigned char)err->text[begin - 1] & 0xc0) == 0x80)
+		begin--;
+	first = begin ? (unsigned char)err->text[begin - 1] : 0;
+	if (first >= 0xc0 && end - begin < (first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1))
+		err->text[begin - 1] = '\0';
+}
+
 static void fill(struct ten_error *err, int code, const char *format, va_list args)
 {
 	if (!err)
 		return;
 	err->code = code;
 	vsnprintf(err->text, sizeof(err->text), format, args);
+	end_whole(err);
 }
 
 int ten_error_set(struct ten_error *err, int code, const char *format, ...)
@@ -23,6 +40,7 @@ int ten_error_set(struct ten_error *err, int code, const char *format, ...)
 		return -1;
 	used = strlen(err->text);
 	snprintf(err->text + used, sizeof(err->text) - used, ": %s", strerror(code));
+	end_whole(err);
 	return -1;
 }
 
@@ -50,5 +68,6 @@ int ten_error_wrap(struct ten_error *err, const char *format, ...)
 	va_end(args);
 	used = strlen(err->text);
 	snprintf(err->text + used, sizeof(err->text) - used, ": %s", below);
+	end_whole(err);
 	return -1;
 }

@@ -268,7 +268,7 @@ static pid_t fork_for_keeper(int group, bool *born_there)
  * tenant's own it could be made to wait for long. */
 char *spawn_problem(const struct run *run)
 {
-	char reason[512];
+	char reason[TEN_ERROR_TEXT_MAX];
 	ssize_t len = run->failed_fd >= 0 ? read(run->failed_fd, reason, sizeof(reason)) : 0;
 
 	return len > 0 ? mem_strndup(reason, (size_t)len) : NULL;

@@ -67,6 +67,27 @@ START_TEST(long_texts)
 }
 END_TEST
 
+/* Cut off it is UTF-8 still, wherever the end falls. */
+START_TEST(whole_characters)
+{
+	static const char *const characters[] = { "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x8c\x8d" };
+	struct ten_error err;
+
+	for (size_t i = 0; i < sizeof(characters) / sizeof(*characters); i++) {
+		size_t len = strlen(characters[i]);
+
+		for (size_t fits = 0; fits <= len; fits++) {
+			ten_error_say(&err, 0, "%.*s%s%s", (int)(TEN_ERROR_TEXT_MAX - 1 - fits),
+				long_text, characters[i], characters[i]);
+			ck_assert_uint_eq(
+				strlen(err.text), TEN_ERROR_TEXT_MAX - 1 - (fits < len ? fits : 0));
+			ck_assert(fits < len ||
+				  strcmp(err.text + strlen(err.text) - len, characters[i]) == 0);
+		}
+	}
+}
+END_TEST
+
 START_TEST(nobody_asks)
 {
 	ck_assert_int_eq(ten_error_set(NULL, ENOENT, "x"), -1);
@@ -87,6 +108,7 @@ int main(void)
 	tcase_add_test(tests, say);
 	tcase_add_test(tests, wrap);
 	tcase_add_test(tests, long_texts);
+	tcase_add_test(tests, whole_characters);
 	tcase_add_test(tests, nobody_asks);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);
