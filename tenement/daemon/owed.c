@@ -65,10 +65,15 @@ static void pay(struct ev_loop *loop, ev_timer *timer, int events)
 					      0600, &trouble)
 				    : remove_file(owed->dir_fd, owed->path, &trouble);
 
-		if (rc < 0)
+		if (rc == 0)
+			forget(owed);
+		/* What is in the way of this one alone is in nobody else's. */
+		else if (trouble.code != EISDIR && trouble.code != ENOTDIR &&
+			 trouble.code != ENOENT && trouble.code != ELOOP)
 			return;
-		forget(owed);
 	}
+	if (all)
+		return;
 	log_info("there is room again: all is written");
 	ev_timer_stop(loop, timer);
 }

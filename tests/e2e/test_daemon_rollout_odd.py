@@ -148,11 +148,16 @@ def test_who_fails_by_either_template_is_tried_once_more_and_not_for_ever(six):
 def test_a_note_that_the_disk_refuses_is_written_when_it_can_be(six):
     t = six()
     folder = t.data_dir / ".tenement" / "rollouts"
+    accepted = t.data_dir / ".tenement" / "accepted"
     (folder / ".echo.new").mkdir()  # where it would be written
+    (accepted / ".conf.d@echo.toml.new").mkdir()
     change(t, 2, "dies")
     said = wait_halted(t)
-    wait_problem(t, "for room on the disk")
+    wait_problem(t, "2 files", "for room on the disk")
     assert not (folder / "echo").exists()
+    # What is owed after it does not wait for it.
+    (accepted / ".conf.d@echo.toml.new").rmdir()
+    wait_until(lambda: "dies" in (accepted / "conf.d@echo.toml").read_text())
     (folder / ".echo.new").rmdir()
     wait_until(lambda: (folder / "echo").exists())
     wait_no_problem(t)
