@@ -3,14 +3,16 @@
 import json
 import re
 import signal
-import threading
 
 import pytest
 
 from daemon_rig import Load, in_threads, kill, kill_daemon, pids, status, wait_gone
 from harness import wait_until
-from rollout_rig import (COUNT, KEYS, change, halted_at, pids_of_records, six, version_of,  # noqa: F401
-                         wait_halted, wait_over, wait_quiet, wait_versions, watched)
+from rollout_rig import (  # pylint: disable=unused-import
+    COUNT, KEYS, change, halted_at, pids_of_records, six, version_of,
+    wait_halted, wait_over, wait_quiet, wait_versions, watched)
+
+assert six  # a fixture
 
 # What serves well and ends a moment later, with $CODE.
 BRIEF = """

@@ -9,8 +9,11 @@ import pytest
 
 from daemon_rig import Load, kill_daemon, pids, status, wait_no_problem, wait_problem
 from harness import wait_until
-from rollout_rig import (KEYS, change, halted_at, six, version_of, wait_halted, wait_over,  # noqa: F401
-                         wait_quiet, wait_versions)
+from rollout_rig import (  # pylint: disable=unused-import
+    KEYS, change, halted_at, six, version_of, wait_halted, wait_over,
+    wait_quiet, wait_versions)
+
+assert six  # a fixture
 
 
 def wait_tried(t, version):
