@@ -41,7 +41,7 @@ static json_t *option_json(const struct option *option)
 
 static void print_option(const struct cli *cli, const struct option *option)
 {
-	autotext struct text out = { 0 };
+	autotext struct text out = { 0 }, facts = { 0 };
 
 	if (cli->quiet) {
 		puts(option->name);
@@ -51,13 +51,14 @@ static void print_option(const struct cli *cli, const struct option *option)
 		term_end(&cli->term, TERM_BOLD),
 		option->fallback && *option->fallback ? option->fallback : "(not set)");
 	settings_add_prose(&out, "    ", option->prose, (size_t)cli->term.width);
-	text_printf(&out, "    %s%s", settings_type_name(option),
+	text_printf(&facts, "%s%s", settings_type_name(option),
 		option->type == OPTION_ENUM || option->type == OPTION_INT ? "" : "; ");
 	if (option->type == OPTION_ENUM)
-		text_printf(&out, " %s; ", option->choices);
+		text_printf(&facts, " %s; ", option->choices);
 	if (option->type == OPTION_INT)
-		text_printf(&out, " from %" PRId64 " to %" PRId64 "; ", option->min, option->max);
-	text_printf(&out, "a change: %s\n", settings_change_name(option->change));
+		text_printf(&facts, " from %" PRId64 " to %" PRId64 "; ", option->min, option->max);
+	text_printf(&facts, "a change: %s", settings_change_name(option->change));
+	settings_add_prose(&out, "    ", facts.data, (size_t)cli->term.width);
 	if (option->given && !*option->given)
 		text_puts(&out, "    not available in this build\n");
 	else if (option->given && strcmp(option->given, "*") != 0)

@@ -285,7 +285,7 @@ def test_ps_of_1000_is_one_question(ten, daemon):
     daemon.on("GET", "/api/instances", 200, body)
     lines = ten("ps", "-a").stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["TENANT", *(one["id"] for one in daemon.instances)]
-    assert [(one["path"], one["query"]) for one in daemon.requests] == [("/api/instances", {"all": "1"})]
+    assert [(one["path"], one["query"]) for one in daemon.requests] == [("/api/instances", {"all": "1", "brief": "1"})]
 
 
 def test_route_list(ten, daemon):
@@ -785,8 +785,8 @@ def test_progress_only_on_a_terminal(ten, daemon):
 
     def slow(handler):
         wait_until(lambda: time.monotonic() - begun > 2.5 or None, what="the time")
-        handler.answer(200, instance("notes:alice"))
         gate.append(True)
+        handler.answer(200, instance("notes:alice"))
 
     daemon.on("POST", "/api/instances/notes:alice/start", 200, slow)
     begun = time.monotonic()
