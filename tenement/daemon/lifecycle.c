@@ -1,14 +1,12 @@
 #include "daemon/lifecycle.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "common/log.h"
-#include "common/process.h"
 #include "daemon/activation.h"
 #include "daemon/budget.h"
 #include "daemon/cgroup.h"
@@ -25,103 +23,13 @@
 #include "daemon/schedule.h"
 #include "daemon/spawn.h"
 #include "daemon/start_queue.h"
+#include "daemon/stop_signal.h"
 #include "daemon/wake_times.h"
 #include "mem.h"
 
 #define FREEZE_AGAIN_SECONDS 60.0
 #define SHORTAGE_SECONDS_MAX 5.0
 #define SHORTAGES_COUNTED    16
-
-static const struct {
-	int number;
-	const char *name;
-} stop_signals[STOP_SIGNALS] = {
-	[STOP_SIGTERM] = { SIGTERM, "SIGTERM" },
-	[STOP_SIGINT] = { SIGINT, "SIGINT" },
-	[STOP_SIGQUIT] = { SIGQUIT, "SIGQUIT" },
-	[STOP_SIGHUP] = { SIGHUP, "SIGHUP" },
-	[STOP_SIGUSR1] = { SIGUSR1, "SIGUSR1" },
-	[STOP_SIGUSR2] = { SIGUSR2, "SIGUSR2" },
-	[STOP_SIGWINCH] = { SIGWINCH, "SIGWINCH" },
-};
-
-/* By which RUN of INSTANCE, which may be no more, is asked to end. */
-static enum spec_stop_signal stop_signal_of(const struct instance *instance, const struct run *run)
-{
-	const struct ten_spec *spec = instance && instance->spec ? instance->spec : run->spec;
-
-	return spec ? (enum spec_stop_signal)spec->values.stop_signal : STOP_SIGTERM;
-}
-
-/* To look is to bring up to date what only time or the files' texts decide. */
-static struct instance *moving(const struct instance *instance)
-{
-	return (struct instance *)instance;
-}
-
-void lifecycle_observe(struct daemon *d, const struct instance *instance, struct plan_want *want,
-	struct plan_have *have)
-{
-	const struct ten_spec *spec = instance->spec;
-	const struct run *run = instance->run;
-	/* (it costs something to know) */
-	bool rises = !run && (instance->wanted_awake || instance->wanted_state == TENANT_RUNNING ||
-				     instance->state == INSTANCE_STARTING ||
-				     instance->state == INSTANCE_BACKOFF);
-
-	failures_forget_old(d, moving(instance));
-	*want = (struct plan_want){ .ending = d->shutting_down };
-	if (spec) {
-		*want = (struct plan_want){
-			.declared = true,
-			.ending = d->shutting_down,
-			.state = instance->wanted_state,
-			.restart = (enum spec_restart)spec->values.restart,
-			.restart_hash = run && run->unknown && !instance->on_new
-						? run->restart_hash
-						: rollout_spec(d, moving(instance))->restart_hash,
-			.live_hash = instance->wanted_live_hash,
-			.sleeps = spec->ladder.stopped > 0,
-			.freezes = spec->ladder.frozen > 0,
-			.awake = schedule_keeps(instance),
-		};
-	}
-	*have = (struct plan_have){
-		.state = instance->state,
-		.known = instance->known,
-		.process = run != NULL,
-		.restart_hash = run ? run->restart_hash : want->restart_hash,
-		.live_hash = instance->live_hash,
-		.exit = run ? run->exit : PLAN_EXIT_NONE,
-		.ready = run && run->ready,
-		.unhealthy = instance->unhealthy,
-		.wanted_awake = instance->wanted_awake,
-		.told_to_stop = instance->told_to_stop,
-		.told_to_restart = instance->told_to_restart,
-		.idle = instance->idle,
-		.idle_freeze = instance->idle_freeze,
-		.in_flight = run && instance_in_flight(d, instance),
-		.in_use = run && instance_in_use(d, instance),
-		.time_is_up = instance->time_is_up,
-		.again = instance->again,
-		.draining_idle = instance->draining_idle,
-		.failed_start = instance->failed_start,
-		.may_start = rises && start_queue_may(d, instance),
-		.unasked = instance->unasked,
-		.eviction = instance->eviction,
-		.eviction_why = instance->eviction_why,
-		.may_roll = spec && rollout_may(d, moving(instance)),
-		.restarts_used_up = failures_used_up(d, instance),
-		.cooled_down = failures_cooled_down(instance),
-		.killed = run && run->killed,
-	};
-	/* One that ends before it took anything from its socket ended while it started. */
-	if (run && run->boot && run->exit != PLAN_EXIT_NONE && instance->state == INSTANCE_READY)
-		have->state = INSTANCE_STARTING;
-	/* What failed is tried again when its file changes. */
-	if ((instance->state == INSTANCE_FAILED || instance->state == INSTANCE_BACKOFF) && !run)
-		have->restart_hash = instance->failed_hash;
-}
 
 static void enter_starting(struct daemon *d, struct run *run)
 {
@@ -478,14 +386,6 @@ static void drain(struct daemon *d, struct instance *instance, const struct plan
 	instance_arm(d, instance, 0.);
 }
 
-static void signal_group(const struct run *run, int signal)
-{
-	if (!process_is(run->pid, run->start_time))
-		return;
-	if (kill(-run->pid, signal) < 0 && errno == ESRCH)
-		kill(run->pid, signal);
-}
-
 static void stop(struct daemon *d, struct instance *instance, const struct plan_step *step)
 {
 	struct ten_error err;
@@ -514,7 +414,7 @@ static void stop(struct daemon *d, struct instance *instance, const struct plan_
 	budget_evicted(d, instance);
 	if (record_write(d, instance, &err) < 0)
 		record_write_later(instance);
-	signal_group(run, stop_signals[stop_signal_of(instance, run)].number);
+	stop_signal_send(instance, run);
 	instance_arm(d, instance, (double)spec->values.stop_timeout);
 }
 
@@ -593,9 +493,8 @@ bool lifecycle_step(struct daemon *d, struct instance *instance, const struct pl
 		instance->run->killed = true;
 		log_warn("%s: %s: SIGKILL", instance->key, step->why);
 		instance_set_reason(instance,
-			killed_reason(instance,
-				stop_signals[stop_signal_of(instance, instance->run)].name));
-		signal_group(instance->run, SIGKILL);
+			killed_reason(instance, stop_signal_name(instance, instance->run)));
+		stop_signal_kill(instance->run);
 		if (instance->run->cgroup)
 			cgroup_kill(instance->run->cgroup);
 		return false;
@@ -642,15 +541,13 @@ void lifecycle_kill_all(struct daemon *d)
 	struct run *run, *next;
 
 	HASH_ITER (by_pid, d->runs, run, next) {
-		enum spec_stop_signal how = stop_signal_of(instance_find(d, run->key), run);
-
 		freeze_thaw(run);
-		signal_group(run, stop_signals[how].number);
+		stop_signal_send(instance_find(d, run->key), run);
 	}
 	if (d->runs)
 		nanosleep(&grace, NULL);
 	HASH_ITER (by_pid, d->runs, run, next) {
-		signal_group(run, SIGKILL);
+		stop_signal_kill(run);
 		if (run->cgroup)
 			cgroup_kill(run->cgroup);
 		record_remove(d, run->key);
@@ -666,7 +563,7 @@ void lifecycle_adopted(struct daemon *d, struct instance *instance)
 		freeze_thaw(run);
 		instance_set_state(d, instance, INSTANCE_STOPPING, "taken over");
 		/* That it was to be told was written down, and perhaps no more. */
-		signal_group(run, stop_signals[stop_signal_of(instance, run)].number);
+		stop_signal_send(instance, run);
 		instance_arm(d, instance, (double)instance->spec->values.stop_timeout);
 	} else if (run->ready) {
 		bool frozen = freeze_is_frozen(run);

@@ -7,10 +7,6 @@
 #include "daemon/instance.h"
 #include "plan.h"
 
-/* What is so of INSTANCE, for plan_next(). */
-void lifecycle_observe(struct daemon *d, const struct instance *instance, struct plan_want *want,
-	struct plan_have *have);
-
 /* Do STEP. Returns false when nothing more is to be planned for it in this turn. */
 bool lifecycle_step(struct daemon *d, struct instance *instance, const struct plan_step *step);
 

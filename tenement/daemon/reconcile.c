@@ -16,6 +16,7 @@
 #include "daemon/control.h"
 #include "daemon/lifecycle.h"
 #include "daemon/listeners.h"
+#include "daemon/observe.h"
 #include "daemon/override.h"
 #include "daemon/publish.h"
 #include "daemon/record.h"
@@ -82,7 +83,7 @@ static void plan_and_apply(struct daemon *d, struct instance *instance)
 	struct plan_step step;
 
 	for (int i = 0; i < STEPS_PER_TURN; i++) {
-		lifecycle_observe(d, instance, &wanted, &have);
+		observe_instance(d, instance, &wanted, &have);
 		step = plan_next(&wanted, &have);
 		if (!lifecycle_step(d, instance, &step))
 			break;
@@ -280,7 +281,7 @@ struct plan_step reconcile_preview(struct daemon *d, const char *key, const stru
 	struct plan_have have = { 0 };
 
 	if (instance)
-		lifecycle_observe(d, instance, &wanted, &have);
+		observe_instance(d, instance, &wanted, &have);
 	wanted = (struct plan_want){ 0 };
 	if (spec) {
 		wanted.declared = true;
