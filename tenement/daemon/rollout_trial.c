@@ -17,7 +17,6 @@ struct rollout_trial {
 	ev_timer timer;
 	struct probe *probe;
 	int64_t failures;
-	int knock; /* a connection that it is to take; -1: none */
 };
 
 static void wait_a_second(struct rollout_trial *trial)
@@ -85,6 +84,21 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 		wait_a_second(trial);
 }
 
+/* Where nobody asks for it, one that takes nothing from its socket would not be found out. What it
+ * is to take has ended already, so that it waits for nothing. */
+static void knock(struct daemon *d, const struct instance *instance)
+{
+	struct board_use use;
+	int fd;
+
+	instance_use(d, instance, &use);
+	if (!instance->run->boot || use.in_flight || use.waiting)
+		return;
+	fd = probe_connect(instance->run);
+	if (fd >= 0)
+		close(fd);
+}
+
 void rollout_trial_start(struct daemon *d, struct instance *instance)
 {
 	struct rollout_trial *trial;
@@ -93,8 +107,7 @@ void rollout_trial_start(struct daemon *d, struct instance *instance)
 	trial = mem_alloc(sizeof(*trial));
 	trial->daemon = d;
 	trial->instance = instance;
-	/* Nobody may ask for it, and one that takes nothing would not be found out. */
-	trial->knock = instance->run->boot ? probe_connect(instance->run) : -1;
+	knock(d, instance);
 	ev_timer_init(&trial->timer, on_timer, SETTLE_SECONDS, 0.);
 	trial->timer.data = trial;
 	ev_now_update(d->loop);
@@ -111,7 +124,5 @@ void rollout_trial_stop(struct daemon *d, struct instance *instance)
 	instance->trial = NULL;
 	ev_timer_stop(d->loop, &trial->timer);
 	probe_cancel(d, trial->probe);
-	if (trial->knock >= 0)
-		close(trial->knock);
 	free(trial);
 }
