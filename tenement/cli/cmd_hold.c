@@ -75,16 +75,16 @@ static void print_why(const struct cli *cli, const json_t *why)
 	size_t i;
 
 	(void)cli;
-	human_age(answer_number(why, "state_secs"), age);
-	printf("%s is %s, for %s\n", answer_text(why, "id"), answer_text(why, "state"), age);
+	human_ago(-answer_number(why, "state_secs"), 0, age);
+	printf("%s is %s (since %s)\n", answer_text(why, "id"), answer_text(why, "state"), age);
 	if (*reason) {
 		autofree char *line = visible_line(reason);
 
 		printf("  because: %s\n", line);
 	}
 	if (*woken_by) {
-		human_age(answer_number(why, "woken_secs"), age);
-		printf("  woken last by %s, %s ago\n", woken_by, age);
+		human_ago(-answer_number(why, "woken_secs"), 0, age);
+		printf("  woken last by %s, %s\n", woken_by, age);
 	}
 	json_object_foreach (json_object_get(why, "not_woken_by"), by, number)
 		printf("  not woken by requests: %" JSON_INTEGER_FORMAT " (%s)\n",
