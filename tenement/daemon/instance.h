@@ -132,7 +132,7 @@ struct instance {
 	struct schedule *schedule; /* NULL: it has no hours and is not woken; see schedule.h */
 	TAILQ_ENTRY(instance) scheduled;
 	int64_t wake_due;      /* the time of the clock that it is still to be woken for; 0: none */
-	int64_t hours_skipped; /* when those began that it sleeps through; 0: none */
+	int64_t hours_skipped; /* when it was put to rest within its hours, 0: it was not */
 
 	ev_timer timer; /* of the present state */
 	bool in_dirty, queued, record_due, reclaiming;

@@ -10,6 +10,7 @@
 #include "calendar.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "daemon/failures.h"
 #include "daemon/schedule_journal.h"
 #include "daemon/zone.h"
 #include "mem.h"
@@ -173,7 +174,8 @@ static bool is_asleep(const struct instance *instance)
 	return instance->known && instance->wanted_state == TENANT_ON_DEMAND &&
 	       (instance->state == INSTANCE_ASLEEP || instance->state == INSTANCE_FROZEN ||
 		       instance->state == INSTANCE_DRAINING ||
-		       instance->state == INSTANCE_STOPPING);
+		       instance->state == INSTANCE_STOPPING ||
+		       (instance->state == INSTANCE_FAILED && failures_cooled_down(instance)));
 }
 
 static void wake_due(struct daemon *d, struct schedule *schedule)
@@ -343,7 +345,11 @@ void schedule_join(struct daemon *d, struct instance *instance)
 
 static bool keeps(const struct schedule *schedule, const struct instance *instance)
 {
-	return schedule->open && (!instance || instance->hours_skipped != schedule->window.begin);
+	const struct calendar_span *window = &schedule->window;
+
+	/* (Hours without an end have none but a begin that goes with the time.) */
+	return schedule->open && (!instance || instance->hours_skipped < window->begin ||
+					 instance->hours_skipped >= window->end);
 }
 
 bool schedule_keeps(const struct instance *instance)
@@ -387,7 +393,7 @@ void schedule_skip(struct daemon *d, struct instance *instance)
 	schedule_forgo(d, instance);
 	if (!schedule_keeps(instance))
 		return;
-	instance->hours_skipped = instance->schedule->window.begin;
+	instance->hours_skipped = clock_now();
 	schedule_journal_note(d, instance);
 }
 

@@ -95,6 +95,38 @@ def test_idleness_counts_from_the_end_of_the_hours(rig):
     t.wait_state("app:a", "asleep")
 
 
+def test_who_was_given_up_is_tried_at_his_time(tenement):
+    t = tenement(start=False, settings={"max_restarts": 0})
+    script = t.apps / "moody"
+    script.write_text("#!/bin/sh\n[ -e good ] || exit 3\nexec ./tiny\n")
+    script.chmod(0o755)
+    write_service(t, command="./moody", wake_at="daily 03:00", failed_cooldown=1, idle_timeout=60)
+    t.write("app-a.toml", t.tenant("app"))
+    clock = Clock(t, FRIDAY + "02:59:59")
+    clock.start()
+    t.wait_state("app:a", "failed")
+    (t.apps / "good").touch()
+    wait_until(lambda: t.instance("app:a")["next_try"]["secs"] <= 0, what="the end of the cool-down")
+    clock.set("2026-11-21 02:59:59")
+    t.wait_state("app:a", "ready")
+
+
+def test_put_to_rest_in_hours_without_an_end(tenement):
+    t = tenement(start=False)
+    write_service(t, awake="daily 00:00-24:00")
+    t.write("app-a.toml", t.tenant("app"))
+    clock = Clock(t, FRIDAY + "12:00:00")
+    clock.start()
+    t.wait_state("app:a", "ready")
+    t.ten("stop", "app:a")
+    t.wait_state("app:a", "asleep")
+    clock.set("2026-11-21 12:00:00")
+    stays(t, "asleep", 1)
+    kill_daemon(t)
+    stays(t, "asleep", 1)
+    assert t.get("app:a").status == 200
+
+
 def test_nobody_makes_room_in_his_hours(rig):
     t, clock = rig(FRIDAY + "09:00:00", tenants=("a", "b"), settings={"max_running": 1}, startup_timeout=1)
     t.write("app-a.toml", t.tenant("app", awake=HOURS))
