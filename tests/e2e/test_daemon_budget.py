@@ -327,7 +327,7 @@ def test_who_is_worth_more_is_woken_first(crowd):
 
 def test_running_ones_count_and_never_go(crowd):
     running = {"state": "running"}
-    t = crowd("abc", max_running=2, tenants={"a": running}, keys={"startup_timeout": SLOWNESS})
+    t = crowd("abc", max_running=2, tenants={"a": running}, keys={"startup_timeout": int(SLOWNESS)})
     t.wait_state("s:a", "ready")
     for one in "bcbc":
         assert t.get(f"s:{one}").status == 200
