@@ -1,6 +1,5 @@
 #include "daemon/failures.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
@@ -12,6 +11,7 @@
 #include "backoff.h"
 #include "common/files.h"
 #include "common/log.h"
+#include "daemon/folders.h"
 #include "mem.h"
 #include "text.h"
 #include "utf8.h"
@@ -254,29 +254,14 @@ static void load(struct daemon *d, const char *key)
 	failures_remove(d, key);
 }
 
-static void visit_all(struct daemon *d, void (*visit)(struct daemon *d, const char *key))
-{
-	int fd = openat(d->run_fd, "failures", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
-	struct dirent *entry;
-
-	if (!folder)
-		return;
-	while ((entry = readdir(folder))) {
-		if (entry->d_name[0] != '.')
-			visit(d, entry->d_name);
-	}
-	closedir(folder);
-}
-
 void failures_load_all(struct daemon *d)
 {
-	visit_all(d, load);
+	folders_visit(d, "failures", load);
 }
 
 void failures_end(struct daemon *d)
 {
-	visit_all(d, failures_remove);
+	folders_visit(d, "failures", failures_remove);
 	unlinkat(d->run_fd, "failures", AT_REMOVEDIR);
 }
 

@@ -170,3 +170,19 @@ void folders_remove_socket(struct daemon *d, const char *key)
 		closedir(list);
 	unlinkat(d->run_fd, folder, AT_REMOVEDIR);
 }
+
+void folders_visit(
+	struct daemon *d, const char *name, void (*visit)(struct daemon *d, const char *file))
+{
+	int fd = openat(d->run_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *entry;
+
+	if (!folder)
+		return;
+	while ((entry = readdir(folder))) {
+		if (entry->d_name[0] != '.')
+			visit(d, entry->d_name);
+	}
+	closedir(folder);
+}

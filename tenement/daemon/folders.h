@@ -19,4 +19,8 @@ int folders_make_socket(struct daemon *d, const char *socket_path, uint32_t uid,
 /* Remove the socket and its folder of a tenant that is no longer declared. */
 void folders_remove_socket(struct daemon *d, const char *key);
 
+/* Each file of the folder NAME in the runtime folder, but for hidden ones. */
+void folders_visit(
+	struct daemon *d, const char *name, void (*visit)(struct daemon *d, const char *file));
+
 #endif

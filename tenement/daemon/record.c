@@ -1,6 +1,5 @@
 #include "daemon/record.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -15,6 +14,7 @@
 #include "common/log.h"
 #include "common/process.h"
 #include "daemon/cgroup.h"
+#include "daemon/folders.h"
 #include "daemon/health.h"
 #include "daemon/lifecycle.h"
 #include "daemon/rollout.h"
@@ -234,15 +234,5 @@ static void adopt(struct daemon *d, const char *key)
 
 void record_adopt_all(struct daemon *d)
 {
-	int fd = openat(d->run_fd, "instances", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
-	struct dirent *entry;
-
-	if (!folder)
-		return;
-	while ((entry = readdir(folder))) {
-		if (entry->d_name[0] != '.')
-			adopt(d, entry->d_name);
-	}
-	closedir(folder);
+	folders_visit(d, "instances", adopt);
 }
