@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "error.h"
+#include "machine.h"
 #include "options.h"
 
 #define CONFIG_FILE_MAX     (64u << 10) /* bytes; so that hostile nesting cannot exhaust the stack */
@@ -32,7 +33,8 @@ struct config_place {
 	const char *conf_dir_override;
 	int64_t port_override; /* --port: the port of `listen`'s first address; 0: none */
 	bool root;             /* whether the daemon is root: decides the default runtime_dir */
-	const char *xdg_runtime_dir; /* NULL: none */
+	const char *xdg_runtime_dir;   /* NULL: none */
+	const struct machine *machine; /* outlives the set; NULL: values are not held against it */
 };
 
 /* One thing that is wrong. */
@@ -66,8 +68,8 @@ struct ten_spec {
 			  component */
 	char *socket_path; /* of the socket that `socket` chose; NULL: one of the daemon's choosing
 			    */
-	char **degraded;   /* defaults that this build cannot give: "memory_limit_mb = 256 is not
-			      enforced" */
+	char **degraded;   /* defaults that the machine cannot give: "memory_limit_mb = 256
+			      cannot be given: ..." */
 	struct option_ladder ladder; /* what sleep or idle_timeout come to */
 	uint64_t restart_hash;       /* over all that a change of restarts the tenant for */
 	uint64_t live_hash;          /* over the rest */

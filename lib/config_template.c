@@ -85,6 +85,7 @@ const struct ten_spec *config_template_spec(
 		.service_defaults = &set->service_defaults,
 		.tenant_defaults = &set->tenant_defaults,
 		.settings = &set->settings,
+		.machine = set->place.machine,
 		.service_file = template->file,
 		.service = template->service,
 		.tenant_file = set_file_text(tenant->file),

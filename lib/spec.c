@@ -168,36 +168,49 @@ static void make_argv(struct spec_common *common)
 	common->argv = words;
 }
 
-/* What of the defaults in force is more than this build can give. */
+static bool is_written(const struct spec_layers *layers, const struct option *option)
+{
+	return config_layer_find(&layers->service->layer, option->name) ||
+	       config_layer_find(&layers->tenant->layer, option->name);
+}
+
+/* What of the defaults in force is more than the machine can give. */
 static void find_degraded(struct spec_common *common, const struct spec_layers *layers)
 {
+	const struct machine *machine = layers->machine;
+
 	common->degraded = mem_alloc(sizeof(char *));
-	for (size_t i = 0; i < option_count; i++) {
-		const struct option *option = &options[i];
+	for (size_t i = 0; machine && i < machine->count; i++) {
+		const struct option *option = machine->lacks[i].option;
+		const char *why = machine_lacks(machine, option, &common->values);
 		autofree char *spelled = NULL;
 		autofree char *message = NULL;
 
-		if (option->scope != OPTION_SERVICE || strcmp(option->given, "*") == 0 ||
-			option->type == OPTION_MAP || option->type == OPTION_TABLES ||
-			config_layer_find(&layers->service->layer, option->name) ||
-			config_layer_find(&layers->tenant->layer, option->name))
+		if (why != machine->lacks[i].why || is_written(layers, option))
 			continue;
 		spelled = option_spell(option, &common->values);
-		if (option->type == OPTION_ENUM) {
-			char choice[64];
-			const int *place =
-				(const int *)((const char *)&common->values + option->offset);
-			option_choice(option, *place, choice, sizeof(choice));
-			if (strcmp(choice, option->given) != 0)
-				message = mem_printf(
-					"%s: %s is not available in this build; running as %s",
-					option->name, choice, option->given);
-		} else if (!*option->given) {
-			message = mem_printf(
-				"%s = %s is not enforced by this build", option->name, spelled);
-		}
-		if (message)
-			mem_strv_append(&common->degraded, message);
+		message = mem_printf("%s = %s cannot be given: %s", option->name, spelled, why);
+		mem_strv_append(&common->degraded, message);
+	}
+}
+
+/* What of the written values is: such a tenant is never run without it. */
+static void check_machine(
+	const struct ten_spec *spec, const struct spec_layers *layers, struct spec_faults *faults)
+{
+	const struct machine *machine = layers->machine;
+
+	for (size_t i = 0; machine && i < machine->count; i++) {
+		const struct option *option = machine->lacks[i].option;
+		const char *why = machine_lacks(machine, option, &spec->values);
+		autofree char *spelled = NULL;
+
+		if (why != machine->lacks[i].why || !is_written(layers, option))
+			continue;
+		spelled = option_spell(option, &spec->values);
+		spec_fault_add(faults, layers, option->name, NULL, "%s%s%s cannot be given: %s",
+			option->name, option->type == OPTION_TABLES ? "" : " = ",
+			option->type == OPTION_TABLES ? "" : spelled, why);
 	}
 }
 
@@ -363,6 +376,7 @@ const struct ten_spec *spec_merge(const struct spec_layers *layers, struct spec_
 
 	take_common(spec, layers);
 	lay_tenant(spec, layers);
+	check_machine(spec, layers, faults);
 	check_domains(spec, layers, faults);
 	find_socket(spec, layers, faults);
 	if (spec->values.ready == READY_HEALTH && (!spec->values.health || !*spec->values.health))

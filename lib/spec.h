@@ -12,6 +12,7 @@ struct spec_layers {
 	const struct service_values *service_defaults;
 	const struct tenant_values *tenant_defaults;
 	const struct setting_values *settings;
+	const struct machine *machine;          /* NULL: nothing is known of it */
 	const struct config_file *service_file; /* and the one of its services that is meant */
 	const struct config_service *service;
 	const struct config_file *tenant_file; /* likewise */

@@ -31,6 +31,7 @@ struct daemon {
 
 	/* how it was started */
 	struct config_place place;
+	struct machine machine; /* what it cannot give: see abilities.h */
 	bool root;
 	uid_t uid;
 

@@ -14,6 +14,7 @@
 #include "common/fds.h"
 #include "common/files.h"
 #include "common/log.h"
+#include "daemon/abilities.h"
 #include "daemon/accepted_queue.h"
 #include "daemon/activation.h"
 #include "daemon/apply.h"
@@ -162,8 +163,11 @@ static int prepare(struct daemon *d, struct ten_error *err)
 		uids_load(d, err) < 0)
 		return -1;
 	reconcile_load_pause(d);
+	if (cgroup_start(d, err) < 0)
+		return -1;
+	abilities_find(d);
 	d->set = config_set_new(&d->place);
-	if (cgroup_start(d, err) < 0 || workers_share(d, err) < 0 || listeners_start(d, err) < 0 ||
+	if (workers_share(d, err) < 0 || listeners_start(d, err) < 0 ||
 		override_load_all(d, err) < 0 || apply_finish_journal(d, err) < 0 ||
 		rollout_load(d, err) < 0 || confdir_start(d, err) < 0 ||
 		schedule_start(d, err) < 0 || notify_start(d, err) < 0 || control_start(d, err) < 0)

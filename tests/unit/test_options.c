@@ -189,17 +189,12 @@ static const struct {
 	{ OPTION_SERVICE, "ready", "1979-05-27", NULL,
 		"ready wants \"listen\", \"health\" or \"notify\", not a date" },
 	{ OPTION_SERVICE, "isolation", "\"process\"", "\"process\"", NULL },
-	{ OPTION_SERVICE, "isolation", "\"namespace\"", NULL,
-		"isolation = \"namespace\" cannot be given by this build: it can give \"process\"; "
+	{ OPTION_SERVICE, "isolation", "\"namespace\"", "\"namespace\"", NULL },
+	{ OPTION_SERVICE, "memory_limit_mb", "256", "256", NULL },
+	{ OPTION_SERVICE, "storage_persist", "true", "true", NULL },
+	{ OPTION_SERVICE, "storage_persist", "false", NULL,
+		"storage_persist = false cannot be given by this build: it can give true; "
 		"remove the key to take the default" },
-	{ OPTION_SERVICE, "memory_limit_mb", "256", NULL,
-		"memory_limit_mb cannot be given by this build; remove the key to take the "
-		"default" },
-	{ OPTION_SERVICE, "pids_limit", "0", "0", NULL },
-	{ OPTION_SERVICE, "pids_limit", "5", NULL,
-		"pids_limit = 5 cannot be given by this build: it can give 0; remove the key to "
-		"take "
-		"the default" },
 	{ OPTION_SERVICE, "socket_activation", "true", "true", NULL },
 	{ OPTION_SERVICE, "suspended_status", "402", "402", NULL },
 	{ OPTION_SERVICE, "suspended_status", "404", NULL,
@@ -223,8 +218,7 @@ static const struct {
 	{ OPTION_SERVICE, "env", "{ a = [] }", NULL, "env.a wants a string, not an array" },
 	{ OPTION_SERVICE, "env", "5", NULL,
 		"env wants a table of strings, not a whole number (5)" },
-	{ OPTION_SERVICE, "mounts", "[{}]", NULL,
-		"mounts cannot be given by this build; remove the key to take the default" },
+	{ OPTION_SERVICE, "mounts", "[{}]", "[{}]", NULL },
 	{ OPTION_TENANT, "state", "\"runing\"", NULL,
 		"state wants \"on-demand\", \"running\", \"stopped\" or \"suspended\", not "
 		"\"runing\" (did you mean \"running\"?)" },

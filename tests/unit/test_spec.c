@@ -7,12 +7,14 @@
 #include "spec_template.h"
 
 static struct config_set *set;
+static struct machine machine;
 
 static void setup(void)
 {
-	const struct config_place place = {
-		.main_path = "/srv/tenement.toml", .conf_dir = "/srv/con{f}.d", .root = true
-	};
+	const struct config_place place = { .main_path = "/srv/tenement.toml",
+		.conf_dir = "/srv/con{f}.d",
+		.root = true,
+		.machine = &machine };
 
 	set = config_set_new(&place);
 }
@@ -20,6 +22,7 @@ static void setup(void)
 static void teardown(void)
 {
 	config_set_free(set);
+	machine_clear(&machine);
 }
 
 /* The spec of notes:alice as these two files make it; the caller's. */
@@ -75,17 +78,60 @@ END_TEST
 
 START_TEST(degraded)
 {
-	const struct ten_spec *spec = make(NOTES, ALICE);
+	const struct ten_spec *spec;
 
-	ck_assert_uint_eq(mem_strv_length(spec->degraded), 3);
-	ck_assert_str_eq(spec->degraded[0],
-		"isolation: namespace is not available in this build; running as process");
-	ck_assert_str_eq(spec->degraded[1], "memory_limit_mb = 256 is not enforced by this build");
-	ck_assert_str_eq(spec->degraded[2], "cpu_shares = 100 is not enforced by this build");
-	spec_unref(spec);
-	spec = make(NOTES "isolation = 'process'\n", ALICE);
+	machine_add_lack(&machine, "isolation", "namespace", "no rights");
+	machine_add_lack(&machine, "isolation", "sandbox", "no program");
+	machine_add_lack(&machine, "memory_limit_mb", NULL, "no groups");
+	machine_add_lack(&machine, "memory_limit_mb", NULL, "another reason");
+	machine_add_lack(&machine, "pids_limit", NULL, "no groups");
+	machine_add_lack(&machine, "mounts", NULL, "no rights");
+	spec = make(NOTES, ALICE);
 	ck_assert_uint_eq(mem_strv_length(spec->degraded), 2);
+	ck_assert_str_eq(spec->degraded[0], "isolation = \"namespace\" cannot be given: no rights");
+	ck_assert_str_eq(spec->degraded[1], "memory_limit_mb = 256 cannot be given: no groups");
 	spec_unref(spec);
+	spec = make(NOTES "isolation = 'process'\n", ALICE "memory_limit_mb = 0\n");
+	ck_assert_uint_eq(mem_strv_length(spec->degraded), 0);
+	ck_assert_ptr_null(machine_lacks_value(&machine, "isolation", "process"));
+	ck_assert_str_eq(machine_lacks_value(&machine, "isolation", "sandbox"), "no program");
+	spec_unref(spec);
+}
+END_TEST
+
+/* A written value that the machine cannot give refuses the file that says it. */
+static const struct {
+	const char *service, *tenant, *file, *message;
+} lacking[] = {
+	{ NOTES "isolation = 'namespace'\n", ALICE, "con{f}.d/notes.toml",
+		"isolation = \"namespace\" cannot be given: no rights" },
+	{ NOTES, ALICE "isolation = 'sandbox'\n", "con{f}.d/notes-alice.toml",
+		"isolation = \"sandbox\" cannot be given: no program" },
+	{ NOTES, ALICE "memory_limit_mb = 5\n", "con{f}.d/notes-alice.toml",
+		"memory_limit_mb = 5 cannot be given: no groups" },
+	{ NOTES "[[service.notes.mounts]]\nsource = '/a'\n", ALICE, "con{f}.d/notes.toml",
+		"mounts cannot be given: no rights" },
+};
+
+START_TEST(lacks)
+{
+	const struct config_problem *problems;
+	struct config_change change;
+
+	machine_add_lack(&machine, "isolation", "namespace", "no rights");
+	machine_add_lack(&machine, "isolation", "sandbox", "no program");
+	machine_add_lack(&machine, "memory_limit_mb", NULL, "no groups");
+	machine_add_lack(&machine, "mounts", NULL, "no rights");
+	config_set_stage(set, "notes.toml", lacking[_i].service, strlen(lacking[_i].service));
+	config_set_stage(set, "notes-alice.toml", lacking[_i].tenant, strlen(lacking[_i].tenant));
+	config_set_judge(set, &change);
+	config_change_clear(&change);
+	ck_assert_ptr_null(config_set_instance(set, "notes:alice"));
+	for (size_t i = 0; i < config_set_problems(set, &problems); i++)
+		if (strcmp(problems[i].file, lacking[_i].file) == 0 &&
+			strcmp(problems[i].message, lacking[_i].message) == 0)
+			return;
+	ck_abort_msg("nobody says: %s", lacking[_i].message);
 }
 END_TEST
 
@@ -283,6 +329,7 @@ int main(void)
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, layers);
 	tcase_add_test(tests, degraded);
+	tcase_add_loop_test(tests, lacks, 0, sizeof(lacking) / sizeof(lacking[0]));
 	tcase_add_loop_test(tests, ladder, 0, sizeof(ladders) / sizeof(ladders[0]));
 	tcase_add_loop_test(tests, hashes, 0, sizeof(changes) / sizeof(changes[0]));
 	tcase_add_loop_test(tests, interpolate, 0, sizeof(templates) / sizeof(templates[0]));

@@ -1,0 +1,36 @@
+#include "daemon/abilities.h"
+
+#include "machine.h"
+
+static void find_levels(struct machine *machine)
+{
+	machine_add_lack(machine, "isolation", "namespace", "this build knows process alone");
+	machine_add_lack(machine, "isolation", "sandbox", "this build knows process alone");
+	machine_add_lack(machine, "mounts", NULL, "this build has no view of its own for a tenant");
+}
+
+static void find_limits(struct machine *machine)
+{
+	machine_add_lack(machine, "memory_limit_mb", NULL, "this build does not enforce it");
+	machine_add_lack(machine, "cpu_shares", NULL, "this build does not enforce it");
+	machine_add_lack(machine, "pids_limit", NULL, "this build does not enforce it");
+}
+
+static void find_storage(struct machine *machine)
+{
+	machine_add_lack(machine, "storage_quota_mb", NULL, "this build does not enforce it");
+}
+
+static void find_secrets(struct machine *machine)
+{
+	machine_add_lack(machine, "credentials", NULL, "this build does not hand them over");
+}
+
+void abilities_find(struct daemon *d)
+{
+	find_levels(&d->machine);
+	find_limits(&d->machine);
+	find_storage(&d->machine);
+	find_secrets(&d->machine);
+	d->place.machine = &d->machine;
+}
