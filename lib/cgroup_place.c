@@ -126,12 +126,22 @@ void cgroup_place_find(const char *mountinfo, const char *cgroup, struct cgroup_
 {
 	place->unified = find(mountinfo, cgroup, "");
 	place->freezer = find(mountinfo, cgroup, "freezer");
+	place->memory = find(mountinfo, cgroup, "memory");
+	place->cpu = find(mountinfo, cgroup, "cpu");
+	place->cpuacct = find(mountinfo, cgroup, "cpuacct");
+	place->pids = find(mountinfo, cgroup, "pids");
+	place->blkio = find(mountinfo, cgroup, "blkio");
 }
 
 void cgroup_place_clear(struct cgroup_place *place)
 {
 	free(place->unified);
 	free(place->freezer);
+	free(place->memory);
+	free(place->cpu);
+	free(place->cpuacct);
+	free(place->pids);
+	free(place->blkio);
 	*place = (struct cgroup_place){ 0 };
 }
 

@@ -9,7 +9,8 @@
 
 struct cgroup_place {
 	char *unified; /* folder of our own group in version 2; NULL: none that can be seen */
-	char *freezer; /* the same of version 1's freezer */
+	/* the same in version 1, by controller; those mounted together have the same folder */
+	char *freezer, *memory, *cpu, *cpuacct, *pids, *blkio;
 };
 
 void cgroup_place_find(const char *mountinfo, const char *cgroup, struct cgroup_place *place);

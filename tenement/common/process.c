@@ -159,17 +159,72 @@ int process_holds_socket(pid_t pid, uint32_t inode)
 	return unseen || count == DESCENDANTS_MAX ? -1 : 0;
 }
 
+size_t process_tree(pid_t pid, pid_t *all, size_t max)
+{
+	pid_t found[DESCENDANTS_MAX] = { pid };
+	size_t count = 1;
+
+	for (size_t i = 0; i < count; i++)
+		count = add_children(found, count, found[i]);
+	if (count > max)
+		count = max;
+	memcpy(all, found, count * sizeof(*all));
+	return count;
+}
+
 uint64_t process_tree_memory(pid_t pid)
 {
-	pid_t all[DESCENDANTS_MAX] = { pid };
-	size_t count = 1;
+	pid_t all[DESCENDANTS_MAX];
+	size_t count = process_tree(pid, all, DESCENDANTS_MAX);
 	uint64_t sum = 0;
 
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++)
 		sum += process_memory(all[i]);
-		count = add_children(all, count, all[i]);
-	}
 	return sum;
+}
+
+static bool read_small(pid_t pid, const char *file, char *text, size_t size)
+{
+	char path[64];
+	autoclose int fd = -1;
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	len = fd >= 0 ? read(fd, text, size - 1) : -1;
+	text[len > 0 ? len : 0] = '\0';
+	return len > 0;
+}
+
+int process_usage(pid_t pid, struct process_usage *usage)
+{
+	uint64_t ticks[4] = { 0 };
+	char text[1024];
+	const char *field;
+
+	*usage = (struct process_usage){ 0 };
+	if (!read_small(pid, "stat", text, sizeof(text)) || !(field = strrchr(text, ')')))
+		return -1;
+	/* utime, stime, cutime, cstime: fields 14 to 17 */
+	if (sscanf(field + 1,
+		    " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64 " %" SCNu64
+		    " %" SCNu64,
+		    &ticks[0], &ticks[1], &ticks[2], &ticks[3]) != 4)
+		return -1;
+	usage->cpu_usec = (ticks[0] + ticks[1] + ticks[2] + ticks[3]) * 1000000 /
+			  (uint64_t)sysconf(_SC_CLK_TCK);
+	usage->memory_bytes = process_memory(pid);
+	if (read_small(pid, "io", text, sizeof(text))) {
+		const char *read = strstr(text, "\nread_bytes: ");
+		const char *written = strstr(text, "\nwrite_bytes: ");
+
+		usage->io_known = read && written;
+		if (usage->io_known) {
+			usage->io_read_bytes = strtoull(strchr(read, ' '), NULL, 10);
+			usage->io_written_bytes = strtoull(strchr(written, ' '), NULL, 10);
+		}
+	}
+	return 0;
 }
 
 void process_hold_signals(sigset_t *before)

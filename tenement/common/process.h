@@ -27,6 +27,17 @@ uint64_t process_memory(pid_t pid);
 /* The same, with all that descend from it. */
 uint64_t process_tree_memory(pid_t pid);
 
+/* PID and all that descend from it; returns how many, at most MAX. */
+size_t process_tree(pid_t pid, pid_t *all, size_t max);
+
+/* What PID uses, and of the processor its children that it waited for. -1: there is none. */
+struct process_usage {
+	uint64_t memory_bytes, cpu_usec;
+	bool io_known; /* the kernel does not say it to all */
+	uint64_t io_read_bytes, io_written_bytes;
+};
+int process_usage(pid_t pid, struct process_usage *usage);
+
 /* Whether PID is still the process that began at START, and not a zombie. */
 bool process_is(pid_t pid, uint64_t start);
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "common/process.h"
-#include "daemon/cgroup.h"
+#include "daemon/cgroup_usage.h"
 #include "daemon/schedule.h"
 #include "daemon/start_queue.h"
 #include "eviction.h"

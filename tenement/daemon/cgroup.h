@@ -1,8 +1,8 @@
 /*
  * Control groups: each process of a tenant is born in one of its own, so that all that came of it
- * can be frozen and ended, whatever sessions it made for itself. One interface over version 2 and
- * version 1 (its freezer), found by looking; where there is neither, or it is not ours to write,
- * process groups have to do (see freeze.h), and `ten status` says so.
+ * can be frozen, ended, limited and counted, whatever sessions it made for itself. One interface
+ * over version 2 and version 1, found by looking (cgroup_tree.h); where there is neither, or it is
+ * not ours to write, process groups have to do (see freeze.h), and `ten status` says so.
  *
  * The layout: below the group that we run in ourselves, a folder tenement-HASH of this data_dir,
  * and in it a leaf for each process, "notes:alice.5f2". Processes are in leaves alone. A name is
@@ -26,6 +26,9 @@ char *cgroup_make(const char *key);
 int cgroup_open(const char *name);
 int cgroup_join(const char *name, pid_t pid, struct ten_error *err);
 
+/* In the child, by cgroup_tree_doors(): enter the hierarchies that it was not born into. */
+int cgroup_enter(const int *doors, size_t count);
+
 /* What is written to freeze or thaw NAME: kept open while it is frozen, so that thawing it needs
  * nothing that could be wanting. Both take effect in the background; nothing is waited for. */
 int cgroup_freezer_open(const char *name);
@@ -42,10 +45,6 @@ void cgroup_kill(const char *name);
 
 /* All of its processes; returns how many, at most MAX. */
 size_t cgroup_pids(const char *name, pid_t *pids, size_t max);
-
-/* Bytes of memory that it uses: by the kernel's account where the group has one, else the sum over
- * its processes, in which what they share counts several times. */
-uint64_t cgroup_memory(const char *name);
 
 /* Whether PID is in it. */
 bool cgroup_has(const char *name, pid_t pid);

@@ -7,7 +7,7 @@
 #include "common/process.h"
 #include "config_path.h"
 #include "daemon/budget.h"
-#include "daemon/cgroup.h"
+#include "daemon/cgroup_usage.h"
 #include "daemon/failures.h"
 #include "daemon/health.h"
 #include "daemon/log_tail.h"
@@ -212,6 +212,36 @@ static json_t *environment(const struct ten_spec *spec, bool secrets)
 	return env;
 }
 
+/* What its process uses, of which is left out what nobody says. */
+static void put_usage(json_t *json, const struct run *run)
+{
+	struct cgroup_usage usage;
+	const struct {
+		const char *name;
+		const uint64_t *number;
+	} parts[] = {
+		{ "memory_peak_bytes", &usage.memory_peak_bytes },
+		{ "cpu_usec", &usage.cpu_usec },
+		{ "pids", &usage.pids },
+		{ "io_read_bytes", &usage.io_read_bytes },
+		{ "io_written_bytes", &usage.io_written_bytes },
+	};
+	json_t *all;
+
+	if (!run || (run->cgroup ? cgroup_usage(run->cgroup, &usage)
+				 : cgroup_usage_of_tree(run->pid, &usage)) < 0)
+		return;
+	if (usage.memory_bytes != CGROUP_UNKNOWN)
+		json_object_set_new(
+			json, "memory_bytes", json_integer((json_int_t)usage.memory_bytes));
+	all = json_object();
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+		if (*parts[i].number != CGROUP_UNKNOWN)
+			json_object_set_new(
+				all, parts[i].name, json_integer((json_int_t)*parts[i].number));
+	json_object_set_new(json, "usage", all);
+}
+
 json_t *describe_instance_whole(struct daemon *d, struct instance *instance, bool secrets)
 {
 	const struct ten_spec *spec = instance->spec ? instance->spec : instance->published;
@@ -226,11 +256,7 @@ json_t *describe_instance_whole(struct daemon *d, struct instance *instance, boo
 					      : json_null());
 	json_object_set_new(json, "schedule", schedule_describe(instance));
 	json_object_set_new(json, "next", describe_next_steps(d, instance));
-	if (instance->run)
-		json_object_set_new(json, "memory_bytes",
-			json_integer((json_int_t)(instance->run->cgroup
-							  ? cgroup_memory(instance->run->cgroup)
-							  : process_memory(instance->run->pid))));
+	put_usage(json, instance->run);
 	/* A file that was renamed says the same from another place. */
 	if (newest)
 		spec = newest;

@@ -21,6 +21,7 @@
 #include "common/program_find.h"
 #include "daemon/activation.h"
 #include "daemon/cgroup.h"
+#include "daemon/cgroup_tree.h"
 #include "daemon/folders.h"
 #include "daemon/hold.h"
 #include "daemon/log_stream.h"
@@ -202,7 +203,9 @@ struct child {
 	int go;     /* a byte comes when its record is written; its end when the daemon died */
 	int failed; /* where a reason goes; closed by exec */
 	int out, error;
-	int activation; /* -1: none */
+	int activation;          /* -1: none */
+	int doors[CGROUP_PARTS]; /* of the control groups that it enters by itself */
+	int door_count;
 };
 
 static void fail(const struct child *child, const char *reason)
@@ -221,6 +224,10 @@ static void child_main(struct child *child)
 
 	process_hear_signals();
 	setsid();
+	if (cgroup_enter(child->doors, (size_t)child->door_count) < 0) {
+		ten_error_set(&err, errno, "entering its control groups");
+		fail(child, err.text);
+	}
 	if (read(child->go, &byte, 1) != 1)
 		_exit(127);
 	null = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -318,6 +325,9 @@ static int launch(struct daemon *d, struct instance *instance, struct child *chi
 
 	run->cgroup = cgroup_make(run->key);
 	group = cgroup_open(run->cgroup);
+	child->door_count = run->cgroup ? cgroup_tree_doors(run->cgroup, child->doors) : 0;
+	if (child->door_count < 0)
+		return ten_error_set(err, errno, "its control groups");
 	child->go = pipes->go[0];
 	child->failed = pipes->failed[1];
 	child->out = pipes->out[1];
@@ -329,9 +339,11 @@ static int launch(struct daemon *d, struct instance *instance, struct child *chi
 		child_main(child);
 	}
 	sigprocmask(SIG_SETMASK, &before, NULL);
+	while (child->door_count)
+		close(child->doors[--child->door_count]);
 	if (run->pid < 0)
 		return ten_error_set(err, errno, "starting a process");
-	if (!born_there)
+	if (!born_there && cgroup_tree_version(CGROUP_CORE) == 2)
 		join_group(run);
 	run->start_time = process_start_time(run->pid);
 	if (!run->start_time) {

@@ -88,6 +88,24 @@ def test_all_processes_of_a_tenant_are_in_one_group(escapes, layer):
     assert "MiB" in t.ten("status", "e:a").stdout
 
 
+def test_what_a_tenant_uses_is_counted(escapes, layer):
+    t = escapes(layer)
+    used = t.instance("e:a")["usage"]
+    assert used["pids"] >= 2 and used["cpu_usec"] > 0, used
+    assert used["io_read_bytes"] >= 0 and used["io_written_bytes"] >= 0, used
+
+
+def test_what_a_tenant_without_a_group_uses_is_summed_up(tenement):
+    t = tenement(start=False, settings={"cgroups": "none"})
+    t.write("tiny.toml", t.service("tiny", "tiny"))
+    t.write("tiny-a.toml", t.tenant("tiny"))
+    t.start()
+    t.wait_ok("tiny:a")
+    shown = t.instance("tiny:a")
+    assert shown["usage"]["pids"] == 1 and "cpu_usec" in shown["usage"]
+    assert 256 << 10 < shown["memory_bytes"] < 256 << 20
+
+
 def test_what_hid_itself_ends_with_its_tenant(escapes, layer):
     t = escapes(layer)
     _, inside = group_of(t, layer, "e:a")
