@@ -103,6 +103,16 @@ static int check_early_template(const char *text, struct ten_error *err)
 	return spec_template_check(text, PLACEHOLDERS_EARLY, err);
 }
 
+static int check_secret_path(const char *text, struct ten_error *err)
+{
+	if (!*text)
+		return ten_error_set(err, 0, "a path cannot be empty");
+	if (*text == '~')
+		return ten_error_set(
+			err, 0, "a leading \"~\" is not expanded: write the folder itself");
+	return spec_template_check(text, PLACEHOLDERS_OF_SECRETS, err);
+}
+
 static int check_socket(const char *text, struct ten_error *err)
 {
 	static const char *const starts[] = { "/", "{runtime_dir}/", "{dir}/", "{data_dir}/" };
@@ -163,6 +173,7 @@ static const struct {
 	{ OPTION_SERVICE, "no_wake", check_no_wake },
 	{ OPTION_SERVICE, "socket", check_socket },
 	{ OPTION_SERVICE, "user", check_account },
+	{ OPTION_SERVICE, "env_file", check_secret_path },
 	{ OPTION_SERVICE, "awake", check_window },
 	{ OPTION_SERVICE, "wake_at", check_moment },
 	{ OPTION_TENANT, "service", names_check },
@@ -189,16 +200,19 @@ int config_check_text(const struct option *option, const char *text, struct ten_
 
 int config_check_count(const struct option *option, size_t count, struct ten_error *err)
 {
+	if (strcmp(option->name, "credentials") == 0 && count > OPTION_PATHS_MAX)
+		return ten_error_set(err, 0, "credentials: %zu files, %zu are possible", count,
+			OPTION_PATHS_MAX);
 	if (strcmp(option->name, "no_wake") != 0 || count <= WAKE_RULES_MAX)
 		return 0;
 	return ten_error_set(err, 0, "no_wake: %zu rules, %d are possible", count, WAKE_RULES_MAX);
 }
 
-/* What tenement sets itself. (DATA_DIR too, but a tenant may say otherwise.) */
-static bool is_reserved_variable(const char *name)
+bool config_check_reserved(const char *name)
 {
 	static const char *const reserved[] = { "PORT", "SOCKET_PATH", "TENANT_ID", "NOTIFY_SOCKET",
-		"TENEMENT_HOLD", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES" };
+		"TENEMENT_HOLD", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES",
+		"CREDENTIALS_DIRECTORY" };
 
 	for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
 		if (strcmp(reserved[i], name) == 0)
@@ -213,7 +227,7 @@ static int check_variable(const char *name, const char *value, struct ten_error 
 			"\"%.60s\" cannot be a variable: its name is made of letters, digits and "
 			"\"_\", and begins with no digit",
 			name);
-	if (is_reserved_variable(name))
+	if (config_check_reserved(name))
 		return ten_error_set(err, 0, "%s is set by tenement itself", name);
 	if (check_template(value, err) < 0)
 		return ten_error_wrap(err, "%.60s", name);
@@ -233,11 +247,17 @@ static int check_error_page(const char *name, const char *value, struct ten_erro
 
 static int check_credential(const char *name, const char *value, struct ten_error *err)
 {
-	if (!*name || *name == '.' || strchr(name, '/') || strlen(name) > 255)
-		return ten_error_set(
-			err, 0, "credentials: \"%.60s\" cannot be a file's name", name);
-	if (!*value || *value == '~')
-		return ten_error_set(err, 0, "credentials: %.60s wants the path of a file", name);
+	static const char *const characters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+					      "0123456789._-";
+
+	if (!*name || *name == '.' || strlen(name) > 255 ||
+		strspn(name, characters) != strlen(name))
+		return ten_error_set(err, 0,
+			"credentials: \"%.60s\" cannot be a file's name here: letters, digits, "
+			"\".\", \"_\" and \"-\", with no \".\" first",
+			name);
+	if (check_secret_path(value, err) < 0)
+		return ten_error_wrap(err, "credentials: %.60s", name);
 	return 0;
 }
 

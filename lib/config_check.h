@@ -5,6 +5,8 @@
 #ifndef TEN_CONFIG_CHECK_H
 #define TEN_CONFIG_CHECK_H
 
+#include <stdbool.h>
+
 #include "error.h"
 #include "options.h"
 
@@ -17,6 +19,10 @@ int config_check_count(const struct option *option, size_t count, struct ten_err
 /* NAME = VALUE of a MAP. */
 int config_check_pair(
 	const struct option *option, const char *name, const char *value, struct ten_error *err);
+
+/* Whether NAME is a variable that tenement sets itself. (DATA_DIR too, but a tenant may say
+ * otherwise.) */
+bool config_check_reserved(const char *name);
 
 /* A path of [routing.path]: "/api". Management's own paths are refused. */
 int config_check_route_path(const char *path, struct ten_error *err);

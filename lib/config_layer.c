@@ -42,12 +42,22 @@ static void refuse_unknown(
 			problems, at, "unknown key \"%s\" in %s", entry->key, homes[scope]);
 }
 
+static bool is_template(const struct option *option)
+{
+	static const char *const names[] = { "workdir", "env_file", "credentials" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (strcmp(option->name, names[i]) == 0)
+			return true;
+	return false;
+}
+
 /* The absolute form of PATH. A template that begins with a folder of its own stays as it is. */
 static char *resolve_path(const struct option *option, const char *folder, const char *path)
 {
 	autofree char *escaped = NULL;
 
-	if (strcmp(option->name, "workdir") != 0)
+	if (!is_template(option))
 		return config_path_join(folder, path);
 	if (strncmp(path, "{dir}", 5) == 0 || strncmp(path, "{data_dir}", 10) == 0 ||
 		strncmp(path, "{runtime_dir}", 13) == 0)
@@ -87,8 +97,15 @@ static void check_number(const struct config_value *value, struct config_problem
 			"(/proc/pressure/memory): remove the key");
 }
 
-static void check_list(
-	struct config_value *value, const struct toml_node *node, struct config_problems *problems)
+static void resolve_item(struct config_value *value, size_t i, const char *folder)
+{
+	autofree char *written = value->value.list[i];
+
+	value->value.list[i] = resolve_path(value->option, folder, written);
+}
+
+static void check_list(struct config_value *value, const struct toml_node *node, const char *folder,
+	struct config_problems *problems)
 {
 	struct ten_error err;
 	size_t count = mem_strv_length(value->value.list);
@@ -99,6 +116,8 @@ static void check_list(
 		value->item_at[i] = at_node(alone ? node : &node->array.items[i]);
 		if (config_check_text(value->option, value->value.list[i], &err) < 0)
 			config_problems_add(problems, value->item_at[i], "%s", err.text);
+		else if (value->option->type == OPTION_PATHS)
+			resolve_item(value, i, folder);
 		if (strcmp(value->option->name, "domains") == 0)
 			names_host_lower(value->value.list[i]);
 	}
@@ -120,9 +139,11 @@ static void check_map(struct config_value *value, const struct toml_node *node, 
 			config_problems_add(problems, value->item_at[i], "%s", err.text);
 		} else if (strcmp(value->option->name, "env") != 0) {
 			autofree char *written = pair->value;
-			pair->value = config_path_join(folder, written);
+			pair->value = resolve_path(value->option, folder, written);
 		}
 	}
+	if (config_check_count(value->option, map->count, &err) < 0)
+		config_problems_add(problems, value->at, "%s", err.text);
 }
 
 static struct config_value *add_value(struct config_layer *layer)
@@ -193,8 +214,9 @@ void config_layer_read(struct config_layer *layer, enum option_scope scope,
 		check_string(value, folder, problems);
 	else if (option->type == OPTION_INT)
 		check_number(value, problems);
-	else if (option->type == OPTION_LIST || option->type == OPTION_TIMES)
-		check_list(value, node, problems);
+	else if (option->type == OPTION_LIST || option->type == OPTION_TIMES ||
+		 option->type == OPTION_PATHS)
+		check_list(value, node, folder, problems);
 	else if (option->type == OPTION_MAP)
 		check_map(value, node, folder, problems);
 }

@@ -65,6 +65,9 @@ static void describe_wanted(struct text *out, const struct option *option)
 	case OPTION_TIMES:
 		text_puts(out, "a string or an array of strings");
 		break;
+	case OPTION_PATHS:
+		text_puts(out, "a path or an array of paths");
+		break;
 	case OPTION_MAP:
 		text_puts(out, "a table of strings");
 		break;
@@ -200,16 +203,16 @@ static int read_list(const struct option *option, const struct toml_node *node,
 }
 
 /* One string stands for a list of it alone. */
-static int read_times(const struct option *option, const struct toml_node *node,
+static int read_one_or_list(const struct option *option, size_t max, const struct toml_node *node,
 	union option_value *value, struct ten_error *err)
 {
 	const struct toml_node one = { .kind = TOML_ARRAY, .array = { .items = node, .count = 1 } };
 
 	if (node->kind != TOML_STRING && node->kind != TOML_ARRAY)
 		return refuse_kind(option, "", node, err);
-	if (node->kind == TOML_ARRAY && node->array.count > CALENDAR_RULES_MAX)
-		return ten_error_set(err, 0, "%s wants at most %d strings, not %zu", option->name,
-			CALENDAR_RULES_MAX, node->array.count);
+	if (node->kind == TOML_ARRAY && node->array.count > max)
+		return ten_error_set(err, 0, "%s wants at most %zu strings, not %zu", option->name,
+			max, node->array.count);
 	return read_list(option, node->kind == TOML_STRING ? &one : node, value, err);
 }
 
@@ -296,7 +299,9 @@ int option_value_read(const struct option *option, const struct toml_node *node,
 	case OPTION_LIST:
 		return read_list(option, node, value, err);
 	case OPTION_TIMES:
-		return read_times(option, node, value, err);
+		return read_one_or_list(option, CALENDAR_RULES_MAX, node, value, err);
+	case OPTION_PATHS:
+		return read_one_or_list(option, OPTION_PATHS_MAX, node, value, err);
 	case OPTION_MAP:
 		return read_map(option, node, value, err);
 	case OPTION_LADDER:

@@ -55,6 +55,7 @@ void option_value_clear(const struct option *option, union option_value *value)
 		break;
 	case OPTION_LIST:
 	case OPTION_TIMES:
+	case OPTION_PATHS:
 		mem_strv_free(value->list);
 		break;
 	case OPTION_MAP:
@@ -88,6 +89,7 @@ void option_value_store(const struct option *option, const union option_value *v
 		break;
 	case OPTION_LIST:
 	case OPTION_TIMES:
+	case OPTION_PATHS:
 		mem_strv_free(*(char ***)place);
 		*(char ***)place = mem_strv_copy(value->list);
 		break;
@@ -124,6 +126,7 @@ static union option_value borrow(const struct option *option, const void *values
 		break;
 	case OPTION_LIST:
 	case OPTION_TIMES:
+	case OPTION_PATHS:
 		value.list = *(char **const *)place;
 		break;
 	case OPTION_LADDER:
@@ -172,6 +175,7 @@ static void zero(const struct option *option, void *values)
 		[OPTION_TABLES] = sizeof(int64_t),
 		[OPTION_LADDER] = sizeof(struct option_ladder),
 		[OPTION_TIMES] = sizeof(char **),
+		[OPTION_PATHS] = sizeof(char **),
 	};
 
 	memset(place_of(option, values), 0, sizes[option->type]);
@@ -250,6 +254,7 @@ uint64_t option_hash(const struct option *option, const void *values, uint64_t s
 		return option_hash_string(value.string, seed);
 	case OPTION_LIST:
 	case OPTION_TIMES:
+	case OPTION_PATHS:
 		for (; value.list && value.list[count]; count++)
 			seed = option_hash_string(value.list[count], seed);
 		break;
@@ -324,6 +329,7 @@ char *option_spell(const struct option *option, const void *values)
 		break;
 	case OPTION_LIST:
 	case OPTION_TIMES:
+	case OPTION_PATHS:
 		text_puts(&out, "[");
 		for (size_t i = 0; value.list && value.list[i]; i++) {
 			text_puts(&out, i ? ", " : "");

@@ -20,7 +20,7 @@ union option_value {
 	int64_t integer; /* INT, and the count of TABLES */
 	int choice;
 	char *string; /* STRING, PATH */
-	char **list;  /* LIST, TIMES */
+	char **list;  /* LIST, TIMES, PATHS */
 	struct option_map map;
 	struct option_ladder ladder;
 };

@@ -19,7 +19,11 @@ enum option_type {
 	OPTION_TABLES,
 	OPTION_LADDER,
 	OPTION_TIMES,
+	OPTION_PATHS,
 };
+
+/* Paths in one value, and pairs in one table of credentials. */
+#define OPTION_PATHS_MAX ((size_t)64)
 
 enum option_scope { OPTION_SETTING, OPTION_LISTENER, OPTION_SERVICE, OPTION_TENANT };
 enum option_change { OPTION_LIVE, OPTION_RESTART, OPTION_BOOT, OPTION_CONFIRM };
@@ -65,7 +69,7 @@ struct option_ladder {
 /* The values. BOOL is a bool; INT an int64_t; ENUM an int, the place in its choices; STRING and
  * PATH an owned char * (PATH absolute), NULL when unset; LIST an owned NULL-terminated array, never
  * NULL; MAP a struct option_map; TABLES the number of tables written; LADDER a struct
- * option_ladder; TIMES as a LIST. */
+ * option_ladder; TIMES and PATHS as a LIST. */
 #define OPTION_FIELD_BOOL(name)   bool name;
 #define OPTION_FIELD_INT(name)    int64_t name;
 #define OPTION_FIELD_ENUM(name)   int name;
@@ -76,6 +80,7 @@ struct option_ladder {
 #define OPTION_FIELD_TABLES(name) int64_t name;
 #define OPTION_FIELD_LADDER(name) struct option_ladder name;
 #define OPTION_FIELD_TIMES(name)  char **name;
+#define OPTION_FIELD_PATHS(name)  char **name;
 
 struct listener_values {
 #define LISTENER(type, name, ...) OPTION_FIELD_##type(name)

@@ -55,6 +55,8 @@ char *options_doc_type(const struct option *option)
 		return mem_strdup("array of strings");
 	case OPTION_TIMES:
 		return mem_strdup("string or array of strings");
+	case OPTION_PATHS:
+		return mem_strdup("path or array of paths");
 	case OPTION_LADDER:
 		return mem_strdup("array of { after, to }");
 	case OPTION_MAP:

@@ -59,6 +59,12 @@ enum instance_state plan_rest_state(const struct plan_want *want)
 	return INSTANCE_ASLEEP;
 }
 
+/* Whether what its process was started from is no longer what is asked for. */
+static bool changed(const struct plan_want *want, const struct plan_have *have)
+{
+	return have->restart_hash != want->restart_hash || have->secrets_changed;
+}
+
 /* Whether it is to be ready without anybody's asking for it. */
 static bool kept_up(const struct plan_want *want)
 {
@@ -135,7 +141,7 @@ static struct plan_step starting(const struct plan_want *want, const struct plan
 		stop.why = have->told_to_stop ? "told to" : why_down(want);
 		return stop;
 	}
-	if (have->restart_hash != want->restart_hash || have->told_to_restart) {
+	if (changed(want, have) || have->told_to_restart) {
 		stop.why = "changed while it was starting";
 		stop.again = true;
 		return stop;
@@ -192,8 +198,8 @@ static struct plan_step ready(const struct plan_want *want, const struct plan_ha
 	}
 	if (have->live_hash != want->live_hash)
 		return step(PLAN_UPDATE, "changed");
-	if (have->restart_hash != want->restart_hash) {
-		drain.why = "changed";
+	if (changed(want, have)) {
+		drain.why = have->secrets_changed ? "a secret of it changed" : "changed";
 		drain.again = true;
 		drain.rolling = true;
 		return have->may_roll ? drain : nothing;
@@ -237,7 +243,7 @@ static struct plan_step frozen(const struct plan_want *want, const struct plan_h
 		return step(PLAN_UPDATE, "changed");
 	if (kept_up(want))
 		return step(PLAN_THAW, why_kept(want));
-	if (have->restart_hash != want->restart_hash) {
+	if (changed(want, have)) {
 		if (have->in_use)
 			return step(PLAN_THAW, "changed, and connections are open");
 		drain.why = "changed while it was frozen";
@@ -304,7 +310,7 @@ static struct plan_step backing_off(const struct plan_want *want, const struct p
 {
 	if (wanted_down(want) || have->told_to_stop)
 		return step(PLAN_REST, why_down(want));
-	if (have->restart_hash != want->restart_hash || have->told_to_restart)
+	if (changed(want, have) || have->told_to_restart)
 		return step(PLAN_REST, "changed");
 	if (have->live_hash != want->live_hash)
 		return step(PLAN_UPDATE, "changed");
@@ -318,7 +324,7 @@ static struct plan_step failed(const struct plan_want *want, const struct plan_h
 {
 	if (wanted_down(want))
 		return step(PLAN_REST, why_down(want));
-	if (have->restart_hash != want->restart_hash)
+	if (changed(want, have))
 		return step(PLAN_REST, "changed");
 	if (have->told_to_restart)
 		return step(PLAN_REST, "told to");

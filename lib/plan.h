@@ -37,6 +37,7 @@ struct plan_have {
 	bool known;            /* it is in the routing table */
 	bool process;          /* it has one (an ended one counts until it was dealt with) */
 	uint64_t restart_hash; /* of what the process was started from */
+	bool secrets_changed;  /* since it was started, or failed */
 	uint64_t live_hash;    /* of what was published last */
 	enum plan_exit exit;
 	bool ready;        /* the process is ready to serve */

@@ -24,6 +24,10 @@ enum spec_placeholder {
 #define PLACEHOLDERS_EARLY                                                                         \
 	(PLACEHOLDERS_ALL & ~((1u << PLACEHOLDER_PORT) | (1u << PLACEHOLDER_SOCKET)))
 
+/* What tells tenants apart, and leads to no folder that is theirs. */
+#define PLACEHOLDERS_OF_SECRETS                                                                    \
+	(1u << PLACEHOLDER_NAME | 1u << PLACEHOLDER_ID | 1u << PLACEHOLDER_VERSION)
+
 /* 0 when every placeholder of TEXT is one of the set ALLOWED (bits by spec_placeholder). */
 int spec_template_check(const char *text, unsigned allowed, struct ten_error *err);
 

@@ -16,6 +16,8 @@
 #include "cli/commands.h"
 #include "cli/socket.h"
 #include "common/become.h"
+#include "common/secret_file.h"
+#include "env_file.h"
 #include "mem.h"
 
 #define EXIT_CANNOT_RUN 126
@@ -61,6 +63,9 @@ static int guard_terminal(struct ten_error *err)
 	return 0;
 }
 
+/* Who reads files of secrets: those that a daemon names which is not root are not read as root. */
+enum reader { READ_AS_OURSELVES, READ_AS_TENANT };
+
 static bool has_variable(char *const *env, const char *name)
 {
 	size_t len = strlen(name);
@@ -94,8 +99,73 @@ static char **environment(const struct cli *cli, const json_t *identity)
 	return env;
 }
 
+static void set_variable(char ***env, const char *pair)
+{
+	size_t len = strcspn(pair, "=") + 1;
+
+	for (size_t i = 0; (*env)[i]; i++) {
+		if (strncmp((*env)[i], pair, len) != 0)
+			continue;
+		free((*env)[i]);
+		(*env)[i] = mem_strdup(pair);
+		return;
+	}
+	mem_strv_append(env, pair);
+}
+
+/* Whether the tenant's own `env` has the variable of PAIR: that stands. */
+static bool is_said(const json_t *identity, const char *pair)
+{
+	size_t len = strcspn(pair, "="), i;
+	const json_t *name;
+
+	json_array_foreach (answer_list(identity, "said"), i, name) {
+		const char *text = json_is_string(name) ? json_string_value(name) : "";
+
+		if (strlen(text) == len && strncmp(text, pair, len) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int read_env_file(const char *path, struct env_file *file, struct ten_error *err)
+{
+	uint64_t stamp;
+	size_t len = 0;
+	char *text = secret_file_read(path, geteuid(), &len, &stamp, err);
+	int result = text ? env_file_parse(text, len, file, err) : -1;
+
+	secret_wipe(text, len);
+	return result < 0 ? ten_error_wrap(err, "env_file %s", path) : 0;
+}
+
+/* What the daemon does not tell, of files that are read as who we are now. */
+static int add_secrets(const json_t *identity, char ***env, struct ten_error *err)
+{
+	const char *credentials = answer_text(identity, "credentials");
+	struct env_file file = { 0 };
+	const json_t *path;
+	int result = 0;
+	size_t i;
+
+	json_array_foreach (answer_list(identity, "env_files"), i, path)
+		if (result == 0 && json_is_string(path))
+			result = read_env_file(json_string_value(path), &file, err);
+	for (i = 0; result == 0 && i < file.count; i++)
+		if (!is_said(identity, file.pairs[i]))
+			set_variable(env, file.pairs[i]);
+	env_file_wipe(&file);
+	if (*credentials) {
+		autofree char *pair = mem_printf("CREDENTIALS_DIRECTORY=%s", credentials);
+
+		set_variable(env, pair);
+	}
+	return result;
+}
+
 /* Only returns when it fails. */
-static int become_and_run(const struct cli *cli, const struct become *who, char **env)
+static int become_and_run(const struct cli *cli, const struct become *who, const json_t *identity,
+	enum reader reader, char ***env)
 {
 	char *const shell[] = { "/bin/sh", NULL };
 	char *const *command = cli->arg_count > 1 ? cli->args + 1 : shell;
@@ -107,11 +177,14 @@ static int become_and_run(const struct cli *cli, const struct become *who, char 
 
 	if (close_range(3, ~0u, 0) < 0)
 		return cli_fail(CLI_FAILED, "closing descriptors: %s", strerror(errno));
-	if (become_tenant(who, &err) < 0 || (shares_terminal && guard_terminal(&err) < 0)) {
+	if ((reader == READ_AS_OURSELVES && add_secrets(identity, env, &err) < 0) ||
+		become_tenant(who, &err) < 0 ||
+		(reader == READ_AS_TENANT && add_secrets(identity, env, &err) < 0) ||
+		(shares_terminal && guard_terminal(&err) < 0)) {
 		ten_error_wrap(&err, "cannot become %s", cli->args[0]);
 		return cli_fail(CLI_FAILED, "%s", err.text);
 	}
-	environ = env; /* its PATH is the one that is searched */
+	environ = *env; /* its PATH is the one that is searched */
 	execvp(command[0], command);
 	code = errno;
 	environ = own_env;
@@ -129,7 +202,8 @@ static uint32_t identity_number(const json_t *identity, const char *key)
 /* A tenant without a uid of its own has the daemon's, which need not be ours when we are root. Nor
  * can a daemon that is not root have given it another: what it says of that is not believed, or it
  * could have root run a command in an environment of its choosing. */
-static int take_daemons_identity(const struct cli *cli, struct become *who, struct ten_error *err)
+static int take_daemons_identity(
+	const struct cli *cli, struct become *who, enum reader *reader, struct ten_error *err)
 {
 	uid_t uid;
 	gid_t gid;
@@ -142,10 +216,12 @@ static int take_daemons_identity(const struct cli *cli, struct become *who, stru
 		return 0;
 	who->uid = uid;
 	who->gid = gid;
+	*reader = READ_AS_TENANT;
 	return 0;
 }
 
-static int read_identity(const struct cli *cli, const json_t *identity, struct become *who)
+static int read_identity(
+	const struct cli *cli, const json_t *identity, struct become *who, enum reader *reader)
 {
 	int64_t mask = answer_number(identity, "umask"), nofile = answer_number(identity, "nofile");
 	struct ten_error err;
@@ -156,7 +232,7 @@ static int read_identity(const struct cli *cli, const json_t *identity, struct b
 	if (!json_object_get(identity, "uid") ||
 		(who->uid != BECOME_KEEP && who->gid == BECOME_KEEP))
 		return cli_fail(CLI_FAILED, "the daemon did not say who %s is", cli->args[0]);
-	if (take_daemons_identity(cli, who, &err) < 0)
+	if (take_daemons_identity(cli, who, reader, &err) < 0)
 		return cli_fail(CLI_FAILED, "%s", err.text);
 	if (who->uid == geteuid())
 		who->uid = who->gid = BECOME_KEEP;
@@ -171,17 +247,18 @@ int cmd_exec(struct cli *cli)
 	autofree char *path = client_instance_path(cli->args[0], "/exec");
 	autojson json_t *identity = NULL;
 	struct become who = { 0 };
+	enum reader reader = READ_AS_OURSELVES;
 	int code = cli_check_target(cli, cli->args[0]);
 	char **env;
 
 	if (!code)
 		code = client_get(cli, path, &identity);
 	if (!code)
-		code = read_identity(cli, identity, &who);
+		code = read_identity(cli, identity, &who, &reader);
 	if (code)
 		return code;
 	env = environment(cli, identity);
-	code = become_and_run(cli, &who, env);
+	code = become_and_run(cli, &who, identity, reader, &env);
 	mem_strv_free(env);
 	return code;
 }

@@ -186,6 +186,23 @@ static void print_process(const struct cli *cli, const json_t *instance)
 	report_field(cli, "folder", answer_text(instance, "dir"));
 }
 
+static void print_secrets(const struct cli *cli, const json_t *instance)
+{
+	const json_t *secrets = json_object_get(instance, "secrets");
+	const char *problem = answer_text(secrets, "problem");
+	autofree char *files = answer_joined(secrets, "env_file", ", ");
+	autotext struct text names = { 0 };
+	const char *name;
+	json_t *path;
+
+	json_object_foreach (json_object_get(secrets, "credentials"), name, path)
+		text_printf(
+			&names, "%s%s (%s)", names.len ? ", " : "", name, json_string_value(path));
+	report_field(cli, "env file", files);
+	report_field(cli, "secrets", names.data ? names.data : "");
+	report_field(cli, "but", problem);
+}
+
 /* Either {"NAME": "value"} or ["NAME=value"]. */
 static void print_environment(const struct cli *cli, const json_t *instance)
 {
@@ -240,6 +257,7 @@ void report_tenant(struct cli *cli, const json_t *instance)
 	print_work(cli, instance);
 	print_sleep(cli, instance);
 	print_process(cli, instance);
+	print_secrets(cli, instance);
 	print_environment(cli, instance);
 	print_list(cli, instance, "degraded", "Degraded");
 	print_list(cli, instance, "overrides", "Overrides");

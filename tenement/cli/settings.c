@@ -29,6 +29,7 @@ static json_t *value_json(const struct option *option, const void *at)
 		return text_json(NULL); /* of services alone */
 	case OPTION_LIST:
 	case OPTION_TIMES:
+	case OPTION_PATHS:
 		value = json_array();
 		for (char *const *item = *(char **const *)at; item && *item; item++)
 			json_array_append_new(value, json_string(*item));
@@ -153,6 +154,7 @@ const char *settings_type_name(const struct option *option)
 		[OPTION_TABLES] = "an array of tables",
 		[OPTION_LADDER] = "an array of { after, to }",
 		[OPTION_TIMES] = "a string or a list of strings",
+		[OPTION_PATHS] = "a path or a list of paths",
 	};
 
 	return names[option->type];

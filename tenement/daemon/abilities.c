@@ -1,6 +1,8 @@
 #include "daemon/abilities.h"
 
+#include "daemon/secrets.h"
 #include "machine.h"
+#include "mem.h"
 
 static void find_levels(struct machine *machine)
 {
@@ -21,9 +23,12 @@ static void find_storage(struct machine *machine)
 	machine_add_lack(machine, "storage_quota_mb", NULL, "this build does not enforce it");
 }
 
-static void find_secrets(struct machine *machine)
+static void find_secrets(struct machine *machine, const char *runtime_dir)
 {
-	machine_add_lack(machine, "credentials", NULL, "this build does not hand them over");
+	autofree char *lack = secrets_lack(runtime_dir);
+
+	if (lack)
+		machine_add_lack(machine, "credentials", NULL, "%s", lack);
 }
 
 void abilities_find(struct daemon *d)
@@ -31,6 +36,6 @@ void abilities_find(struct daemon *d)
 	find_levels(&d->machine);
 	find_limits(&d->machine);
 	find_storage(&d->machine);
-	find_secrets(&d->machine);
+	find_secrets(&d->machine, d->runtime_dir);
 	d->place.machine = &d->machine;
 }

@@ -12,6 +12,7 @@
 #include "daemon/override.h"
 #include "daemon/reconcile.h"
 #include "daemon/rollout.h"
+#include "daemon/secrets.h"
 #include "daemon/spawn.h"
 #include "mem.h"
 #include "text.h"
@@ -305,6 +306,29 @@ static void spawn(struct control_call *call)
 	wait_for(call, key, true, 0, json_pack("{s:s, s:s}", "instance", key, "file", file));
 }
 
+/* Their paths: who may read them does. */
+static json_t *env_files(struct daemon *d, const struct ten_spec *spec)
+{
+	json_t *list = json_array();
+
+	for (char *const *path = spec->values.env_file; path && *path; path++) {
+		autofree char *filled = secrets_path(d, spec, *path);
+
+		json_array_append_new(list, json_string(filled));
+	}
+	return list;
+}
+
+/* The variables that files leave alone. */
+static json_t *said(const struct ten_spec *spec)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < spec->values.env.count; i++)
+		json_array_append_new(list, json_string(spec->values.env.pairs[i].name));
+	return list;
+}
+
 /* For `ten exec`, which takes on the identity itself: secrets and all, for who could read them. */
 static void exec_words(struct control_call *call, struct instance *instance)
 {
@@ -314,7 +338,7 @@ static void exec_words(struct control_call *call, struct instance *instance)
 	struct spawn_words words = { 0 };
 	uint32_t uid = 0, gid = 0;
 	struct ten_error err = { 0 };
-	autofree char *socket_path = NULL;
+	autofree char *socket_path = NULL, *folder = NULL;
 
 	if (call->uid != 0 && call->uid != call->d->uid) {
 		control_refuse(call, 403, "`ten exec` is for root and the daemon's own user");
@@ -330,8 +354,10 @@ static void exec_words(struct control_call *call, struct instance *instance)
 		control_refuse(call, 422, "%s", err.text);
 	else
 		control_answer(call, 200,
-			json_pack("{s:o, s:o, s:I, s:I, s:s, s:i, s:I}", "argv",
-				describe_strv(words.argv), "env", describe_strv(words.env), "uid",
+			json_pack("{s:o, s:o, s:o, s:o, s:s?, s:I, s:I, s:s, s:i, s:I}", "argv",
+				describe_strv(words.argv), "env", describe_strv(words.env),
+				"env_files", env_files(call->d, spec), "said", said(spec),
+				"credentials", folder = secrets_folder(call->d, run), "uid",
 				uid == BECOME_KEEP ? (json_int_t)-1 : (json_int_t)uid, "gid",
 				gid == BECOME_KEEP ? (json_int_t)-1 : (json_int_t)gid, "dir",
 				words.workdir, "umask", 077, "nofile",

@@ -15,6 +15,7 @@
 #include "daemon/publish.h"
 #include "daemon/reconcile.h"
 #include "daemon/schedule.h"
+#include "daemon/secrets.h"
 #include "daemon/listeners.h"
 #include "mem.h"
 #include "names.h"
@@ -265,6 +266,7 @@ json_t *describe_instance_whole(struct daemon *d, struct instance *instance, boo
 	json_object_set_new(json, "sticky",
 		json_string(sticky_names[publish_sticky_of(d, spec->service_name)]));
 	json_object_set_new(json, "env", environment(spec, secrets));
+	json_object_set_new(json, "secrets", secrets_describe(d, instance));
 	json_object_set_new(json, "command", json_string(spec->values.command));
 	json_object_set_new(json, "file", json_string(spec->file));
 	json_object_set_new(json, "line", json_integer(spec->line));

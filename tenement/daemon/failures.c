@@ -164,8 +164,8 @@ void failures_write(struct daemon *d, const struct instance *instance)
 		instance->exit_status, instance->failure_count);
 	for (size_t i = 0; i < instance->failure_count; i++)
 		text_printf(&text, " %" PRIu64, as_ms(instance->failures[i]));
-	text_printf(
-		&text, "\n%.*s\n", REASON_MOST, down && instance->reason ? instance->reason : "");
+	text_printf(&text, " %" PRIu64 "\n%.*s\n", instance->failed_secrets, REASON_MOST,
+		down && instance->reason ? instance->reason : "");
 	if (files_write_fast(d->run_fd, path, text.data, text.len, 0600, &err) < 0)
 		log_warn("%s: %s", instance->key, err.text);
 }
@@ -221,6 +221,7 @@ static bool parse(struct instance *instance, char *text, size_t len)
 	instance->failure_count = count;
 	instance->restarts = restarts;
 	instance->failed_hash = hash;
+	instance->failed_secrets = strtoull(rest, NULL, 10); /* (programs before wrote none) */
 	instance->failed_since = (double)failed_since / 1000;
 	instance->next_try = (double)next_try / 1000;
 	instance->on_trial = on_trial;

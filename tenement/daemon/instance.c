@@ -19,6 +19,8 @@
 #include "daemon/rollout.h"
 #include "daemon/rollout_trial.h"
 #include "daemon/schedule.h"
+#include "daemon/secret_watch.h"
+#include "daemon/secrets.h"
 #include "daemon/start_queue.h"
 #include "mem.h"
 
@@ -163,6 +165,7 @@ void run_free(struct daemon *d, struct run *run)
 		close(run->freezer_fd);
 	if (run->cgroup)
 		cgroup_end(d, run->cgroup);
+	secrets_take_back(d, run);
 	spec_unref(run->spec);
 	free(run->cgroup);
 	free(run->socket_path);
@@ -177,6 +180,7 @@ void instance_free(struct daemon *d, struct instance *instance)
 	rollout_trial_stop(d, instance);
 	record_forget(instance);
 	schedule_leave(instance);
+	secret_watch_leave(d, instance);
 	activation_drop(d, instance);
 	HASH_DEL(d->instances, instance);
 	run_free(d, instance->run);

@@ -17,6 +17,7 @@ struct health;
 struct activation;
 struct activation_boot;
 struct rollout_trial;
+struct instance_secrets;
 
 /* A process of a tenant. */
 struct run {
@@ -30,6 +31,9 @@ struct run {
 	int freezer_fd; /* while it is frozen, see freeze.h; -1: not */
 	char *cgroup;   /* name of its group; NULL: it has none, see cgroup.h */
 	double started; /* daemon_now() */
+	/* see secrets.h */
+	uint64_t secrets_stamp; /* what the files of its secrets were; 0: it has none */
+	bool has_credentials;
 	/* what the world made of it */
 	pid_t pid;
 	uint64_t start_time; /* of the pid: see common/process.h */
@@ -128,6 +132,9 @@ struct instance {
 	uint64_t freezes;
 	double drain_deadline;
 	uint64_t failed_hash; /* restart_hash of what failed */
+
+	struct instance_secrets *secrets; /* that are watched; NULL: none, see secret_watch.h */
+	uint64_t failed_secrets;          /* what they were when it failed */
 
 	struct schedule *schedule; /* NULL: it has no hours and is not woken; see schedule.h */
 	TAILQ_ENTRY(instance) scheduled;

@@ -21,6 +21,7 @@
 #include "daemon/reconcile.h"
 #include "daemon/rollout.h"
 #include "daemon/schedule.h"
+#include "daemon/secret_watch.h"
 #include "daemon/spawn.h"
 #include "daemon/start_queue.h"
 #include "daemon/stop_signal.h"
@@ -163,6 +164,7 @@ static void fail(struct daemon *d, struct instance *instance, enum plan_action a
 		instance->failed_hash = instance->run->restart_hash;
 	else if (instance->spec)
 		instance->failed_hash = rollout_spec(d, instance)->restart_hash;
+	secret_watch_failed(d, instance);
 	back = rollout_failed(d, instance, reason);
 	drop_run(d, instance);
 	instance->failed_start = instance->again = instance->unhealthy = false;
@@ -208,6 +210,7 @@ static void put_off(struct daemon *d, struct instance *instance, const struct te
 	if (delay > SHORTAGE_SECONDS_MAX)
 		delay = SHORTAGE_SECONDS_MAX;
 	instance->failed_hash = rollout_spec(d, instance)->restart_hash;
+	secret_watch_failed(d, instance);
 	instance->failed_start = instance->again = instance->unhealthy = false;
 	drop_run(d, instance);
 	instance_set_reason(instance, mem_printf("%s; next try after %.3g s", err->text, delay));

@@ -33,6 +33,8 @@
 #include "daemon/rollout.h"
 #include "daemon/schedule.h"
 #include "daemon/seats.h"
+#include "daemon/secret_watch.h"
+#include "daemon/secrets.h"
 #include "daemon/settings.h"
 #include "daemon/uids.h"
 #include "daemon/upgrade.h"
@@ -150,6 +152,7 @@ static void remove_runtime(struct daemon *d)
 {
 	remove_socket_folders(d);
 	unlinkat(d->run_fd, "instances", AT_REMOVEDIR);
+	secrets_end(d);
 	failures_end(d);
 	unlinkat(d->run_fd, "notify", 0);
 	unlinkat(d->own_fd, "run", 0);
@@ -216,6 +219,7 @@ static int take_over(struct daemon *d, struct ten_error *err)
 	route_table_each_instance(d->table, take_over_slot, d);
 	activation_take_over(d);
 	record_adopt_all(d);
+	secrets_sweep(d);
 	failures_load_all(d);
 	cgroup_sweep(d);
 	settle_states(d);
@@ -240,6 +244,7 @@ static void on_reload(struct ev_loop *loop, ev_signal *watcher, int events)
 	(void)events;
 	confdir_rearm(ev_userdata(loop));
 	schedule_look(ev_userdata(loop));
+	secret_watch_rescan(ev_userdata(loop));
 }
 
 static void on_upgrade(struct ev_loop *loop, ev_signal *watcher, int events)

@@ -3,6 +3,7 @@
 #include "daemon/failures.h"
 #include "daemon/rollout.h"
 #include "daemon/schedule.h"
+#include "daemon/secret_watch.h"
 #include "daemon/start_queue.h"
 
 /* To look is to bring up to date what only time or the files' texts decide. */
@@ -22,6 +23,7 @@ void observe_instance(struct daemon *d, const struct instance *instance, struct 
 				     instance->state == INSTANCE_BACKOFF);
 
 	failures_forget_old(d, moving(instance));
+	secret_watch_follow(d, moving(instance));
 	*want = (struct plan_want){ .ending = d->shutting_down };
 	if (spec) {
 		*want = (struct plan_want){
@@ -43,6 +45,7 @@ void observe_instance(struct daemon *d, const struct instance *instance, struct 
 		.known = instance->known,
 		.process = run != NULL,
 		.restart_hash = run ? run->restart_hash : want->restart_hash,
+		.secrets_changed = secret_watch_changed(instance),
 		.live_hash = instance->live_hash,
 		.exit = run ? run->exit : PLAN_EXIT_NONE,
 		.ready = run && run->ready,

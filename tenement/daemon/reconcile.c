@@ -22,6 +22,7 @@
 #include "daemon/record.h"
 #include "daemon/rollout.h"
 #include "daemon/schedule.h"
+#include "daemon/secret_watch.h"
 #include "daemon/settings.h"
 #include "daemon/wake.h"
 #include "daemon/workers.h"
@@ -306,7 +307,8 @@ bool reconcile_converged(struct daemon *d)
 
 	HASH_ITER (hh, d->instances, instance, next) {
 		bool changed = instance->run && instance->spec &&
-			       instance->run->restart_hash != instance->spec->restart_hash &&
+			       (instance->run->restart_hash != instance->spec->restart_hash ||
+				       secret_watch_changed(instance)) &&
 			       !rollout_holds(d, instance);
 
 		autofree char *waits = budget_waits_for(d, instance);

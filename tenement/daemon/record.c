@@ -18,6 +18,7 @@
 #include "daemon/health.h"
 #include "daemon/lifecycle.h"
 #include "daemon/rollout.h"
+#include "daemon/secrets.h"
 #include "mem.h"
 #include "names.h"
 #include "text.h"
@@ -25,6 +26,7 @@
 
 #define RECORD_VERSION 1
 #define RECORD_MAX     4096
+#define SECRETS        "secrets " /* begins a line behind the others */
 
 #define AGAIN_SECONDS 1.0
 
@@ -54,14 +56,14 @@ int record_write(struct daemon *d, const struct instance *instance, struct ten_e
 
 	text_printf(&text,
 		"%d %d %" PRIu64 " %" PRId64 " %" PRId64 " %u %d %d %d %" PRIu64 " %" PRIu64
-		" %" PRIu64 " %u\n%s\n%s\n%" PRIu64 "\n%s\n",
+		" %" PRIu64 " %u\n%s\n%s\n%" PRIu64 "\n%s\n" SECRETS "%016" PRIx64 "\n",
 		RECORD_VERSION, (int)run->pid, run->start_time,
 		run->uid == BECOME_KEEP ? -1 : (int64_t)run->uid,
 		run->uid == BECOME_KEEP ? -1 : (int64_t)run->gid, run->port, run->by_socket,
 		run->ready, run->stopping, run->restart_hash, (uint64_t)(run->started * 1000),
 		(uint64_t)(run->ready_since * 1000), instance->restarts,
 		run->socket_path ? run->socket_path : "", run->cgroup ? run->cgroup : "",
-		(uint64_t)(run->hold_until * 1000), boot());
+		(uint64_t)(run->hold_until * 1000), boot(), run->secrets_stamp);
 	return files_write_fast(d->run_fd, path, text.data, text.len, 0600, err);
 }
 
@@ -144,6 +146,14 @@ static bool is_group_of(const char *group, const char *key)
 	       !strchr(group, '/');
 }
 
+/* Programs before wrote none. */
+static uint64_t secrets_of(const char *text)
+{
+	const char *line = strstr(text, "\n" SECRETS);
+
+	return line ? strtoull(line + 1 + strlen(SECRETS), NULL, 16) : 0;
+}
+
 static struct run *record_parse(char *text, const char *key, uint32_t *restarts)
 {
 	struct run *run = mem_alloc(sizeof(*run));
@@ -175,6 +185,7 @@ static struct run *record_parse(char *text, const char *key, uint32_t *restarts)
 	run->failed_fd = run->freezer_fd = -1;
 	run->started = (double)started / 1000;
 	run->ready_since = (double)ready_since / 1000;
+	run->secrets_stamp = secrets_of(newline);
 	newline++;
 	rest = newline + strcspn(newline, "\n");
 	group = *rest ? rest + 1 : rest; /* earlier programs wrote none */
@@ -222,6 +233,7 @@ static void adopt(struct daemon *d, const char *key)
 	else if (run->cgroup && !cgroup_has(run->cgroup, run->pid))
 		free(mem_steal(&run->cgroup)); /* somebody moved it: no word on its group */
 	run->spec = spec_ref(instance->spec);
+	secrets_adopted(d, run);
 	d->port_given[run->port] = true;
 	instance->restarts = restarts;
 	instance->run = run;

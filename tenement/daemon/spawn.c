@@ -29,6 +29,7 @@
 #include "daemon/readiness.h"
 #include "daemon/record.h"
 #include "daemon/rollout.h"
+#include "daemon/secrets.h"
 #include "daemon/uids.h"
 #include "mem.h"
 #include "option_value.h"
@@ -190,6 +191,9 @@ int spawn_words_make(struct daemon *d, const struct ten_spec *spec, const struct
 
 void spawn_words_free(struct spawn_words *words)
 {
+	/* (some of it may be secret) */
+	for (size_t i = 0; words->env && words->env[i]; i++)
+		explicit_bzero(words->env[i], strlen(words->env[i]));
 	mem_strv_free(words->argv);
 	mem_strv_free(words->env);
 	free(words->workdir);
@@ -411,7 +415,8 @@ int spawn_start(struct daemon *d, struct instance *instance, struct ten_error *e
 		pick_port(d, &run->port, err) == 0 &&
 		folders_make_data(d, spec, run->uid, run->gid, err) == 0 &&
 		make_socket(d, instance, &child, err) == 0 &&
-		spawn_words_make(d, spec, run, &child.words, err) == 0) {
+		spawn_words_make(d, spec, run, &child.words, err) == 0 &&
+		secrets_give(d, run, &child.words.env, err) == 0) {
 		if (child.activation >= 0)
 			name_socket(spec, &child.words);
 		child.become = (struct become){ .uid = run->uid,
