@@ -35,9 +35,8 @@ START_TEST(takes)
 	struct ten_error err = { 0 };
 	autofree char *joined = mem_strdup("");
 
-	ck_assert_msg(
-		env_file_parse(right[_i].text, strlen(right[_i].text), &file, &err) == 0, "%s",
-		err.text);
+	ck_assert_msg(env_file_parse(right[_i].text, strlen(right[_i].text), &file, &err) == 0,
+		"%s", err.text);
 	for (size_t i = 0; i < file.count; i++) {
 		char *more = mem_printf("%s%s%s", joined, i ? "|" : "", file.pairs[i]);
 
