@@ -235,13 +235,18 @@ void process_hold_signals(sigset_t *before)
 	sigprocmask(SIG_SETMASK, &all, before);
 }
 
+void process_forget_handlers(void)
+{
+	for (int signal = 1; signal < NSIG; signal++)
+		if (signal != SIGKILL && signal != SIGSTOP)
+			sigaction(signal, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
+}
+
 void process_hear_signals(void)
 {
 	sigset_t none;
 
-	for (int signal = 1; signal < NSIG; signal++)
-		if (signal != SIGKILL && signal != SIGSTOP)
-			sigaction(signal, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
+	process_forget_handlers();
 	/* Last: what came meanwhile now does what it does to any other program. */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);

@@ -49,5 +49,7 @@ bool process_is_stopped(pid_t pid, uint64_t start);
  * after the fork, and the child begins with process_hear_signals(). */
 void process_hold_signals(sigset_t *before);
 void process_hear_signals(void); /* none is handled, ignored or held back */
+/* The first half of that: all are held back still. */
+void process_forget_handlers(void);
 
 #endif

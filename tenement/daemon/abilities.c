@@ -1,13 +1,19 @@
 #include "daemon/abilities.h"
 
+#include "daemon/isolation.h"
 #include "daemon/secrets.h"
 #include "machine.h"
 #include "mem.h"
 
-static void find_levels(struct machine *machine)
+static void find_levels(struct daemon *d, struct machine *machine)
 {
-	machine_add_lack(machine, "isolation", "namespace", "this build knows process alone");
-	machine_add_lack(machine, "isolation", "sandbox", "this build knows process alone");
+	autofree char *why = isolation_try(d);
+
+	if (why)
+		machine_add_lack(machine, "isolation", "namespace",
+			"%s (isolation = \"process\" needs no namespaces)", why);
+	machine_add_lack(
+		machine, "isolation", "sandbox", "this build knows process and namespace alone");
 	machine_add_lack(machine, "mounts", NULL, "this build has no view of its own for a tenant");
 }
 
@@ -33,7 +39,7 @@ static void find_secrets(struct machine *machine, const char *runtime_dir)
 
 void abilities_find(struct daemon *d)
 {
-	find_levels(&d->machine);
+	find_levels(d, &d->machine);
 	find_limits(&d->machine);
 	find_storage(&d->machine);
 	find_secrets(&d->machine, d->runtime_dir);

@@ -81,6 +81,11 @@ int cgroup_open(const char *name)
 	return cgroup_tree_open(CGROUP_CORE, name, ".", O_RDONLY | O_DIRECTORY);
 }
 
+char *cgroup_folder(const char *name)
+{
+	return is_v2() && name ? mem_printf("%s/%s", cgroup_tree_folder(CGROUP_CORE), name) : NULL;
+}
+
 int cgroup_join(const char *name, pid_t pid, struct ten_error *err)
 {
 	char text[16];

@@ -24,6 +24,8 @@ char *cgroup_make(const char *key);
 
 /* A descriptor to be born into NAME by (clone3 with CLONE_INTO_CGROUP), or -1: not possible. */
 int cgroup_open(const char *name);
+/* Its folder as a tenant may see it, where there is one that says something; the caller frees. */
+char *cgroup_folder(const char *name);
 int cgroup_join(const char *name, pid_t pid, struct ten_error *err);
 
 /* In the child, by cgroup_tree_doors(): enter the hierarchies that it was not born into. */

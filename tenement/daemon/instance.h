@@ -35,7 +35,9 @@ struct run {
 	uint64_t secrets_stamp; /* what the files of its secrets were; 0: it has none */
 	bool has_credentials;
 	/* what the world made of it */
-	pid_t pid;
+	pid_t pid; /* of tenement-init where there is one */
+	bool init;
+	enum spec_isolation level;
 	uint64_t start_time; /* of the pid: see common/process.h */
 	bool by_socket;      /* which of the two answered */
 	bool ready;

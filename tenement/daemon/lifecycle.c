@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/init_signal.h"
 #include "common/log.h"
 #include "daemon/activation.h"
 #include "daemon/budget.h"
@@ -532,6 +533,10 @@ void lifecycle_process_ended(
 	HASH_FIND(by_pid, d->runs, &pid, sizeof(pid), run);
 	if (!run || run->start_time != start_time)
 		return;
+	if (run->init && exited && status > INIT_EXIT_SIGNALED) {
+		exited = false;
+		status -= INIT_EXIT_SIGNALED;
+	}
 	run->exited_normally = exited;
 	run->exit_status = status;
 	run->exit = exited && status == 0 ? PLAN_EXIT_CLEAN : PLAN_EXIT_FAILED;

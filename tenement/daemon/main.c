@@ -154,7 +154,7 @@ static void remove_runtime(struct daemon *d)
 	unlinkat(d->run_fd, "instances", AT_REMOVEDIR);
 	secrets_end(d);
 	failures_end(d);
-	unlinkat(d->run_fd, "notify", 0);
+	notify_end(d);
 	unlinkat(d->own_fd, "run", 0);
 	rmdir(d->runtime_dir);
 }

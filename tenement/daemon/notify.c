@@ -1,6 +1,7 @@
 #include "daemon/notify.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -8,6 +9,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/files.h"
+#include "common/log.h"
 #include "daemon/hold.h"
 #include "daemon/instance.h"
 #include "daemon/readiness.h"
@@ -87,12 +90,30 @@ static void on_datagram(struct ev_loop *loop, ev_io *io, int events)
 	}
 }
 
+char *notify_folder(const struct daemon *d)
+{
+	return mem_printf("%s/notify.d", d->runtime_dir);
+}
+
+/* Where it was said to be by earlier programs, whose tenants are still there. */
+static void leave_link(const struct daemon *d)
+{
+	autofree char *path = mem_printf("%s/notify", d->runtime_dir);
+
+	unlink(path);
+	if (symlink("notify.d/socket", path) < 0)
+		log_warn("%s: %s", path, strerror(errno));
+}
+
 int notify_start(struct daemon *d, struct ten_error *err)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	autofree char *folder = notify_folder(d);
 	int one = 1;
 
-	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s/notify", d->runtime_dir) >=
+	if (files_make_dirs(folder, 0711, err) < 0)
+		return -1;
+	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", folder) >=
 		(int)sizeof(address.sun_path))
 		return ten_error_set(err, 0,
 			"%s is too long for a socket's path: set [settings] runtime_dir to a "
@@ -104,7 +125,15 @@ int notify_start(struct daemon *d, struct ten_error *err)
 		chmod(address.sun_path, 0666) < 0 ||
 		setsockopt(d->notify, SOL_SOCKET, SO_PASSCRED, &one, sizeof(one)) < 0)
 		return ten_error_set(err, errno, "%s", address.sun_path);
+	leave_link(d);
 	ev_io_init(&reader, on_datagram, d->notify, EV_READ);
 	ev_io_start(d->loop, &reader);
 	return 0;
+}
+
+void notify_end(struct daemon *d)
+{
+	unlinkat(d->run_fd, "notify", 0);
+	unlinkat(d->run_fd, "notify.d/socket", 0);
+	unlinkat(d->run_fd, "notify.d", AT_REMOVEDIR);
 }

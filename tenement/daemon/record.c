@@ -27,6 +27,7 @@
 #define RECORD_VERSION 1
 #define RECORD_MAX     4096
 #define SECRETS        "secrets " /* begins a line behind the others */
+#define LEVEL          "level "   /* likewise */
 
 #define AGAIN_SECONDS 1.0
 
@@ -56,14 +57,16 @@ int record_write(struct daemon *d, const struct instance *instance, struct ten_e
 
 	text_printf(&text,
 		"%d %d %" PRIu64 " %" PRId64 " %" PRId64 " %u %d %d %d %" PRIu64 " %" PRIu64
-		" %" PRIu64 " %u\n%s\n%s\n%" PRIu64 "\n%s\n" SECRETS "%016" PRIx64 "\n",
+		" %" PRIu64 " %u\n%s\n%s\n%" PRIu64 "\n%s\n" SECRETS "%016" PRIx64 "\n" LEVEL
+		"%d %d\n",
 		RECORD_VERSION, (int)run->pid, run->start_time,
 		run->uid == BECOME_KEEP ? -1 : (int64_t)run->uid,
 		run->uid == BECOME_KEEP ? -1 : (int64_t)run->gid, run->port, run->by_socket,
 		run->ready, run->stopping, run->restart_hash, (uint64_t)(run->started * 1000),
 		(uint64_t)(run->ready_since * 1000), instance->restarts,
 		run->socket_path ? run->socket_path : "", run->cgroup ? run->cgroup : "",
-		(uint64_t)(run->hold_until * 1000), boot(), run->secrets_stamp);
+		(uint64_t)(run->hold_until * 1000), boot(), run->secrets_stamp, run->init,
+		(int)run->level);
 	return files_write_fast(d->run_fd, path, text.data, text.len, 0600, err);
 }
 
@@ -154,6 +157,18 @@ static uint64_t secrets_of(const char *text)
 	return line ? strtoull(line + 1 + strlen(SECRETS), NULL, 16) : 0;
 }
 
+static void read_level(struct run *run, const char *text)
+{
+	const char *line = strstr(text, "\n" LEVEL);
+	int init, level;
+
+	if (!line || sscanf(line + 1 + strlen(LEVEL), "%d %d", &init, &level) != 2 ||
+		level < ISOLATION_PROCESS || level > ISOLATION_SANDBOX)
+		return;
+	run->init = init;
+	run->level = (enum spec_isolation)level;
+}
+
 static struct run *record_parse(char *text, const char *key, uint32_t *restarts)
 {
 	struct run *run = mem_alloc(sizeof(*run));
@@ -186,6 +201,7 @@ static struct run *record_parse(char *text, const char *key, uint32_t *restarts)
 	run->started = (double)started / 1000;
 	run->ready_since = (double)ready_since / 1000;
 	run->secrets_stamp = secrets_of(newline);
+	read_level(run, newline);
 	newline++;
 	rest = newline + strcspn(newline, "\n");
 	group = *rest ? rest + 1 : rest; /* earlier programs wrote none */

@@ -6,6 +6,7 @@
 #include <linux/sched.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@
 #include "daemon/cgroup_tree.h"
 #include "daemon/folders.h"
 #include "daemon/hold.h"
+#include "daemon/isolation.h"
 #include "daemon/log_stream.h"
 #include "daemon/orphans.h"
 #include "daemon/readiness.h"
@@ -154,7 +156,7 @@ int spawn_words_make(struct daemon *d, const struct ten_spec *spec, const struct
 		.socket = run->socket_path,
 		.port = run->port };
 	const struct option_map *env = &spec->values.env;
-	autofree char *notify = mem_printf("%s/notify", d->runtime_dir);
+	autofree char *notify = mem_printf("%s/notify.d/socket", d->runtime_dir);
 	autofree char *hold = hold_path(d, spec, run->socket_path);
 	char port[8];
 
@@ -204,6 +206,9 @@ void spawn_words_free(struct spawn_words *words)
 struct child {
 	struct spawn_words words;
 	struct become become;
+	struct isolation isolation;
+	const char *key;
+	int init;   /* tenement-init, to be executed; -1: none */
 	int go;     /* a byte comes when its record is written; its end when the daemon died */
 	int failed; /* where a reason goes; closed by exec */
 	int out, error;
@@ -220,13 +225,59 @@ static void fail(const struct child *child, const char *reason)
 	_exit(127);
 }
 
+/* The first process in the PID namespace, once it has a child. It needs nothing of the tenant but
+ * its uid. */
+static void be_init(const struct child *child, pid_t app)
+{
+	struct become become = child->become;
+	char number[16], mark[CONFIG_INSTANCE_MAX + sizeof(ORPHANS_MARK) + 1];
+	char *argv[] = { "tenement-init", number, (char *)child->key, NULL };
+	char *env[] = { mark, NULL };
+	struct ten_error err;
+
+	dup2(STDIN_FILENO, STDOUT_FILENO);
+	dup2(STDIN_FILENO, STDERR_FILENO);
+	snprintf(number, sizeof(number), "%d", (int)app);
+	snprintf(mark, sizeof(mark), ORPHANS_MARK "=%s", child->key);
+	become.workdir = "/";
+	if (become_tenant(&become, &err) == 0) {
+		syscall(SYS_execveat, child->init, "", argv, env, AT_EMPTY_PATH);
+		ten_error_set(&err, errno, "tenement-init");
+	}
+	fail(child, err.text);
+}
+
+/* Into its namespaces; the app returns from here, and the process above it does not. */
+static void isolate(const struct child *child)
+{
+	struct ten_error err;
+	pid_t app;
+
+	if (unshare(CLONE_NEWCGROUP) < 0 && errno != EINVAL && errno != EPERM)
+		fail(child, "a cgroup namespace");
+	if (enter_view(&child->isolation.enter, &err) < 0)
+		fail(child, err.text);
+	if (!child->isolation.init)
+		return;
+	app = fork();
+	if (app < 0)
+		fail(child, "forking in its namespaces");
+	if (app > 0)
+		be_init(child, app);
+}
+
 static void child_main(struct child *child)
 {
 	struct ten_error err;
 	char byte;
 	int null;
 
-	process_hear_signals();
+	/* To the first of a PID namespace what is not handled does not happen: it is held back
+	 * until there is a second. */
+	if (child->isolation.clone_flags)
+		process_forget_handlers();
+	else
+		process_hear_signals();
 	setsid();
 	if (cgroup_enter(child->doors, (size_t)child->door_count) < 0) {
 		ten_error_set(&err, errno, "entering its control groups");
@@ -242,6 +293,10 @@ static void child_main(struct child *child)
 	 */
 	syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
 	child->failed = fcntl(child->failed, F_DUPFD_CLOEXEC, ACTIVATION_FD + 1);
+	if (child->isolation.clone_flags) {
+		isolate(child);
+		process_hear_signals();
+	}
 	if (child->activation >= 0 && activation_pass(child->activation, child->words.env) < 0)
 		fail(child, "passing its socket");
 	if (become_tenant(&child->become, &err) < 0)
@@ -253,17 +308,18 @@ static void child_main(struct child *child)
 }
 
 /* A fork whose child is the keeper's, who is told of its end also when the daemon is not there; and
- * is born in the control group open as GROUP. *BORN_THERE: that could be. */
-static pid_t fork_for_keeper(int group, bool *born_there)
+ * is born with the NAMESPACES (flags) and in the control group open as GROUP. *BORN_THERE: that
+ * could be. */
+static pid_t fork_for_keeper(uint64_t namespaces, int group, bool *born_there)
 {
-	struct clone_args args = { .flags = CLONE_PARENT };
+	struct clone_args args = { .flags = CLONE_PARENT | namespaces };
 	pid_t pid = -1;
 
 	if (group >= 0) {
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)group;
 		pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
-		args = (struct clone_args){ .flags = CLONE_PARENT };
+		args = (struct clone_args){ .flags = CLONE_PARENT | namespaces };
 	}
 	*born_there = pid >= 0;
 	if (pid < 0)
@@ -271,7 +327,8 @@ static pid_t fork_for_keeper(int group, bool *born_there)
 
 	/* Some containers' filters know the older call alone. */
 	if (pid < 0 && (errno == ENOSYS || errno == EPERM))
-		pid = (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL);
+		pid = (pid_t)syscall(
+			SYS_clone, CLONE_PARENT | namespaces | SIGCHLD, NULL, NULL, NULL, NULL);
 	return pid;
 }
 
@@ -328,6 +385,14 @@ static int launch(struct daemon *d, struct instance *instance, struct child *chi
 	ssize_t told;
 
 	run->cgroup = cgroup_make(run->key);
+	if (isolation_plan(d, run->spec, run, &child->words, &child->isolation, err) < 0)
+		return -1;
+	child->key = run->key;
+	child->init = child->isolation.init ? isolation_init_fd(err) : -1;
+	if (child->isolation.init && child->init < 0)
+		return -1;
+	run->level = child->isolation.level;
+	run->init = child->isolation.init;
 	group = cgroup_open(run->cgroup);
 	child->door_count = run->cgroup ? cgroup_tree_doors(run->cgroup, child->doors) : 0;
 	if (child->door_count < 0)
@@ -337,7 +402,7 @@ static int launch(struct daemon *d, struct instance *instance, struct child *chi
 	child->out = pipes->out[1];
 	child->error = pipes->error[1];
 	process_hold_signals(&before);
-	run->pid = fork_for_keeper(group, &born_there);
+	run->pid = fork_for_keeper(child->isolation.clone_flags, group, &born_there);
 	if (run->pid == 0) {
 		close(pipes->go[1]); /* or the end of the daemon would not be seen */
 		child_main(child);
@@ -401,7 +466,7 @@ int spawn_start(struct daemon *d, struct instance *instance, struct ten_error *e
 {
 	const struct ten_spec *spec = rollout_spec(d, instance);
 	struct run *run = mem_alloc(sizeof(*run));
-	struct child child = { 0 };
+	struct child child = { .init = -1 };
 	struct pipes pipes = { { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 } };
 	int rc = -1;
 
@@ -434,6 +499,9 @@ int spawn_start(struct daemon *d, struct instance *instance, struct ten_error *e
 			rc = launch(d, instance, &child, &pipes, err);
 	}
 	pipes_close(&pipes);
+	if (child.init >= 0)
+		close(child.init);
+	isolation_clear(&child.isolation);
 	spawn_words_free(&child.words);
 	if (rc < 0) {
 		run_free(d, run);

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stddef.h>
 
+#include "common/init_signal.h"
 #include "common/process.h"
 
 static const struct {
@@ -35,6 +36,9 @@ static void tell(const struct run *run, int signal)
 {
 	if (!process_is(run->pid, run->start_time))
 		return;
+	/* It is in the group as well, and passes on what it alone gets. */
+	if (run->init && signal != SIGKILL)
+		sigqueue(run->pid, INIT_SIGNAL_TO_GROUP, (union sigval){ .sival_int = signal });
 	if (kill(-run->pid, signal) < 0 && errno == ESRCH)
 		kill(run->pid, signal);
 }

@@ -26,9 +26,11 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 SOURCE = HERE.parent.parent
 FIXTURES = SOURCE / "tests" / "fixtures"
-PROGRAMS = ("ten", "tenement-keeper", "tenementd", "tenement-proxy", "tenement-logger")
+PROGRAMS = ("ten", "tenement-keeper", "tenementd", "tenement-proxy", "tenement-logger", "tenement-init")
 # Sanitizers and busy machines are slow; a deadline is for what will never come.
 SLOWNESS = float(os.environ.get("TENEMENT_TEST_SLOWNESS", "1"))
+# Where nothing else is said: many tests compare the pid that an app sees to the one that it has.
+ISOLATION = os.environ.get("TENEMENT_TEST_ISOLATION", "process")
 REPORTS = ("AddressSanitizer", "LeakSanitizer", "UndefinedBehaviorSanitizer", "runtime error:",
            "Assertion `", "ended (signal 11)", "ended (signal 6)", "ended (status 1)")
 
@@ -190,7 +192,7 @@ class Tenement:
     def service(self, name, mode="echo", env=None, **keys):
         """The text of a service that runs the app of tests/fixtures; for the tiny one, mode="tiny"."""
         program = "./tiny" if mode == "tiny" else f"/usr/bin/python3 app.py {mode}"
-        values = {"command": program, "workdir": str(self.apps), **keys}
+        values = {"command": program, "workdir": str(self.apps), "isolation": ISOLATION, **keys}
         text = toml_table(f"service.{name}", values)
         return text + (toml_table(f"service.{name}.env", env) if env else "")
 

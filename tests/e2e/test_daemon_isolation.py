@@ -318,7 +318,7 @@ def test_what_this_build_cannot_give_is_refused(two):
                what="both refused")
     assert pids(t)["echo:alice"] == pid
     assert t.get("echo:carol").status == 404
-    assert any("isolation" in line for line in status(t)["degraded"])
+    assert any("memory_limit_mb" in line for line in status(t)["degraded"])
 
 
 @pytest.mark.skipif(ROOT, reason="that is for plain users")
