@@ -39,6 +39,15 @@ const struct command commands[] = {
 	  "tenant that failed or keeps failing, removals that are held, or a roll-out that was halted; for a "
 	  "tenant: that it failed, is unhealthy, or runs by the last good state of a wrong file.\n\n"
 	  "\tten status --check --quiet || echo look after it" },
+	{ "doctor", "", GROUP_SERVER, WORDS_NONE, 0, 0, 0, 0, cmd_doctor,
+	  "Say what this machine can give, and what is lost where it cannot.",
+	  "Looks at each thing of the kernel, the machine and your rights that tenement can use: namespaces, control "
+	  "groups, what confines, networks, quotas, limits, users, programs, folders. It tries them, and nothing of that lasts. "
+	  "Needs no daemon and no configuration; run it as the user that the daemon runs as. Exits 1 when something "
+	  "is missing that the configuration asks for: a value that is written there, and not one that is a default, "
+	  "for which tenants run with what there is.\n\n"
+	  "\tten doctor\n"
+	  "\tten doctor -o json | jq '.findings[] | select(.ok | not)'" },
 	{ "metrics", "", GROUP_SERVER, WORDS_NONE, 0, 0, 0, 0, cmd_metrics,
 	  "Print what the proxy and the tenants did, as Prometheus reads it.",
 	  "The text that GET /metrics on the control socket answers: requests, bytes and state of each tenant, "

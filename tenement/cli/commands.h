@@ -51,6 +51,7 @@ int cmd_apply(struct cli *cli);
 int cmd_check(struct cli *cli);
 int cmd_config(struct cli *cli);
 int cmd_diff(struct cli *cli);
+int cmd_doctor(struct cli *cli);
 int cmd_exec(struct cli *cli);
 int cmd_hold(struct cli *cli);
 int cmd_release(struct cli *cli);

@@ -90,6 +90,7 @@ static struct config_set *new_set(const struct cli *cli, const struct place *pla
 		.data_dir_override = place->data_dir_override,
 		.domain_override = cli->flags.value[FLAG_DOMAIN],
 		.conf_dir_override = place->conf_dir_given ? place->conf_dir : NULL,
+		.machine = place->machine,
 		.root = geteuid() == 0,
 		.xdg_runtime_dir = getenv("XDG_RUNTIME_DIR"),
 	};

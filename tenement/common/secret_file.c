@@ -219,6 +219,20 @@ void secret_wipe(char *data, size_t len)
 	env_file_wipe_text(data, len);
 }
 
+char *secret_place_lack(const char *folder)
+{
+	struct statfs fs;
+
+	if (statfs(folder, &fs) < 0)
+		return mem_printf("runtime_dir %s: %s", folder, strerror(errno));
+	if ((unsigned long)fs.f_type == TMPFS_MAGIC || (unsigned long)fs.f_type == RAMFS_MAGIC)
+		return NULL;
+	return mem_printf(
+		"runtime_dir %s is not on a tmpfs, and secrets are not written to a disk: "
+		"set [settings] runtime_dir to a folder of one (below /run or /dev/shm)",
+		folder);
+}
+
 /* Up to ROOM bytes; -1 with errno. */
 static ssize_t read_all(int fd, char *data, size_t room)
 {

@@ -30,6 +30,9 @@ char *secret_file_read(
  * exchanged. Nothing of what is in it goes into it. Never 0. */
 uint64_t secret_file_stamp(const struct stat *st);
 
+/* Why secrets cannot be kept below FOLDER, in memory alone; NULL: they can. The caller frees. */
+char *secret_place_lack(const char *folder);
+
 /* Overwrite the LEN bytes of DATA and free it; NULL is allowed. */
 void secret_wipe(char *data, size_t len);
 

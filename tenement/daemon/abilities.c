@@ -1,7 +1,7 @@
 #include "daemon/abilities.h"
 
+#include "common/secret_file.h"
 #include "daemon/isolation.h"
-#include "daemon/secrets.h"
 #include "machine.h"
 #include "mem.h"
 
@@ -31,7 +31,7 @@ static void find_storage(struct machine *machine)
 
 static void find_secrets(struct machine *machine, const char *runtime_dir)
 {
-	autofree char *lack = secrets_lack(runtime_dir);
+	autofree char *lack = secret_place_lack(runtime_dir);
 
 	if (lack)
 		machine_add_lack(machine, "credentials", NULL, "%s", lack);

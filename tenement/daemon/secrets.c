@@ -3,11 +3,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "common/become.h"
@@ -202,7 +200,7 @@ static int open_all(struct daemon *d, struct ten_error *err)
 static int give_files(struct daemon *d, struct run *run, char ***env, struct ten_error *err)
 {
 	autofree char *fresh = mem_printf(".%s.new", run->key);
-	autofree char *lack = secrets_lack(d->runtime_dir);
+	autofree char *lack = secret_place_lack(d->runtime_dir);
 	autofree char *folder = NULL, *pair = NULL;
 	autoclose int all = -1;
 
@@ -289,20 +287,6 @@ void secrets_sweep(struct daemon *d)
 void secrets_end(struct daemon *d)
 {
 	remove_tree(d->run_fd, FOLDER, 0);
-}
-
-char *secrets_lack(const char *runtime_dir)
-{
-	struct statfs fs;
-
-	if (statfs(runtime_dir, &fs) < 0)
-		return mem_printf("runtime_dir %s: %s", runtime_dir, strerror(errno));
-	if ((unsigned long)fs.f_type == TMPFS_MAGIC || (unsigned long)fs.f_type == RAMFS_MAGIC)
-		return NULL;
-	return mem_printf(
-		"runtime_dir %s is not on a tmpfs, and secrets are not written to a disk: "
-		"set [settings] runtime_dir to a folder of one (below /run or /dev/shm)",
-		runtime_dir);
 }
 
 json_t *secrets_describe(struct daemon *d, struct instance *instance)

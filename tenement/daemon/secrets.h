@@ -37,9 +37,6 @@ char *secrets_folder(struct daemon *d, const struct run *run);
  */
 json_t *secrets_describe(struct daemon *d, struct instance *instance);
 
-/* Why the runtime folder can hold no credentials; NULL: it can. The caller frees. */
-char *secrets_lack(const char *runtime_dir);
-
 /* STAMP with that of one more file. */
 uint64_t secrets_mix(uint64_t stamp, uint64_t of_file);
 

@@ -1,0 +1,222 @@
+/* ten doctor: what this machine can give, and what is lost where it cannot. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/answer.h"
+#include "cli/commands.h"
+#include "cli/load.h"
+#include "cli/place.h"
+#include "cli/visible.h"
+#include "common/checkup.h"
+#include "machine.h"
+#include "mem.h"
+
+/* ---- what the configuration asks for ---- */
+
+struct asked {
+	struct checkup *checkup;
+	struct config_set *set;
+};
+
+static void learn_service(void *data, const char *service)
+{
+	struct asked *asked = data;
+	const struct service_values *values = config_set_service(asked->set, service);
+
+	if (values->nofile_limit > asked->checkup->nofile)
+		asked->checkup->nofile = values->nofile_limit;
+	if (strcmp(values->user, "dynamic") != 0)
+		asked->checkup->names_users = true;
+}
+
+static void learn(struct checkup *checkup, struct config_set *set)
+{
+	struct asked asked = { checkup, set };
+
+	checkup->settings = config_set_settings(set);
+	checkup->tenants = config_set_instance_count(set);
+	config_set_each_service(set, learn_service, &asked);
+}
+
+/* What is missing as the daemon would hold it against the files. */
+static void make_machine(const struct checkup *checkup, struct machine *machine)
+{
+	for (size_t i = 0; i < checkup->count; i++) {
+		const struct checkup_finding *finding = &checkup->items[i];
+
+		for (size_t n = 0;
+			finding->state == CHECKUP_MISSING && n < finding->needed_by_count; n++) {
+			const struct checkup_need *need = &finding->needed_by[n];
+
+			if (option_find(OPTION_SERVICE, need->option))
+				machine_add_lack(machine, need->option, need->value, "[%s]%s: %s",
+					need->value ? need->value : "", need->option,
+					finding->found);
+		}
+	}
+}
+
+static bool is_refused(struct config_set *set, const char *why)
+{
+	const struct config_problem *problems;
+	size_t count = config_set_problems(set, &problems);
+
+	for (size_t i = 0; i < count; i++)
+		if (strstr(problems[i].message, why))
+			return true;
+	return false;
+}
+
+/* Judged with what is missing, the files say which of it they ask for. */
+static void find_asked(struct cli *cli, struct place *place, struct checkup *checkup)
+{
+	struct machine machine = { 0 };
+	autofree char *conf_dir = NULL;
+	struct config_set *set;
+	struct ten_error err;
+
+	make_machine(checkup, &machine);
+	place->machine = &machine;
+	set = load_all(cli, place, NULL, &conf_dir, &err);
+	place->machine = NULL;
+	for (size_t i = 0; set && i < checkup->count; i++) {
+		struct checkup_finding *finding = &checkup->items[i];
+
+		for (size_t n = 0;
+			finding->state == CHECKUP_MISSING && n < finding->needed_by_count; n++) {
+			const struct checkup_need *need = &finding->needed_by[n];
+			const char *why = machine_lacks_value(&machine, need->option, need->value);
+
+			finding->asked = finding->asked || (why && is_refused(set, why));
+		}
+	}
+	if (set)
+		config_set_free(set);
+	machine_clear(&machine);
+}
+
+/* ---- the report ---- */
+
+static json_t *finding_json(const struct checkup_finding *finding)
+{
+	bool missing = finding->state == CHECKUP_MISSING;
+	json_t *needed_by = json_array();
+
+	for (size_t i = 0; i < finding->needed_by_count; i++) {
+		const struct checkup_need *need = &finding->needed_by[i];
+		autofree char *text = need->value
+					      ? mem_printf("%s = \"%s\"", need->option, need->value)
+					      : mem_strdup(need->option);
+
+		json_array_append_new(needed_by, json_string(text));
+	}
+	return json_pack("{s:s, s:s, s:b, s:s, s:s?, s:s?, s:b, s:o}", "group", finding->group,
+		"name", finding->name, "ok", !missing, "found", finding->found, "lost",
+		missing ? finding->lost : NULL, "todo", missing ? finding->todo : NULL, "asked",
+		missing && finding->asked, "needed_by", needed_by);
+}
+
+static void print_json(const struct checkup *checkup, size_t missing, size_t asked)
+{
+	autojson json_t *answer = NULL;
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < checkup->count; i++)
+		json_array_append_new(list, finding_json(&checkup->items[i]));
+	answer = json_pack("{s:o, s:I, s:I}", "findings", list, "missing", (json_int_t)missing,
+		"asked_and_missing", (json_int_t)asked);
+	answer_print(answer);
+}
+
+static void print_missing(const struct cli *cli, const struct checkup_finding *finding)
+{
+	autofree char *lost = visible_line(finding->lost ? finding->lost : "");
+	autofree char *todo = visible_line(finding->todo ? finding->todo : "");
+
+	if (cli->quiet)
+		return;
+	printf("      %s: %s\n", finding->asked ? "lost, and asked for" : "lost", lost);
+	printf("      to do: %s\n", todo);
+}
+
+static void print_findings(const struct cli *cli, const struct checkup *checkup)
+{
+	const char *group = "";
+
+	for (size_t i = 0; i < checkup->count; i++) {
+		const struct checkup_finding *finding = &checkup->items[i];
+		bool missing = finding->state == CHECKUP_MISSING;
+		enum term_style style = !missing         ? TERM_GREEN
+					: finding->asked ? TERM_RED
+							 : TERM_YELLOW;
+		autofree char *found = visible_line(finding->found);
+
+		if (cli->quiet) {
+			if (missing)
+				puts(finding->name);
+			continue;
+		}
+		if (strcmp(group, finding->group) != 0)
+			term_heading(&cli->term, TERM_PLAIN, finding->group);
+		group = finding->group;
+		printf("  %s%-7s%s %-26s %s\n", term_begin(&cli->term, style),
+			missing ? "missing" : "ok", term_end(&cli->term, style), finding->name,
+			found);
+		if (missing)
+			print_missing(cli, finding);
+	}
+}
+
+static void print_sum(const struct cli *cli, size_t missing, size_t asked, bool configured)
+{
+	if (cli->quiet)
+		return;
+	putchar('\n');
+	if (asked)
+		printf("%zu of the %zu things that are missing %s asked for by the "
+		       "configuration.\n",
+			asked, missing, asked == 1 ? "is" : "are");
+	else if (missing)
+		printf("%zu things are missing, none that %s asks for.\n", missing,
+			configured ? "the configuration" : "a plain configuration");
+	else
+		puts("Nothing is missing.");
+}
+
+int cmd_doctor(struct cli *cli)
+{
+	autoplace struct place place = { 0 };
+	struct checkup checkup = { 0 };
+	autofree char *conf_dir = NULL;
+	struct config_set *set;
+	size_t missing = 0, asked = 0;
+	struct ten_error err;
+
+	if (place_find(cli, &place, &err) < 0)
+		return cli_fail(CLI_FAILED, "%s", err.text);
+	set = load_all(cli, &place, NULL, &conf_dir, &err);
+	if (!set) {
+		cli_note("%s: only the settings are looked at", err.text);
+		set = load_main(cli, &place);
+	}
+	checkup.configured = place.main_exists || place.conf_dir_exists;
+	learn(&checkup, set);
+	checkup_run(&checkup);
+	find_asked(cli, &place, &checkup);
+	for (size_t i = 0; i < checkup.count; i++) {
+		bool lacks = checkup.items[i].state == CHECKUP_MISSING;
+
+		missing += lacks;
+		asked += lacks && checkup.items[i].asked;
+	}
+	if (cli->json) {
+		print_json(&checkup, missing, asked);
+	} else {
+		print_findings(cli, &checkup);
+		print_sum(cli, missing, asked, checkup.configured);
+	}
+	checkup_clear(&checkup);
+	config_set_free(set);
+	return asked ? CLI_FAILED : CLI_DONE;
+}
