@@ -20,6 +20,7 @@ _ten() {
 	init) flags="" words=files ;;
 	serve) flags="--domain --port" words= ;;
 	status) flags="--check --secrets" words=tenants ;;
+	doctor) flags="" words= ;;
 	metrics) flags="" words= ;;
 	config) flags="--all" words= ;;
 	pause) flags="" words= ;;
@@ -54,7 +55,7 @@ _ten() {
 		return
 	fi
 	case $words in
-	commands) mapfile -t COMPREPLY < <(compgen -W "init serve status metrics config pause unpause upgrade check diff apply ps spawn start stop restart suspend resume hold release why rm logs exec route weight overrides history undo version help" -- "$word") ;;
+	commands) mapfile -t COMPREPLY < <(compgen -W "init serve status doctor metrics config pause unpause upgrade check diff apply ps spawn start stop restart suspend resume hold release why rm logs exec route weight overrides history undo version help" -- "$word") ;;
 	files) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
 	tenants) mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" ps -aq 2>/dev/null)" -- "$word") ;;
 	services) mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" ps -aq 2>/dev/null | cut -d: -f1 | sort -u)" -- "$word") ;;

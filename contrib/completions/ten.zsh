@@ -5,6 +5,7 @@ _ten_commands() {
 		'init:Write a commented tenement.toml and a small conf.d to begin with.'
 		'serve:Run the server in the foreground; Ctrl-C stops everything.'
 		'status:Say what runs, what is wrong, what is held and what to type.'
+		'doctor:Say what this machine can give, and what is lost where it cannot.'
 		'metrics:Print what the proxy and the tenants did, as Prometheus reads it.'
 		'config:Show the settings in force, or one of them.'
 		'pause:Stop acting on changed files until unpause.'
@@ -81,6 +82,10 @@ _ten() {
 		'--check[Exit 1 if anything is wrong.]' \
 		'--secrets[Show values of the environment (root and the daemon'\''s own user only).]' \
 		'*:argument:_ten_tenants'
+		;;
+	doctor)
+		_arguments $everywhere \
+		'*:argument:'
 		;;
 	metrics)
 		_arguments $everywhere \

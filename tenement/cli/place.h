@@ -18,7 +18,7 @@ struct place {
 	char *main_path; /* of tenement.toml, absolute, whether or not there is one */
 	char *conf_dir; /* the folder beside it, or that of --conf-dir; absolute. [settings] may say
 			   otherwise. */
-	char *data_dir_override; /* absolute; NULL: not given */
+	char *data_dir_override;       /* absolute; NULL: not given */
 	const struct machine *machine; /* what the files are held against; NULL: nothing */
 	bool main_exists;
 	bool conf_dir_given;

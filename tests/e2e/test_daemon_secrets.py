@@ -9,7 +9,7 @@ import tempfile
 
 import pytest
 
-from daemon_rig import ROOT, kill, kill_daemon, pids
+from daemon_rig import ROOT, kill, kill_daemon, pids, status
 from harness import processes_of, wait_until
 
 needs_root = pytest.mark.skipif(not ROOT, reason="files of other users need root")
@@ -129,6 +129,26 @@ def test_one_tenant_cannot_read_anothers(make, secret_place):
         done = t.ten("exec", "app:bob", "--", "/bin/sh", "-c", command, status=None)
         assert done.returncode != 0 and "Permission denied" in done.stderr, command
         assert HUSH not in done.stdout
+
+
+@needs_root
+def test_a_view_shows_them_unchangeable(make, secret_place):
+    """With namespaces a tenant sees its own credentials, cannot change them, and sees no others."""
+    t = make()
+    put(secret_place / "db", HUSH)
+    tries = ("(chmod 700 $CREDENTIALS_DIRECTORY; touch $CREDENTIALS_DIRECTORY/new; chmod 600 $CREDENTIALS_DIRECTORY/db;"
+             " ls -A $CREDENTIALS_DIRECTORY/..; cat $CREDENTIALS_DIRECTORY/db) >$DATA_DIR/said 2>&1")
+    app(t, isolation="namespace", credentials={"db": str(secret_place / "db")},
+        command=f"/bin/sh -c '{tries}; exec /usr/bin/python3 app.py'")
+    t.write("app-bob.toml", t.tenant("app"))
+    t.start()
+    if any("cannot be given" in problem for problem in status(t)["problems"]):
+        pytest.skip("no namespaces here")
+    t.wait_ok("app:bob")
+    t.wait_ok("app:alice")
+    said = (t.data_dir / "app" / "alice" / "said").read_text()
+    assert said.count("Read-only file system") == 3 and said.endswith(HUSH), said
+    assert "app:bob" not in said
 
 
 def test_no_output_and_no_file_has_them(make, secret_place):
