@@ -121,6 +121,7 @@ enum spec_ready { READY_LISTEN, READY_HEALTH, READY_NOTIFY };
 enum spec_restart { RESTART_ALWAYS, RESTART_ON_FAILURE, RESTART_NEVER };
 enum spec_isolation { ISOLATION_PROCESS, ISOLATION_NAMESPACE, ISOLATION_SANDBOX };
 enum spec_idle_connections { IDLE_CONNECTIONS_KEEP, IDLE_CONNECTIONS_IGNORE };
+enum spec_storage_over { STORAGE_OVER_WARN, STORAGE_OVER_STOP };
 enum tenant_state { TENANT_ON_DEMAND, TENANT_RUNNING, TENANT_STOPPED, TENANT_SUSPENDED };
 
 /* The name at PLACE among CHOICES ("a|b|c"), copied into OUT. */

@@ -133,7 +133,7 @@ struct route_instance {
 	uint32_t max_connections;          /* of clients; 0: no bound */
 	bool server_timing;                /* who was woken for it is told how long it took */
 	bool ping_is_quiet;                /* a WebSocket's ping does not thaw it */
-	uint32_t suspended_status;         /* 503 or 402 */
+	uint32_t suspended_status;         /* 503 or 402; of one that is stopped 507: it is full */
 	const char *suspended_page;        /* HTML, NUL-terminated; NULL: our own */
 	uint32_t access_log;               /* an enum access_format */
 	enum route_wake_of wake;

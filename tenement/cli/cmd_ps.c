@@ -9,6 +9,7 @@
 #include "cli/instance.h"
 #include "cli/table.h"
 #include "mem.h"
+#include "storage_rules.h"
 
 static const struct table_column columns[] = {
 	{ .title = "TENANT" },
@@ -18,6 +19,7 @@ static const struct table_column columns[] = {
 	{ .title = "REQS", .right = true, .drop = 1 },
 	{ .title = "PID", .right = true, .drop = 3 },
 	{ .title = "ADDRESS", .drop = 4 },
+	{ .title = "STORED", .right = true, .drop = 5 },
 	{ .title = "NOTE", .shrink_to = 16 },
 };
 
@@ -38,6 +40,16 @@ static void add_address(struct table *table, const char *url)
 	table_cellf(table, "%.*s", (int)strcspn(host, "/"), host);
 }
 
+static void add_stored(struct table *table, const json_t *instance)
+{
+	int64_t bytes = answer_number(instance, "stored_bytes");
+	char size[STORAGE_SIZE_MAX] = "";
+
+	if (bytes >= 0)
+		storage_size((uint64_t)bytes, size);
+	table_cell(table, size);
+}
+
 static void add_instance(struct table *table, const json_t *instance)
 {
 	const char *state = answer_text(instance, "state");
@@ -56,6 +68,7 @@ static void add_instance(struct table *table, const json_t *instance)
 	else
 		table_cell(table, "-");
 	add_address(table, answer_text(instance, "url"));
+	add_stored(table, instance);
 	table_cell_styled(table, instance_is_in_trouble(state) ? TERM_RED : TERM_YELLOW, note);
 }
 

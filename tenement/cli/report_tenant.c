@@ -8,6 +8,7 @@
 #include "cli/instance.h"
 #include "cli/visible.h"
 #include "mem.h"
+#include "storage_rules.h"
 #include "text.h"
 
 static void number_field(
@@ -170,6 +171,26 @@ static void print_memory(const struct cli *cli, const json_t *instance)
 		report_field(cli, "memory", text);
 }
 
+static void print_storage(const struct cli *cli, const json_t *instance)
+{
+	const json_t *storage = json_object_get(instance, "storage");
+	int64_t used = answer_number(storage, "used_bytes");
+	int64_t quota = answer_number(storage, "quota_bytes");
+	char used_size[STORAGE_SIZE_MAX] = "?", quota_size[STORAGE_SIZE_MAX];
+	autofree char *text = NULL;
+
+	if (used >= 0)
+		storage_size((uint64_t)used, used_size);
+	if (quota > 0) {
+		storage_size((uint64_t)quota, quota_size);
+		text = mem_printf("%s of %s (%" PRId64 " %%)", used_size, quota_size,
+			used < 0 ? 0 : answer_number(storage, "usage_percent"));
+	}
+	if (used >= 0 || quota > 0)
+		report_field(cli, "stored", text ? text : used_size);
+	report_field(cli, "not measured", answer_text(storage, "problem"));
+}
+
 static void print_process(const struct cli *cli, const json_t *instance)
 {
 	const json_t *command = json_object_get(instance, "command");
@@ -184,6 +205,7 @@ static void print_process(const struct cli *cli, const json_t *instance)
 	report_field(cli, "socket", answer_text(instance, "socket"));
 	report_field(cli, "command", words ? words : answer_text(instance, "command"));
 	report_field(cli, "folder", answer_text(instance, "dir"));
+	print_storage(cli, instance);
 }
 
 static void print_secrets(const struct cli *cli, const json_t *instance)

@@ -24,11 +24,6 @@ static void find_limits(struct machine *machine)
 	machine_add_lack(machine, "pids_limit", NULL, "this build does not enforce it");
 }
 
-static void find_storage(struct machine *machine)
-{
-	machine_add_lack(machine, "storage_quota_mb", NULL, "this build does not enforce it");
-}
-
 static void find_secrets(struct machine *machine, const char *runtime_dir)
 {
 	autofree char *lack = secret_place_lack(runtime_dir);
@@ -41,7 +36,6 @@ void abilities_find(struct daemon *d)
 {
 	find_levels(d, &d->machine);
 	find_limits(&d->machine);
-	find_storage(&d->machine);
 	find_secrets(&d->machine, d->runtime_dir);
 	d->place.machine = &d->machine;
 }

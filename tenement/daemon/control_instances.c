@@ -14,6 +14,7 @@
 #include "daemon/rollout.h"
 #include "daemon/secrets.h"
 #include "daemon/spawn.h"
+#include "daemon/storage.h"
 #include "mem.h"
 #include "text.h"
 
@@ -162,8 +163,20 @@ static int set_state(struct control_call *call, struct instance *instance, const
 	return rc;
 }
 
+/* Whether it may not run, whoever asks; then that is said. */
+static bool is_full(struct control_call *call, const struct instance *instance)
+{
+	autofree char *why = storage_stops(instance->spec) ? storage_reason(instance) : NULL;
+
+	if (why)
+		control_refuse(call, 422, "%s: %s", instance->key, why);
+	return why != NULL;
+}
+
 static void start(struct control_call *call, struct instance *instance)
 {
+	if (is_full(call, instance))
+		return;
 	/* What was stopped by hand goes back to what is declared; what is declared down is lifted.
 	 */
 	if (instance->wanted_state == TENANT_STOPPED ||
@@ -201,6 +214,8 @@ static void restart(struct control_call *call, struct instance *instance)
 {
 	pid_t old = instance->run ? instance->run->pid : 0;
 
+	if (is_full(call, instance))
+		return;
 	if (instance->wanted_state == TENANT_STOPPED ||
 		instance->wanted_state == TENANT_SUSPENDED) {
 		control_refuse(call, 422, "%s is %s: `ten start` or `ten resume` it", instance->key,
@@ -375,6 +390,11 @@ static void show(struct control_call *call, struct instance *instance)
 		call, 200, describe_instance_whole(call->d, instance, own && *secrets == '1'));
 }
 
+static void stored(struct control_call *call, struct instance *instance)
+{
+	control_answer(call, 200, storage_describe(instance));
+}
+
 static void act(struct control_call *call, struct instance *instance, const char *verb)
 {
 	static const struct verb {
@@ -393,6 +413,7 @@ static void act(struct control_call *call, struct instance *instance, const char
 		{ "hold", HTTP_METHOD_POST, control_hold },
 		{ "release", HTTP_METHOD_POST, control_release },
 		{ "why", HTTP_METHOD_GET, control_why },
+		{ "storage", HTTP_METHOD_GET, stored },
 		{ "weight", HTTP_METHOD_PUT, control_weight },
 	};
 

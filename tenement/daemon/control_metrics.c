@@ -6,6 +6,7 @@
 #include "daemon/control.h"
 #include "daemon/health.h"
 #include "daemon/instance.h"
+#include "daemon/storage.h"
 #include "daemon/wake_times.h"
 #include "mem.h"
 #include "text.h"
@@ -240,6 +241,7 @@ static void put_all(struct daemon *d, struct text *text)
 	put_numbers(text, rows, count);
 	put_bytes(text, rows, count);
 	put_refusals(text, rows, count);
+	storage_metrics(d, text);
 	wake_times_put(d, text);
 }
 

@@ -15,6 +15,7 @@
 #include "daemon/reconcile.h"
 #include "daemon/rollout.h"
 #include "daemon/listeners.h"
+#include "daemon/storage.h"
 #include "mem.h"
 
 #define PROBLEMS_SHOWN 50
@@ -40,7 +41,7 @@ static bool in_trouble(const struct instance *instance)
 {
 	if (instance->state == INSTANCE_FAILED || instance->state == INSTANCE_BACKOFF)
 		return true;
-	return instance->reason && *instance->reason;
+	return (instance->reason && *instance->reason) || storage_is_trouble(instance);
 }
 
 static void count(struct daemon *d, struct tally *tally)
@@ -48,15 +49,21 @@ static void count(struct daemon *d, struct tally *tally)
 	struct instance *instance, *next;
 
 	HASH_ITER (hh, d->instances, instance, next) {
+		autofree char *full = NULL;
+
 		tally->by_state[instance->state]++;
 		tally->running += instance->spec && instance->wanted_state == TENANT_RUNNING;
 		if (instance->spec)
 			tally_degraded(tally, instance->spec);
-		if (in_trouble(instance))
-			json_array_append_new(tally->trouble,
-				json_pack("{s:s, s:s, s:s}", "instance", instance->key, "state",
-					instance_state_names[instance->state], "reason",
-					instance->reason ? instance->reason : ""));
+		if (!in_trouble(instance))
+			continue;
+		full = storage_is_trouble(instance) ? storage_reason(instance) : NULL;
+		json_array_append_new(tally->trouble,
+			json_pack("{s:s, s:s, s:s}", "instance", instance->key, "state",
+				instance_state_names[instance->state], "reason",
+				instance->reason ? instance->reason
+				: full           ? full
+						 : ""));
 	}
 }
 
@@ -238,6 +245,7 @@ bool control_status(struct control_call *call)
 		json, "uptime_secs", json_integer((json_int_t)(daemon_now() - d->started)));
 	json_object_set_new(json, "paused_why", json_string(d->paused_why ? d->paused_why : ""));
 	json_object_set_new(json, "cgroups", json_string(cgroups));
+	json_object_set_new(json, "storage", json_string(storage_way()));
 	json_object_set_new(json, "listen", describe_strv(listeners_addresses()));
 	json_object_set_new(json, "listen_problems", describe_strv(listeners_problems()));
 	json_object_set_new(json, "tenants", tenants);

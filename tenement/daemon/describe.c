@@ -16,9 +16,11 @@
 #include "daemon/reconcile.h"
 #include "daemon/schedule.h"
 #include "daemon/secrets.h"
+#include "daemon/storage.h"
 #include "daemon/listeners.h"
 #include "mem.h"
 #include "names.h"
+#include "storage_rules.h"
 #include "suggest.h"
 
 #define STATUS_LINES       10
@@ -102,7 +104,8 @@ json_t *describe_instance(struct daemon *d, struct instance *instance)
 	const struct run *run = instance->run;
 	double now = daemon_now();
 	autofree char *waits = budget_waits_for(d, instance);
-	const char *reason = waits ? waits : instance->reason ? instance->reason : "";
+	autofree char *stored = storage_reason(instance);
+	const char *reason = waits ? waits : instance->reason ? instance->reason : stored;
 	struct board_use use;
 	json_t *json = json_object();
 
@@ -131,7 +134,7 @@ json_t *describe_instance(struct daemon *d, struct instance *instance)
 	json_object_set_new(json, "waiting", json_integer((json_int_t)use.waiting));
 	json_object_set_new(json, "queued", json_integer((json_int_t)use.queued));
 	json_object_set_new(json, "connections", json_integer((json_int_t)use.connections));
-	json_object_set_new(json, "reason", json_string(reason));
+	json_object_set_new(json, "reason", json_string(reason ? reason : ""));
 	json_object_set_new(json, "overridden", overridden(d, instance->key));
 	if (!spec)
 		return json;
@@ -141,6 +144,7 @@ json_t *describe_instance(struct daemon *d, struct instance *instance)
 	json_object_set_new(
 		json, "effective", json_string(tenant_state_names[instance->wanted_state]));
 	json_object_set_new(json, "degraded", describe_strv(spec->degraded));
+	json_object_set_new(json, "storage", storage_describe(instance));
 	json_object_set_new(json, "dir", json_string(spec->dir));
 	put_url(d, json, spec);
 	return json;
@@ -150,6 +154,8 @@ json_t *describe_instance_brief(struct daemon *d, struct instance *instance)
 {
 	const struct ten_spec *spec = instance->spec ? instance->spec : instance->published;
 	const struct run *run = instance->run;
+	uint64_t stored = storage_used(instance);
+	autofree char *full = instance->reason ? NULL : storage_reason(instance);
 	struct board_use use;
 	json_t *json = json_object(), *list = overridden(d, instance->key);
 
@@ -166,8 +172,11 @@ json_t *describe_instance_brief(struct daemon *d, struct instance *instance)
 		json_object_set_new(json, "health", json_string(health_name(run)));
 	if (use.requests)
 		json_object_set_new(json, "requests", json_integer((json_int_t)use.requests));
-	if (instance->reason)
-		json_object_set_new(json, "reason", json_string(instance->reason));
+	if (instance->reason || full)
+		json_object_set_new(
+			json, "reason", json_string(instance->reason ? instance->reason : full));
+	if (stored != STORAGE_UNKNOWN)
+		json_object_set_new(json, "stored_bytes", json_integer((json_int_t)stored));
 	if (json_array_size(list))
 		json_object_set(json, "overridden", list);
 	if (spec)

@@ -22,6 +22,7 @@
 #include "daemon/secret_watch.h"
 #include "daemon/secrets.h"
 #include "daemon/start_queue.h"
+#include "daemon/storage.h"
 #include "mem.h"
 
 #define DRAIN_LOOK_SECONDS 0.02
@@ -262,6 +263,7 @@ void instance_set_state(
 		board_wake_unclaim(d->board, instance->target.slot);
 	route_table_set_state(d->table, instance->target, state);
 	activation_state_is(d, instance);
+	storage_state_is(d, instance);
 	if (state == INSTANCE_READY) {
 		instance_use(d, instance, &use);
 		instance->requests_before = use.requests;

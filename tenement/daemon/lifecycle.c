@@ -26,6 +26,7 @@
 #include "daemon/spawn.h"
 #include "daemon/start_queue.h"
 #include "daemon/stop_signal.h"
+#include "daemon/storage.h"
 #include "daemon/wake_times.h"
 #include "mem.h"
 
@@ -128,6 +129,7 @@ static void take_out(struct daemon *d, struct instance *instance)
 	d->hosts_changed = true;
 	activation_drop(d, instance);
 	failures_remove(d, instance->key);
+	storage_forget(d, instance->key);
 	folders_remove_socket(d, instance->key);
 	log_info("%s: no longer declared; its data stays", instance->key);
 }

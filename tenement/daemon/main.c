@@ -36,6 +36,8 @@
 #include "daemon/secret_watch.h"
 #include "daemon/secrets.h"
 #include "daemon/settings.h"
+#include "daemon/storage.h"
+#include "daemon/storage_helper.h"
 #include "daemon/uids.h"
 #include "daemon/upgrade.h"
 #include "daemon/wake.h"
@@ -172,8 +174,9 @@ static int prepare(struct daemon *d, struct ten_error *err)
 	d->set = config_set_new(&d->place);
 	if (workers_share(d, err) < 0 || listeners_start(d, err) < 0 ||
 		override_load_all(d, err) < 0 || apply_finish_journal(d, err) < 0 ||
-		rollout_load(d, err) < 0 || confdir_start(d, err) < 0 ||
-		schedule_start(d, err) < 0 || notify_start(d, err) < 0 || control_start(d, err) < 0)
+		rollout_load(d, err) < 0 || storage_start(d, err) < 0 ||
+		confdir_start(d, err) < 0 || schedule_start(d, err) < 0 ||
+		notify_start(d, err) < 0 || control_start(d, err) < 0)
 		return -1;
 	return 0;
 }
@@ -286,6 +289,8 @@ int main(int argc, char **argv)
 		printf("tenementd %s\n", TEN_VERSION);
 		return 0;
 	}
+	if (argc == 2 && strcmp(argv[1], STORAGE_HELPER_FLAG) == 0)
+		storage_helper_main();
 	d->keeper = fds_find("keeper");
 	d->keeper_is_new = fds_find("table.writer") < 0;
 	if (parse_arguments(d, argc, argv) < 0 || d->keeper < 0) {

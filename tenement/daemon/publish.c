@@ -13,6 +13,7 @@
 #include "daemon/failures.h"
 #include "daemon/override.h"
 #include "daemon/publish_wake.h"
+#include "daemon/storage.h"
 #include "limit.h"
 #include "mem.h"
 #include "names.h"
@@ -70,7 +71,9 @@ int publish_instance(struct daemon *d, struct instance *instance, struct ten_err
 		.max_connections = (uint32_t)values->max_connections,
 		.server_timing = values->server_timing,
 		.ping_is_quiet = !values->wake_on_ping,
-		.suspended_status = (uint32_t)values->suspended_status,
+		/* (stopped, it says why) */
+		.suspended_status =
+			storage_stops(instance->spec) ? 507 : (uint32_t)values->suspended_status,
 		.suspended_page = page,
 		.access_log = (uint32_t)values->access_log,
 		.wake = publish_wake_of(d, instance->spec),

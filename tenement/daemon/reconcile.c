@@ -24,6 +24,7 @@
 #include "daemon/schedule.h"
 #include "daemon/secret_watch.h"
 #include "daemon/settings.h"
+#include "daemon/storage.h"
 #include "daemon/wake.h"
 #include "daemon/workers.h"
 #include "mem.h"
@@ -68,6 +69,7 @@ static void want(struct daemon *d, struct instance *instance)
 	if (!spec)
 		return;
 	weight = override_find(d, instance->key, OVERRIDE_WEIGHT);
+	storage_want(d, instance, spec);
 	instance->wanted_state = reconcile_effective_state(d, spec);
 	instance->wanted_weight =
 		weight ? (uint32_t)strtoul(weight->value, NULL, 10) : (uint32_t)spec->values.weight;
@@ -261,7 +263,7 @@ void reconcile_mark_change(struct daemon *d, const struct config_change *change)
 		reconcile_mark_settings(d);
 }
 
-enum tenant_state reconcile_effective_state(struct daemon *d, const struct ten_spec *spec)
+static enum tenant_state declared_or_overridden(struct daemon *d, const struct ten_spec *spec)
 {
 	const struct override *override = override_find(d, spec->key, OVERRIDE_STATE);
 
@@ -271,6 +273,13 @@ enum tenant_state reconcile_effective_state(struct daemon *d, const struct ten_s
 		if (strcmp(override->value, tenant_state_names[state]) == 0)
 			return (enum tenant_state)state;
 	return TENANT_ON_DEMAND;
+}
+
+enum tenant_state reconcile_effective_state(struct daemon *d, const struct ten_spec *spec)
+{
+	enum tenant_state state = declared_or_overridden(d, spec);
+
+	return state != TENANT_SUSPENDED && storage_stops(spec) ? TENANT_STOPPED : state;
 }
 
 /* ---- the whole ---- */

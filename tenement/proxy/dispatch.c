@@ -214,7 +214,12 @@ void dispatch_try(struct exchange *exchange)
 		try_failed(exchange, &instance);
 		break;
 	case INSTANCE_STOPPED:
-		exchange_refuse(exchange, 503, BOARD_REFUSED_DOWN, "the application is down");
+		if (instance.suspended_status == 507)
+			exchange_refuse(exchange, 507, BOARD_REFUSED_DOWN,
+				"the application's storage is full");
+		else
+			exchange_refuse(
+				exchange, 503, BOARD_REFUSED_DOWN, "the application is down");
 		break;
 	default:
 		exchange->was_refused = false;
