@@ -19,14 +19,15 @@
 #include "storage_rules.h"
 #include "text.h"
 
-#define FOLDER        "storage"
-#define FIRST_SECONDS 10.  /* after it began to run, of one without a quota */
-#define LEAST_SECONDS 0.25 /* between two rounds of asking */
-#define LOST_SECONDS  2.   /* after the helper ended */
-#define WRONG_SECONDS 60.  /* after one that could not be looked at */
-#define AUDIT_SECONDS 3600.
-#define PARTIAL_LOOKS 3 /* in a row: then it is taken for full */
-#define NOTE_STEP     (1u << 20)
+#define FOLDER          "storage"
+#define FIRST_SECONDS   10. /* after it began to run, of one without a quota */
+#define COUNTED_SECONDS 5.
+#define LEAST_SECONDS   0.25 /* between two rounds of asking */
+#define LOST_SECONDS    2.   /* after the helper ended */
+#define WRONG_SECONDS   60.  /* after one that could not be looked at */
+#define AUDIT_SECONDS   3600.
+#define PARTIAL_LOOKS   3 /* in a row: then it is taken for full */
+#define NOTE_STEP       (1u << 20)
 
 struct storage {
 	char *key;
@@ -42,6 +43,7 @@ struct storage {
 	bool limit_is_new; /* the file system is to be told */
 	unsigned partial;  /* looks in a row that did not see all */
 	char *problem;     /* of the last look; NULL: none */
+	bool counted;      /* by the file system */
 	bool watched;
 	TAILQ_ENTRY(storage) next;
 	UT_hash_handle hh;
@@ -132,10 +134,15 @@ static bool is_active(const struct instance *instance)
 
 static double next_look(const struct storage *storage, uint64_t quota)
 {
+	double interval;
+
 	if (!storage->looked)
 		return daemon_now() + (quota ? 0 : FIRST_SECONDS);
-	return storage->looked +
-	       storage_interval(storage->used, quota, storage->look_seconds, storage->growth);
+	interval = storage_interval(storage->used, quota, storage->look_seconds, storage->growth);
+	/* To ask the kernel costs next to nothing. */
+	if (quota && storage->counted && interval > COUNTED_SECONDS)
+		interval = COUNTED_SECONDS;
+	return storage->looked + interval;
 }
 
 /* ---- what follows ---- */
@@ -317,6 +324,7 @@ static void on_answer(struct daemon *d, const struct storage_answer *answer)
 	storage->growth = grown(storage, answer->bytes);
 	storage->looked = daemon_now();
 	storage->look_seconds = answer->counted ? 0 : (double)answer->took_us / 1e6;
+	storage->counted = answer->counted;
 	set_problem(storage, answer->problem);
 	/* Of what was only seen in part, more is never less. */
 	if (!answer->partial || storage->used == STORAGE_UNKNOWN || answer->bytes > storage->used)

@@ -252,7 +252,8 @@ def test_folders_deeper_than_can_be_followed_are_taken_for_full(tenement):
         assert "deeper than can be followed" in t.instance(KEY)["reason"]
     finally:
         subprocess.run(["rm", "-rf", place / "m"], check=True)
-    t.wait_status(KEY, 200, timeout=120)
+    look_now(t)
+    t.wait_status(KEY, 200)
 
 
 def test_folders_that_are_moved_while_they_are_looked_at(tenement):
