@@ -174,6 +174,14 @@ static bool is_written(const struct spec_layers *layers, const struct option *op
 	       config_layer_find(&layers->tenant->layer, option->name);
 }
 
+/* That there is no sandbox concerns only who asks for one, and then also when it is left open
+ * which.
+ */
+static bool is_sandbox(const struct option *option)
+{
+	return strcmp(option->name, "sandbox") == 0;
+}
+
 /* What of the defaults in force is more than the machine can give. */
 static void find_degraded(struct spec_common *common, const struct spec_layers *layers)
 {
@@ -186,7 +194,8 @@ static void find_degraded(struct spec_common *common, const struct spec_layers *
 		autofree char *spelled = NULL;
 		autofree char *message = NULL;
 
-		if (why != machine->lacks[i].why || is_written(layers, option))
+		if (why != machine->lacks[i].why || is_sandbox(option) ||
+			is_written(layers, option))
 			continue;
 		spelled = option_spell(option, &common->values);
 		message = mem_printf("%s = %s cannot be given: %s", option->name, spelled, why);
@@ -199,19 +208,44 @@ static void check_machine(
 	const struct ten_spec *spec, const struct spec_layers *layers, struct spec_faults *faults)
 {
 	const struct machine *machine = layers->machine;
+	bool in_sandbox = spec->values.isolation == ISOLATION_SANDBOX;
 
 	for (size_t i = 0; machine && i < machine->count; i++) {
 		const struct option *option = machine->lacks[i].option;
 		const char *why = machine_lacks(machine, option, &spec->values);
 		autofree char *spelled = NULL;
 
-		if (why != machine->lacks[i].why || !is_written(layers, option))
+		if (why != machine->lacks[i].why || (is_sandbox(option) && !in_sandbox) ||
+			(!is_sandbox(option) && !is_written(layers, option)))
 			continue;
 		spelled = option_spell(option, &spec->values);
-		spec_fault_add(faults, layers, option->name, NULL, "%s%s%s cannot be given: %s",
-			option->name, option->type == OPTION_TABLES ? "" : " = ",
+		spec_fault_add(faults, layers,
+			is_written(layers, option) ? option->name : "isolation", NULL,
+			"%s%s%s cannot be given: %s", option->name,
+			option->type == OPTION_TABLES ? "" : " = ",
 			option->type == OPTION_TABLES ? "" : spelled, why);
 	}
+}
+
+/* What goes with no other sandbox, and what a sandbox does not go with. */
+static void check_sandbox(
+	const struct ten_spec *spec, const struct spec_layers *layers, struct spec_faults *faults)
+{
+	const struct service_values *values = &spec->values;
+
+	if (values->isolation != ISOLATION_SANDBOX && values->sandbox != SANDBOX_AUTO)
+		spec_fault_add(faults, layers, "sandbox", NULL,
+			"sandbox has no effect without isolation = \"sandbox\"");
+	if (values->isolation != ISOLATION_SANDBOX || values->sandbox == SANDBOX_NATIVE)
+		return;
+	if (values->ready == READY_NOTIFY)
+		spec_fault_add(faults, layers, "ready", NULL,
+			"ready = \"notify\" does not reach the daemon out of gVisor: use "
+			"ready = \"listen\" or \"health\", or sandbox = \"native\"");
+	if (values->socket_activation)
+		spec_fault_add(faults, layers, "socket_activation", NULL,
+			"socket_activation: gVisor takes no socket from outside: leave it out, or "
+			"use sandbox = \"native\"");
 }
 
 /* The hashes go on over the values of SCOPE. */
@@ -377,6 +411,7 @@ const struct ten_spec *spec_merge(const struct spec_layers *layers, struct spec_
 	take_common(spec, layers);
 	lay_tenant(spec, layers);
 	check_machine(spec, layers, faults);
+	check_sandbox(spec, layers, faults);
 	check_domains(spec, layers, faults);
 	find_socket(spec, layers, faults);
 	if (spec->values.ready == READY_HEALTH && (!spec->values.health || !*spec->values.health))

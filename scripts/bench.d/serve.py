@@ -15,7 +15,8 @@ import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("TENEMENT_BUILD", TOP / "build")).resolve()
-PROGRAMS = ("ten", "tenement-keeper", "tenementd", "tenement-proxy", "tenement-logger", "tenement-init", "tests/tiny", "tests/bench_waker")
+PROGRAMS = ("ten", "tenement-keeper", "tenementd", "tenement-proxy", "tenement-logger", "tenement-init", "tenement-sandbox",
+            "tests/tiny", "tests/bench_waker")
 DEADLINE = 60
 # What a tenant gets, or it would be compared with one that has more to read at its start.
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": "/tmp",

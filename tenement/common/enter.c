@@ -477,3 +477,17 @@ int enter_view(const struct enter *enter, struct ten_error *err)
 	close(making.scaffold);
 	return 0;
 }
+
+int enter_processes(const struct enter *enter, struct ten_error *err)
+{
+	struct mount_attr attributes = { .propagation = PRIVATE };
+
+	if (enter->user_namespace && keep_ids(enter, err) < 0)
+		return -1;
+	if (syscall(SYS_mount_setattr, AT_FDCWD, "/", AT_RECURSIVE, &attributes,
+		    sizeof(attributes)) < 0)
+		return ten_error_set(err, errno, "making its mounts private");
+	if (mount("proc", "/proc", "proc", NO_SETUID | NO_DEVICES | NO_EXEC, NULL) < 0)
+		return ten_error_set(err, errno, "/proc");
+	return 0;
+}

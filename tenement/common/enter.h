@@ -28,4 +28,7 @@ uint64_t enter_clone_flags(bool user_namespace);
  * the process must end. */
 int enter_view(const struct enter *enter, struct ten_error *err);
 
+/* Into a /proc of our own PID namespace alone: for who makes the view himself. */
+int enter_processes(const struct enter *enter, struct ten_error *err);
+
 #endif

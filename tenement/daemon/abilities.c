@@ -2,6 +2,7 @@
 
 #include "common/secret_file.h"
 #include "daemon/isolation.h"
+#include "daemon/sandbox.h"
 #include "machine.h"
 #include "mem.h"
 
@@ -12,8 +13,7 @@ static void find_levels(struct daemon *d, struct machine *machine)
 	if (why)
 		machine_add_lack(machine, "isolation", "namespace",
 			"%s (isolation = \"process\" needs no namespaces)", why);
-	machine_add_lack(
-		machine, "isolation", "sandbox", "this build knows process and namespace alone");
+	sandbox_find_lacks(d);
 	machine_add_lack(machine, "mounts", NULL, "this build has no view of its own for a tenant");
 }
 

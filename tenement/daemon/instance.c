@@ -18,6 +18,7 @@
 #include "daemon/record.h"
 #include "daemon/rollout.h"
 #include "daemon/rollout_trial.h"
+#include "daemon/sandbox.h"
 #include "daemon/schedule.h"
 #include "daemon/secret_watch.h"
 #include "daemon/secrets.h"
@@ -167,6 +168,7 @@ void run_free(struct daemon *d, struct run *run)
 	if (run->cgroup)
 		cgroup_end(d, run->cgroup);
 	secrets_take_back(d, run);
+	sandbox_end(d, run);
 	spec_unref(run->spec);
 	free(run->cgroup);
 	free(run->socket_path);

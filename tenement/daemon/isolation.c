@@ -193,6 +193,9 @@ static void prepare(struct daemon *d, const struct ten_spec *spec, struct isolat
 
 enum spec_isolation isolation_level(const struct daemon *d, const struct ten_spec *spec)
 {
+	/* Nobody who asks for it runs with less. */
+	if (spec->values.isolation == ISOLATION_SANDBOX)
+		return ISOLATION_SANDBOX;
 	if (spec->values.isolation == ISOLATION_PROCESS ||
 		machine_lacks_value(&d->machine, "isolation", "namespace"))
 		return ISOLATION_PROCESS;

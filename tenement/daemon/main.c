@@ -31,6 +31,7 @@
 #include "daemon/reconcile.h"
 #include "daemon/record.h"
 #include "daemon/rollout.h"
+#include "daemon/sandbox_gvisor.h"
 #include "daemon/schedule.h"
 #include "daemon/seats.h"
 #include "daemon/secret_watch.h"
@@ -155,6 +156,8 @@ static void remove_runtime(struct daemon *d)
 	remove_socket_folders(d);
 	unlinkat(d->run_fd, "instances", AT_REMOVEDIR);
 	secrets_end(d);
+	sandbox_gvisor_sweep(d);
+	unlinkat(d->run_fd, "sandboxes", AT_REMOVEDIR);
 	failures_end(d);
 	notify_end(d);
 	unlinkat(d->own_fd, "run", 0);
@@ -225,6 +228,7 @@ static int take_over(struct daemon *d, struct ten_error *err)
 	secrets_sweep(d);
 	failures_load_all(d);
 	cgroup_sweep(d);
+	sandbox_gvisor_sweep(d);
 	settle_states(d);
 	publish_sweep(d);
 	if (keeper_link_start(d, err) < 0)

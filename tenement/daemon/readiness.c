@@ -13,6 +13,7 @@
 #include "daemon/folder_watch.h"
 #include "daemon/listening.h"
 #include "daemon/probe.h"
+#include "daemon/sandbox.h"
 #include "daemon/short_timer.h"
 #include "mem.h"
 
@@ -78,10 +79,11 @@ static bool listens_on_socket(struct daemon *d, struct instance *instance)
 		open_socket_to_proxy(d, instance) <= 0)
 		return false;
 	run->by_socket = true;
-	listens = listening_on_file(&st);
+	listens = sandbox_is_gvisor(run->spec) ? -1 : listening_on_file(&st);
 	if (listens >= 0)
 		return listens;
-	/* Where the kernel does not say so (no unix_diag), a connection does. */
+	/* Where the kernel does not say so (no unix_diag, or the socket is of another network
+	 * namespace), a connection does. */
 	fd = probe_connect(run);
 	/* A queue that is full already is one that listens. */
 	if (fd < 0 && errno != EAGAIN)

@@ -31,6 +31,7 @@
 #include "daemon/readiness.h"
 #include "daemon/record.h"
 #include "daemon/rollout.h"
+#include "daemon/sandbox.h"
 #include "daemon/secrets.h"
 #include "daemon/uids.h"
 #include "mem.h"
@@ -207,6 +208,7 @@ struct child {
 	struct spawn_words words;
 	struct become become;
 	struct isolation isolation;
+	struct sandbox sandbox;
 	const char *key;
 	int init;   /* tenement-init, to be executed; -1: none */
 	int go;     /* a byte comes when its record is written; its end when the daemon died */
@@ -255,7 +257,8 @@ static void isolate(const struct child *child)
 
 	if (unshare(CLONE_NEWCGROUP) < 0 && errno != EINVAL && errno != EPERM)
 		fail(child, "a cgroup namespace");
-	if (enter_view(&child->isolation.enter, &err) < 0)
+	if ((child->sandbox.kind == SANDBOX_KIND_GVISOR ? enter_processes : enter_view)(
+		    &child->isolation.enter, &err) < 0)
 		fail(child, err.text);
 	if (!child->isolation.init)
 		return;
@@ -301,8 +304,15 @@ static void child_main(struct child *child)
 		fail(child, "passing its socket");
 	if (become_tenant(&child->become, &err) < 0)
 		fail(child, err.text);
+	if (child->sandbox.kind == SANDBOX_KIND_NATIVE &&
+		confine_apply(&child->sandbox.confine, &err) < 0)
+		fail(child, err.text);
 	environ = child->words.env;
-	execvp(child->words.argv[0], child->words.argv);
+	if (child->sandbox.kind == SANDBOX_KIND_GVISOR)
+		syscall(SYS_execveat, child->sandbox.program, "", child->words.argv, environ,
+			AT_EMPTY_PATH);
+	else
+		execvp(child->words.argv[0], child->words.argv);
 	ten_error_set(&err, errno, "command \"%s\"", child->words.argv[0]);
 	fail(child, err.text);
 }
@@ -387,6 +397,11 @@ static int launch(struct daemon *d, struct instance *instance, struct child *chi
 	run->cgroup = cgroup_make(run->key);
 	if (isolation_plan(d, run->spec, run, &child->words, &child->isolation, err) < 0)
 		return -1;
+	if (sandbox_plan(d, run, &child->isolation, &child->words, &child->sandbox, err) < 0)
+		return -1;
+	child->become.workdir = child->words.workdir;
+	if (child->sandbox.kind == SANDBOX_KIND_GVISOR)
+		child->become.nofile = 0; /* the program's is in its bundle */
 	child->key = run->key;
 	child->init = child->isolation.init ? isolation_init_fd(err) : -1;
 	if (child->isolation.init && child->init < 0)
@@ -466,7 +481,7 @@ int spawn_start(struct daemon *d, struct instance *instance, struct ten_error *e
 {
 	const struct ten_spec *spec = rollout_spec(d, instance);
 	struct run *run = mem_alloc(sizeof(*run));
-	struct child child = { .init = -1 };
+	struct child child = { .init = -1, .sandbox.program = -1 };
 	struct pipes pipes = { { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 } };
 	int rc = -1;
 
@@ -501,6 +516,7 @@ int spawn_start(struct daemon *d, struct instance *instance, struct ten_error *e
 	pipes_close(&pipes);
 	if (child.init >= 0)
 		close(child.init);
+	sandbox_clear(&child.sandbox);
 	isolation_clear(&child.isolation);
 	spawn_words_free(&child.words);
 	if (rc < 0) {

@@ -26,7 +26,8 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 SOURCE = HERE.parent.parent
 FIXTURES = SOURCE / "tests" / "fixtures"
-PROGRAMS = ("ten", "tenement-keeper", "tenementd", "tenement-proxy", "tenement-logger", "tenement-init")
+PROGRAMS = ("ten", "tenement-keeper", "tenementd", "tenement-proxy", "tenement-logger", "tenement-init",
+            "tenement-sandbox")
 # Sanitizers and busy machines are slow; a deadline is for what will never come.
 SLOWNESS = float(os.environ.get("TENEMENT_TEST_SLOWNESS", "1"))
 # Where nothing else is said: many tests compare the pid that an app sees to the one that it has.

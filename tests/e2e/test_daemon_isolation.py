@@ -312,7 +312,7 @@ def test_what_this_build_cannot_give_is_refused(two):
     t = two()
     t.wait_ok("echo:alice")
     pid = pids(t)["echo:alice"]
-    t.write("echo-alice.toml", t.tenant("echo", isolation="sandbox"))
+    t.write("echo-alice.toml", t.tenant("echo", sandbox="native"))
     t.write("echo-carol.toml", t.tenant("echo", memory_limit_mb=64))
     wait_until(lambda: sum("isolation" in p or "memory_limit_mb" in p for p in status(t)["problems"]) == 2,
                what="both refused")

@@ -135,6 +135,58 @@ START_TEST(lacks)
 }
 END_TEST
 
+#define SANDBOX NOTES "isolation = 'sandbox'\n"
+static const struct {
+	const char *service, *tenant;
+	const char *message; /* NULL: there is nothing wrong */
+} sandboxes[] = {
+	{ NOTES, ALICE, NULL },
+	{ SANDBOX, ALICE, "sandbox = \"auto\" cannot be given: no runsc" },
+	{ SANDBOX "sandbox = 'gvisor'\n", ALICE, "sandbox = \"gvisor\" cannot be given: no runsc" },
+	{ NOTES, ALICE "isolation = 'sandbox'\n", "sandbox = \"auto\" cannot be given: no runsc" },
+	{ SANDBOX "sandbox = 'native'\n", ALICE, NULL },
+	{ NOTES, ALICE "isolation = 'sandbox'\nsandbox = 'native'\n", NULL },
+	{ NOTES "sandbox = 'native'\n", ALICE,
+		"sandbox has no effect without isolation = \"sandbox\"" },
+	{ SANDBOX "sandbox = 'native'\nready = 'notify'\nsocket_activation = true\n", ALICE, NULL },
+	{ SANDBOX "ready = 'notify'\n", ALICE,
+		"ready = \"notify\" does not reach the daemon out of gVisor: use ready = "
+		"\"listen\" "
+		"or \"health\", or sandbox = \"native\"" },
+	{ SANDBOX "socket_activation = true\n", ALICE,
+		"socket_activation: gVisor takes no socket from outside: leave it out, or use "
+		"sandbox = \"native\"" },
+};
+
+START_TEST(sandbox)
+{
+	const struct config_problem *problems;
+	struct config_change change;
+	bool said = false;
+	size_t count;
+
+	machine_add_lack(&machine, "sandbox", "auto", "no runsc");
+	machine_add_lack(&machine, "sandbox", "gvisor", "no runsc");
+	if (!sandboxes[_i].message) {
+		const struct ten_spec *spec = make(sandboxes[_i].service, sandboxes[_i].tenant);
+
+		ck_assert_uint_eq(mem_strv_length(spec->degraded), 0);
+		spec_unref(spec);
+		return;
+	}
+	config_set_stage(set, "notes.toml", sandboxes[_i].service, strlen(sandboxes[_i].service));
+	config_set_stage(
+		set, "notes-alice.toml", sandboxes[_i].tenant, strlen(sandboxes[_i].tenant));
+	config_set_judge(set, &change);
+	config_change_clear(&change);
+	ck_assert_ptr_null(config_set_instance(set, "notes:alice"));
+	count = config_set_problems(set, &problems);
+	for (size_t i = 0; i < count; i++)
+		said = said || strcmp(problems[i].message, sandboxes[_i].message) == 0;
+	ck_assert_msg(said, "nobody says: %s", sandboxes[_i].message);
+}
+END_TEST
+
 /* Who says when it sleeps. */
 #define SLEEP(n, m)                                                                                \
 	"sleep = [{ after = " #n ", to = 'frozen' }, { after = " #m ", to = 'stopped' }]\n"
@@ -330,6 +382,7 @@ int main(void)
 	tcase_add_test(tests, layers);
 	tcase_add_test(tests, degraded);
 	tcase_add_loop_test(tests, lacks, 0, sizeof(lacking) / sizeof(lacking[0]));
+	tcase_add_loop_test(tests, sandbox, 0, sizeof(sandboxes) / sizeof(sandboxes[0]));
 	tcase_add_loop_test(tests, ladder, 0, sizeof(ladders) / sizeof(ladders[0]));
 	tcase_add_loop_test(tests, hashes, 0, sizeof(changes) / sizeof(changes[0]));
 	tcase_add_loop_test(tests, interpolate, 0, sizeof(templates) / sizeof(templates[0]));
