@@ -1,8 +1,29 @@
 """Fixtures for all end-to-end tests; see harness.py."""
 
+import ctypes
+import fcntl
+import os
+import socket
+import struct
+
 import pytest
 
 from harness import Tenement
+
+CLONE_NEWNET = 0x40000000
+SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
+
+
+def pytest_configure():
+    """All tests run in a network of their own, where that can be had: a daemon that is root makes rules
+    for the network that it is in, and the machine's is not ours."""
+    if os.geteuid() != 0 or ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) < 0:
+        return
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        request = bytearray(struct.pack("16sh14x", b"lo", 0))
+        fcntl.ioctl(any_socket, SIOCGIFFLAGS, request)
+        flags, = struct.unpack_from("h", request, 16)
+        fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | IFF_UP))
 
 
 @pytest.fixture
