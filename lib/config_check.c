@@ -5,6 +5,7 @@
 
 #include "calendar.h"
 #include "config_address.h"
+#include "egress.h"
 #include "mem.h"
 #include "names.h"
 #include "spec_template.h"
@@ -28,6 +29,20 @@ static int check_network(const char *text, struct ten_error *err)
 	struct config_network network;
 
 	return config_network_parse(text, &network, err);
+}
+
+static int check_egress(const char *text, struct ten_error *err)
+{
+	struct egress_rule rule;
+
+	return egress_parse(text, &rule, err);
+}
+
+static int check_private_range(const char *text, struct ten_error *err)
+{
+	struct private_range range;
+
+	return private_range_parse(text, &range, err);
 }
 
 static int check_uid_range(const char *text, struct ten_error *err)
@@ -164,6 +179,7 @@ static const struct {
 	{ OPTION_SETTING, "admin_group", check_account },
 	{ OPTION_SETTING, "uid_range", check_uid_range },
 	{ OPTION_SETTING, "port_range", check_port_range },
+	{ OPTION_SETTING, "private_range", check_private_range },
 	{ OPTION_SETTING, "trusted_proxies", check_network },
 	{ OPTION_LISTENER, "address", check_address },
 	{ OPTION_SERVICE, "command", check_command },
@@ -176,6 +192,7 @@ static const struct {
 	{ OPTION_SERVICE, "env_file", check_secret_path },
 	{ OPTION_SERVICE, "awake", check_window },
 	{ OPTION_SERVICE, "wake_at", check_moment },
+	{ OPTION_SERVICE, "egress_allow", check_egress },
 	{ OPTION_TENANT, "service", names_check },
 	{ OPTION_TENANT, "id", names_check },
 	{ OPTION_TENANT, "domains", check_host },

@@ -338,6 +338,7 @@ bool route_table_instance(const struct route_table *table, struct route_target t
 		.name = layout_string(record, used, record->name),
 		.socket_path = layout_string(record, used, record->socket_path),
 		.port = (uint16_t)record->port,
+		.address = record->address,
 		.uid = record->uid,
 		.wake_queue = record->wake_queue,
 		.wait_ms = record->wait_ms,

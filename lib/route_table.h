@@ -25,7 +25,7 @@
 #include "error.h"
 #include "wake_rules.h"
 
-#define ROUTE_TABLE_VERSION 5
+#define ROUTE_TABLE_VERSION 6
 #define ROUTE_SLOTS_MAX     131072
 #define ROUTE_HOST_MAX      253
 #define ROUTE_SOCKET_MAX    107            /* sun_path less its NUL, unix(7) */
@@ -116,7 +116,8 @@ struct route_instance {
 	struct route_target self;
 	const char *name;        /* "notes:alice" */
 	const char *socket_path; /* NULL: none published */
-	uint16_t port;           /* on 127.0.0.1; 0: none published */
+	uint16_t port;           /* 0: none published */
+	uint32_t address;        /* where the port is: IPv4 in network order; 0: on 127.0.0.1 */
 	uint32_t uid;            /* who must own the listening end of socket_path (SO_PEERCRED);
 				    ROUTE_NO_UID: tenants share the daemon's uid, no check */
 	uint32_t wake_queue;     /* requests that may wait while it is not ready */

@@ -299,6 +299,7 @@ int route_table_put_instance(
 		.socket_path = socket_path,
 		.uid = instance->uid,
 		.port = instance->port,
+		.address = instance->address,
 		.wake_queue = instance->wake_queue,
 		.wait_ms = instance->wait_ms,
 		.request_timeout_ms = instance->request_timeout_ms,

@@ -404,6 +404,30 @@ static void lay_tenant(struct ten_spec *spec, const struct spec_layers *layers)
 			 config_layer_find(&layers->tenant->layer, "health");
 }
 
+static void check_network(
+	const struct ten_spec *spec, const struct spec_layers *layers, struct spec_faults *faults)
+{
+	const struct service_values *values = &spec->values;
+	const char *useless = NULL;
+
+	if (values->network == NETWORK_PRIVATE) {
+		if (*values->egress_allow && !values->egress)
+			spec_fault_add(faults, layers, "egress_allow", NULL,
+				"egress_allow opens nothing without egress = true");
+		return;
+	}
+	if (values->egress)
+		useless = "egress";
+	else if (*values->egress_allow)
+		useless = "egress_allow";
+	else if (values->bandwidth_mbit)
+		useless = "bandwidth_mbit";
+	if (useless)
+		spec_fault_add(faults, layers, useless, NULL,
+			"%s is for a network of the tenant's own: write network = \"private\"",
+			useless);
+}
+
 const struct ten_spec *spec_merge(const struct spec_layers *layers, struct spec_faults *faults)
 {
 	struct ten_spec *spec = spec_new(layers);
@@ -414,6 +438,7 @@ const struct ten_spec *spec_merge(const struct spec_layers *layers, struct spec_
 	check_sandbox(spec, layers, faults);
 	check_domains(spec, layers, faults);
 	find_socket(spec, layers, faults);
+	check_network(spec, layers, faults);
 	if (spec->values.ready == READY_HEALTH && (!spec->values.health || !*spec->values.health))
 		spec_fault_add(faults, layers, "ready", NULL,
 			"ready = \"health\" needs a health path: write health = \"/...\"");

@@ -2,6 +2,7 @@
 
 #include "common/secret_file.h"
 #include "daemon/isolation.h"
+#include "daemon/network.h"
 #include "daemon/sandbox.h"
 #include "machine.h"
 #include "mem.h"
@@ -37,5 +38,6 @@ void abilities_find(struct daemon *d)
 	find_levels(d, &d->machine);
 	find_limits(&d->machine);
 	find_secrets(&d->machine, d->runtime_dir);
+	network_find_lacks(d);
 	d->place.machine = &d->machine;
 }

@@ -8,6 +8,7 @@
 #include "daemon/control.h"
 #include "daemon/describe.h"
 #include "daemon/hold.h"
+#include "daemon/network.h"
 #include "daemon/owed.h"
 #include "daemon/record.h"
 #include "daemon/instance.h"
@@ -204,12 +205,15 @@ static json_t *halted(struct daemon *d)
 
 static json_t *warnings(struct daemon *d)
 {
+	autofree char *network = network_problem(d);
 	json_t *list = json_array();
 
 	if (!d->root)
 		json_array_append_new(list, json_string("all tenants share the daemon's uid and "
 							"are not protected from each "
 							"other: run `ten serve` as root"));
+	if (network)
+		json_array_append_new(list, json_string(network));
 	return list;
 }
 

@@ -11,6 +11,7 @@
 #include "daemon/failures.h"
 #include "daemon/health.h"
 #include "daemon/log_tail.h"
+#include "daemon/network.h"
 #include "daemon/override.h"
 #include "daemon/publish.h"
 #include "daemon/reconcile.h"
@@ -106,6 +107,7 @@ json_t *describe_instance(struct daemon *d, struct instance *instance)
 	autofree char *waits = budget_waits_for(d, instance);
 	autofree char *stored = storage_reason(instance);
 	const char *reason = waits ? waits : instance->reason ? instance->reason : stored;
+	autofree char *network = run ? network_describe(run) : NULL;
 	struct board_use use;
 	json_t *json = json_object();
 
@@ -118,6 +120,7 @@ json_t *describe_instance(struct daemon *d, struct instance *instance)
 	json_object_set_new(
 		json, "uid", integer_or_null(run && run->uid != BECOME_KEEP, run ? run->uid : 0));
 	json_object_set_new(json, "port", integer_or_null(run && run->port, run ? run->port : 0));
+	json_object_set_new(json, "network", network ? json_string(network) : json_null());
 	json_object_set_new(json, "socket",
 		run && run->socket_path ? json_string(run->socket_path) : json_null());
 	json_object_set_new(json, "uptime_secs",

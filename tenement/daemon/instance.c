@@ -14,6 +14,7 @@
 #include "daemon/health.h"
 #include "daemon/hold.h"
 #include "daemon/log_stream.h"
+#include "daemon/network.h"
 #include "daemon/readiness.h"
 #include "daemon/record.h"
 #include "daemon/rollout.h"
@@ -157,6 +158,7 @@ void run_free(struct daemon *d, struct run *run)
 	budget_leave(d, run);
 	if (run->by_pid.tbl)
 		HASH_DELETE(by_pid, d->runs, run);
+	network_close(d, run);
 	d->port_given[run->port] = false;
 	readiness_stop(d, run);
 	activation_boot_stop(d, run);

@@ -18,6 +18,17 @@ struct activation;
 struct activation_boot;
 struct rollout_trial;
 struct instance_secrets;
+struct nl_sock;
+
+/* Its network, see network.h. */
+struct run_network {
+	enum spec_network kind;
+	uint32_t index;         /* private: its place in private_range */
+	uint32_t address;       /* there, host order; 0: none */
+	int64_t bandwidth_mbit; /* as it is in force */
+	bool egress;            /* it has a chain of its own */
+	struct nl_sock *diag;
+};
 
 /* A process of a tenant. */
 struct run {
@@ -57,6 +68,7 @@ struct run {
 	uint64_t memory, memory_counted, memory_expected; /* bytes; 0: not known */
 	double memory_at;                                 /* it was measured */
 	bool counted;                                     /* among those that start */
+	struct run_network network;
 	struct activation_boot *boot; /* while it has taken nothing from its socket yet */
 	UT_hash_handle by_pid;
 };

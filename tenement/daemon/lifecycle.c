@@ -15,6 +15,7 @@
 #include "daemon/folders.h"
 #include "daemon/freeze.h"
 #include "daemon/health.h"
+#include "daemon/network.h"
 #include "daemon/publish.h"
 #include "daemon/readiness.h"
 #include "daemon/record.h"
@@ -447,6 +448,7 @@ bool lifecycle_step(struct daemon *d, struct instance *instance, const struct pl
 		return false;
 	case PLAN_UPDATE:
 		publish_or_log(d, instance);
+		network_update(d, instance);
 		start_queue_sort(d, instance);
 		if (instance->state == INSTANCE_READY || instance->state == INSTANCE_FROZEN)
 			instance_arm_sleep(d, instance);

@@ -56,7 +56,8 @@ static struct nl_sock *diag_socket(struct ten_error *err)
 	return sock;
 }
 
-int listening_on_port(uint16_t port, uint32_t *uid, uint32_t *inode, struct ten_error *err)
+int listening_on_port(struct nl_sock *place, uint32_t address, uint16_t port, uint32_t *uid,
+	uint32_t *inode, struct ten_error *err)
 {
 	struct inet_diag_req_v2 request = {
 		.sdiag_family = AF_INET,
@@ -65,13 +66,13 @@ int listening_on_port(uint16_t port, uint32_t *uid, uint32_t *inode, struct ten_
 		.id = { .idiag_sport = htons(port),
 			.idiag_cookie = { INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE } },
 	};
-	struct nl_sock *sock = diag_socket(err);
+	struct nl_sock *sock = place ? place : diag_socket(err);
 	struct answer answer = { 0 };
 	int rc;
 
 	if (!sock)
 		return -1;
-	request.id.idiag_src[0] = htonl(INADDR_LOOPBACK);
+	request.id.idiag_src[0] = htonl(address);
 	nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, on_message, &answer);
 	rc = nl_send_simple(sock, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, &request, sizeof(request));
 	if (rc >= 0)
@@ -104,7 +105,7 @@ static int on_unix(struct nl_msg *message, void *data)
 	return NL_OK;
 }
 
-int listening_on_file(const struct stat *file)
+int listening_on_file(struct nl_sock *place, const struct stat *file)
 {
 	struct unix_diag_req request = {
 		.sdiag_family = AF_UNIX,
@@ -114,7 +115,7 @@ int listening_on_file(const struct stat *file)
 	/* The kernel's own way of putting a device into 32 bits. */
 	struct wanted_file wanted = { .inode = (uint32_t)file->st_ino,
 		.device = major(file->st_dev) << 20 | minor(file->st_dev) };
-	struct nl_sock *sock = diag_socket(NULL);
+	struct nl_sock *sock = place ? place : diag_socket(NULL);
 	int rc;
 
 	if (!sock)

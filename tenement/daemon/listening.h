@@ -11,13 +11,17 @@
 
 #include "error.h"
 
-/* Who would be reached at 127.0.0.1:PORT. Returns 1 with *uid and the socket's *inode, 0 when
- * nobody listens, -1. */
-int listening_on_port(uint16_t port, uint32_t *uid, uint32_t *inode, struct ten_error *err);
+/* PLACE: a socket of NETLINK_SOCK_DIAG in another network namespace; NULL: in ours. */
+struct nl_sock;
+
+/* Who would be reached at ADDRESS (IPv4, host order) and PORT. Returns 1 with *uid and the socket's
+ * *inode, 0 when nobody listens, -1. */
+int listening_on_port(struct nl_sock *place, uint32_t address, uint16_t port, uint32_t *uid,
+	uint32_t *inode, struct ten_error *err);
 
 /* Whether somebody listens on the socket whose file FILE is (by stat). 1, 0, -1: the kernel does
  * not tell here. No connection is made, which a simple program might not expect. */
-int listening_on_file(const struct stat *file);
+int listening_on_file(struct nl_sock *place, const struct stat *file);
 
 /* How many wait in the queue of FD, a unix socket of ours that listens. -1: the kernel does not
  * tell here. */

@@ -25,6 +25,7 @@
 #include "daemon/folders.h"
 #include "daemon/keeper_link.h"
 #include "daemon/listeners.h"
+#include "daemon/network.h"
 #include "daemon/notify.h"
 #include "daemon/override.h"
 #include "daemon/publish.h"
@@ -227,6 +228,7 @@ static int take_over(struct daemon *d, struct ten_error *err)
 	record_adopt_all(d);
 	secrets_sweep(d);
 	failures_load_all(d);
+	network_start(d);
 	cgroup_sweep(d);
 	sandbox_gvisor_sweep(d);
 	settle_states(d);
@@ -335,6 +337,7 @@ int main(int argc, char **argv)
 	control_stop(d);
 	if (d->shutting_down) {
 		listeners_remove_sockets();
+		network_stop(d);
 		cgroup_stop(d);
 		remove_runtime(d);
 	}

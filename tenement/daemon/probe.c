@@ -29,7 +29,8 @@ int probe_connect(const struct run *run)
 	struct sockaddr_un local = { .sun_family = AF_UNIX };
 	struct sockaddr_in port = { .sin_family = AF_INET,
 		.sin_port = htons(run->port),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+		.sin_addr.s_addr =
+			htonl(run->network.address ? run->network.address : INADDR_LOOPBACK) };
 	autoclose int fd = socket(
 		run->by_socket ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int rc;

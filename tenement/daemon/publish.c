@@ -55,6 +55,7 @@ int publish_instance(struct daemon *d, struct instance *instance, struct ten_err
 		.name = instance->key,
 		.socket_path = reachable && run->by_socket ? run->socket_path : NULL,
 		.port = reachable && !run->by_socket ? run->port : 0,
+		.address = run ? htonl(run->network.address) : 0,
 		.uid = run && run->uid != BECOME_KEEP ? run->uid : ROUTE_NO_UID,
 		.wake_queue = (uint32_t)config_set_settings(d->set)->wake_queue,
 		.wait_ms = ms(values->startup_timeout) + WAIT_SLACK_MS,

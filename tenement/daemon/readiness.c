@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "common/process.h"
 #include "daemon/folder_watch.h"
 #include "daemon/listening.h"
+#include "daemon/network.h"
 #include "daemon/probe.h"
 #include "daemon/sandbox.h"
 #include "daemon/short_timer.h"
@@ -72,14 +74,17 @@ static int open_socket_to_proxy(struct daemon *d, struct instance *instance)
 static bool listens_on_socket(struct daemon *d, struct instance *instance)
 {
 	struct run *run = instance->run;
+	struct nl_sock *place;
 	struct stat st;
 	int fd, listens;
+	bool unseen;
 
 	if (!run->socket_path || lstat(run->socket_path, &st) < 0 ||
 		open_socket_to_proxy(d, instance) <= 0)
 		return false;
 	run->by_socket = true;
-	listens = sandbox_is_gvisor(run->spec) ? -1 : listening_on_file(&st);
+	place = network_diag(run, &unseen);
+	listens = unseen || sandbox_is_gvisor(run->spec) ? -1 : listening_on_file(place, &st);
 	if (listens >= 0)
 		return listens;
 	/* Where the kernel does not say so (no unix_diag, or the socket is of another network
@@ -93,21 +98,48 @@ static bool listens_on_socket(struct daemon *d, struct instance *instance)
 	return true;
 }
 
+/* What listens on its own loopback alone listens to nobody. */
+static void say_out_of_reach(struct instance *instance, struct nl_sock *place)
+{
+	struct run *run = instance->run;
+	uint32_t uid, inode;
+
+	if (listening_on_port(place, INADDR_LOOPBACK, run->port, &uid, &inode, NULL) == 1)
+		instance_set_reason(instance,
+			mem_printf("it listens on 127.0.0.1, where with network = \"private\" "
+				   "nobody reaches it: listen on 0.0.0.0, or on SOCKET_PATH"));
+}
+
 static bool listens_on_port(struct daemon *d, struct instance *instance)
 {
 	struct run *run = instance->run;
 	uint32_t owner = run->uid == BECOME_KEEP ? (uint32_t)d->uid : run->uid;
 	struct ten_error err;
 	uint32_t uid = 0, inode = 0;
+	uint32_t address = run->network.address ? run->network.address : INADDR_LOOPBACK;
+	struct nl_sock *place;
+	bool unseen;
 	int listens;
 
 	if (!run->port)
 		return false;
-	listens = listening_on_port(run->port, &uid, &inode, &err);
+	place = network_diag(run, &unseen);
+	if (unseen)
+		return false;
+	listens = listening_on_port(place, address, run->port, &uid, &inode, &err);
 	if (listens < 0)
 		instance_set_reason(instance, mem_strdup(err.text));
+	if (listens == 0 && address != INADDR_LOOPBACK)
+		say_out_of_reach(instance, place);
 	if (listens <= 0)
 		return false;
+	if (run->network.kind == NETWORK_NONE) {
+		instance_set_reason(instance,
+			mem_printf("it listens on PORT %u, where with network = \"none\" nobody "
+				   "reaches it: listen on SOCKET_PATH",
+				run->port));
+		return false;
+	}
 	if (uid != owner) {
 		instance_set_reason(
 			instance, mem_printf("uid %u, and not the tenant, listens on its port %u",
@@ -231,6 +263,7 @@ void readiness_stop(struct daemon *d, struct run *run)
 {
 	struct readiness *readiness = run->readiness;
 
+	network_diag_close(run);
 	if (!readiness)
 		return;
 	run->readiness = NULL;

@@ -17,6 +17,7 @@
 #include "daemon/lifecycle.h"
 #include "daemon/listeners.h"
 #include "daemon/observe.h"
+#include "daemon/network.h"
 #include "daemon/override.h"
 #include "daemon/publish.h"
 #include "daemon/record.h"
@@ -161,6 +162,7 @@ static void turn(struct ev_loop *loop, ev_prepare *watcher, int events)
 		budget_turn(d);
 	} while (d->dirty && ++rounds < ROUNDS_PER_TURN);
 	publish(d);
+	network_turn(d);
 	record_write_due(d);
 	control_turn(d);
 	give_memory_back(d);

@@ -17,6 +17,7 @@
 #include "daemon/folders.h"
 #include "daemon/health.h"
 #include "daemon/lifecycle.h"
+#include "daemon/network.h"
 #include "daemon/rollout.h"
 #include "daemon/secrets.h"
 #include "mem.h"
@@ -54,11 +55,12 @@ int record_write(struct daemon *d, const struct instance *instance, struct ten_e
 	const struct run *run = instance->run;
 	autotext struct text text = { 0 };
 	autofree char *path = record_path(instance->key);
+	autofree char *network = network_record(run);
 
 	text_printf(&text,
 		"%d %d %" PRIu64 " %" PRId64 " %" PRId64 " %u %d %d %d %" PRIu64 " %" PRIu64
 		" %" PRIu64 " %u\n%s\n%s\n%" PRIu64 "\n%s\n" SECRETS "%016" PRIx64 "\n" LEVEL
-		"%d %d\n",
+		"%d %d\n%s\n",
 		RECORD_VERSION, (int)run->pid, run->start_time,
 		run->uid == BECOME_KEEP ? -1 : (int64_t)run->uid,
 		run->uid == BECOME_KEEP ? -1 : (int64_t)run->gid, run->port, run->by_socket,
@@ -66,7 +68,7 @@ int record_write(struct daemon *d, const struct instance *instance, struct ten_e
 		(uint64_t)(run->ready_since * 1000), instance->restarts,
 		run->socket_path ? run->socket_path : "", run->cgroup ? run->cgroup : "",
 		(uint64_t)(run->hold_until * 1000), boot(), run->secrets_stamp, run->init,
-		(int)run->level);
+		(int)run->level, network);
 	return files_write_fast(d->run_fd, path, text.data, text.len, 0600, err);
 }
 
@@ -202,6 +204,7 @@ static struct run *record_parse(char *text, const char *key, uint32_t *restarts)
 	run->ready_since = (double)ready_since / 1000;
 	run->secrets_stamp = secrets_of(newline);
 	read_level(run, newline);
+	network_recall(run, newline);
 	newline++;
 	rest = newline + strcspn(newline, "\n");
 	group = *rest ? rest + 1 : rest; /* earlier programs wrote none */

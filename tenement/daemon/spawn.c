@@ -18,6 +18,7 @@
 
 #include "common/become.h"
 #include "common/log.h"
+#include "common/loopback.h"
 #include "common/process.h"
 #include "common/program_find.h"
 #include "daemon/activation.h"
@@ -27,6 +28,7 @@
 #include "daemon/hold.h"
 #include "daemon/isolation.h"
 #include "daemon/log_stream.h"
+#include "daemon/network.h"
 #include "daemon/orphans.h"
 #include "daemon/readiness.h"
 #include "daemon/record.h"
@@ -217,6 +219,7 @@ struct child {
 	int activation;          /* -1: none */
 	int doors[CGROUP_PARTS]; /* of the control groups that it enters by itself */
 	int door_count;
+	bool own_network;
 };
 
 static void fail(const struct child *child, const char *reason)
@@ -296,6 +299,8 @@ static void child_main(struct child *child)
 	 */
 	syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
 	child->failed = fcntl(child->failed, F_DUPFD_CLOEXEC, ACTIVATION_FD + 1);
+	if (child->own_network && loopback_up(&err) < 0)
+		fail(child, err.text);
 	if (child->isolation.clone_flags) {
 		isolate(child);
 		process_hear_signals();
@@ -417,7 +422,9 @@ static int launch(struct daemon *d, struct instance *instance, struct child *chi
 	child->out = pipes->out[1];
 	child->error = pipes->error[1];
 	process_hold_signals(&before);
-	run->pid = fork_for_keeper(child->isolation.clone_flags, group, &born_there);
+	child->own_network = network_clone_flags(run) != 0;
+	run->pid = fork_for_keeper(
+		child->isolation.clone_flags | network_clone_flags(run), group, &born_there);
 	if (run->pid == 0) {
 		close(pipes->go[1]); /* or the end of the daemon would not be seen */
 		child_main(child);
@@ -438,6 +445,10 @@ static int launch(struct daemon *d, struct instance *instance, struct child *chi
 	run_register(d, run);
 	run->started = daemon_now();
 	if (record_write(d, instance, err) < 0) {
+		kill(run->pid, SIGKILL);
+		return -1;
+	}
+	if (network_open(d, run, err) < 0) {
 		kill(run->pid, SIGKILL);
 		return -1;
 	}
@@ -492,7 +503,7 @@ int spawn_start(struct daemon *d, struct instance *instance, struct ten_error *e
 	run->failed_fd = run->freezer_fd = -1;
 	if (spawn_identity(d, spec, &run->uid, &run->gid, err) == 0 &&
 		(run->socket_path = spawn_socket_path(d, spec, err)) &&
-		pick_port(d, &run->port, err) == 0 &&
+		pick_port(d, &run->port, err) == 0 && network_prepare(d, run, err) == 0 &&
 		folders_make_data(d, spec, run->uid, run->gid, err) == 0 &&
 		make_socket(d, instance, &child, err) == 0 &&
 		spawn_words_make(d, spec, run, &child.words, err) == 0 &&

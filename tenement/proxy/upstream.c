@@ -76,7 +76,7 @@ static void idle_expired(struct deadline *deadline)
 /* FNV-1a over the address; two that are alike are the same for what it is used for. */
 static uint64_t address_hash(const struct route_instance *instance)
 {
-	uint64_t hash = 0xcbf29ce484222325ull ^ instance->port;
+	uint64_t hash = 0xcbf29ce484222325ull ^ instance->port ^ (uint64_t)instance->address << 16;
 
 	for (const char *at = instance->socket_path; at && *at; at++)
 		hash = (hash ^ (uint8_t)*at) * 0x100000001b3ull;
@@ -250,7 +250,7 @@ static enum upstream_result connect_port(
 	struct sockaddr_in address = {
 		.sin_family = AF_INET,
 		.sin_port = htons(instance->port),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_addr.s_addr = instance->address ? instance->address : htonl(INADDR_LOOPBACK),
 	};
 	int yes = 1;
 

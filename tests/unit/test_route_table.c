@@ -57,6 +57,7 @@ START_TEST(instance_and_host)
 		.name = "notes:alice",
 		.socket_path = "/run/tenement/x/notes-alice/s",
 		.port = 20001,
+		.address = 0x0100007f,
 		.uid = 70000,
 		.wake_queue = 256,
 		.wait_ms = 10000,
@@ -91,6 +92,7 @@ START_TEST(instance_and_host)
 	ck_assert_str_eq(seen.socket_path, instance.socket_path);
 	ck_assert_str_eq(seen.suspended_page, instance.suspended_page);
 	ck_assert_uint_eq(seen.port, instance.port);
+	ck_assert_uint_eq(seen.address, instance.address);
 	ck_assert_uint_eq(seen.uid, instance.uid);
 	ck_assert_uint_eq(seen.wake_queue, instance.wake_queue);
 	ck_assert_uint_eq(seen.wait_ms, instance.wait_ms);
