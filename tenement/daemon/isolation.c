@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/files.h"
 #include "common/process.h"
 #include "common/programs.h"
 #include "config_path.h"
@@ -21,8 +22,10 @@
 #include "machine.h"
 #include "mem.h"
 
-#define MIB         (1024 * 1024)
-#define TMP_DEFAULT 256 /* MiB, where memory has no limit */
+#define MIB             (1024 * 1024)
+#define RESOLV_CONF     "/etc/resolv.conf"
+#define RESOLV_CONF_MAX 65536
+#define TMP_DEFAULT     256 /* MiB, where memory has no limit */
 
 /* ---- what all of them see ---- */
 
@@ -172,6 +175,18 @@ static void show_group(const struct run *run, struct view *view)
 		view_add(view, VIEW_READ, VIEW_OPTIONAL, "/sys/fs/cgroup", group, NULL);
 }
 
+/* systemd-resolved listens on the machine's loopback, which is another network's: where it asks
+ * itself is shown instead. */
+static void show_resolvers(const struct run *run, struct view *view)
+{
+	autofree char *text = files_read(AT_FDCWD, RESOLV_CONF, RESOLV_CONF_MAX, NULL, NULL);
+	autofree char *place = real(RESOLV_CONF);
+
+	if (run->network.kind == NETWORK_PRIVATE && text && strstr(text, "nameserver 127."))
+		view_add(view, VIEW_READ, VIEW_OPTIONAL, place, "/run/systemd/resolve/resolv.conf",
+			NULL);
+}
+
 static uint64_t tmp_bytes(const struct ten_spec *spec)
 {
 	int64_t mib =
@@ -216,6 +231,7 @@ int isolation_plan(struct daemon *d, const struct ten_spec *spec, const struct r
 	show_its_own(d, spec, run, isolation);
 	show_what_it_runs(isolation, words);
 	show_group(run, &isolation->view);
+	show_resolvers(run, &isolation->view);
 	view_sort(&isolation->view);
 	return 0;
 }

@@ -421,8 +421,8 @@ static int launch(struct daemon *d, struct instance *instance, struct child *chi
 	child->failed = pipes->failed[1];
 	child->out = pipes->out[1];
 	child->error = pipes->error[1];
-	process_hold_signals(&before);
 	child->own_network = network_clone_flags(run) != 0;
+	process_hold_signals(&before);
 	run->pid = fork_for_keeper(
 		child->isolation.clone_flags | network_clone_flags(run), group, &born_there);
 	if (run->pid == 0) {
@@ -444,11 +444,7 @@ static int launch(struct daemon *d, struct instance *instance, struct child *chi
 	}
 	run_register(d, run);
 	run->started = daemon_now();
-	if (record_write(d, instance, err) < 0) {
-		kill(run->pid, SIGKILL);
-		return -1;
-	}
-	if (network_open(d, run, err) < 0) {
+	if (network_open(d, run, err) < 0 || record_write(d, instance, err) < 0) {
 		kill(run->pid, SIGKILL);
 		return -1;
 	}
