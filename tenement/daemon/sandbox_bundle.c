@@ -79,7 +79,10 @@ static bool is_whole(const json_t *mounts)
 static bool is_kernels(const char *path)
 {
 	static const char *const tops[] = { "/proc", "/sys", "/dev" };
+	static const char shm[] = "/dev/shm/"; /* what our runtime folder may lie in */
 
+	if (strncmp(path, shm, strlen(shm)) == 0)
+		return false;
 	for (size_t i = 0; i < sizeof(tops) / sizeof(*tops); i++) {
 		size_t len = strlen(tops[i]);
 

@@ -126,6 +126,7 @@ START_TEST(has_a_kernel_of_its_own)
 	view_add(&view, VIEW_READ, 0, "/sys/fs/cgroup", "/sys/fs/cgroup", NULL);
 	view_add(&view, VIEW_WRITE, 0, "/dev/null", NULL, NULL);
 	view_add(&view, VIEW_WRITE, 0, "/device", "/usr", NULL);
+	view_add(&view, VIEW_WRITE, 0, "/dev/shm/run/sockets", "/usr", NULL);
 	make();
 	ck_assert_str_eq(text_at(mount_at("/proc"), "type"), "proc");
 	ck_assert_str_eq(text_at(mount_at("/sys"), "type"), "sysfs");
@@ -134,6 +135,7 @@ START_TEST(has_a_kernel_of_its_own)
 	ck_assert_ptr_null(mount_at("/sys/fs/cgroup"));
 	ck_assert_ptr_null(mount_at("/dev/null"));
 	ck_assert_ptr_nonnull(mount_at("/device"));
+	is_mount("/dev/shm/run/sockets", "bind", "/usr", "rw");
 }
 END_TEST
 
