@@ -58,7 +58,7 @@ def end(*_):
 signal.signal(signal.SIGTERM, end)
 print("it begins", flush=True)
 if os.environ.get("BY") == "port":
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler)
+    server = http.server.ThreadingHTTPServer((os.environ.get("ADDRESS", "127.0.0.1"), int(os.environ["PORT"])), Handler)
 else:
     class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         daemon_threads = True
@@ -151,6 +151,31 @@ def test_python_serves_with_a_database(make, kind):
 def test_python_serves_on_its_port(make, kind):
     t = make(kind, env={"BY": "port"})
     first(t, "box:alice", "visit 1")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_a_network_the_socket_works(make, kind):
+    t = make(kind, network="none")
+    first(t, "box:alice", "visit 1")
+    told = tell(t, "box:alice", f"""
+import socket
+socket.create_connection(("127.0.0.1", {t.port}), 3)
+told = "reached"
+""")
+    assert told == {"errno": 111}
+
+
+@needs_root
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_network_of_its_own(make, kind):
+    t = make(kind, network="private", env={"BY": "port", "ADDRESS": "0.0.0.0"})
+    first(t, "box:alice", "visit 1")
+    told = tell(t, "box:alice", f"""
+import socket
+socket.create_connection(("127.0.0.1", {t.port}), 3)
+told = "reached"
+""")
+    assert told == {"errno": 111}
 
 
 @pytest.mark.parametrize("kind", KINDS)
