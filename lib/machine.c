@@ -34,7 +34,7 @@ void machine_add_lack(
 /* Whether SPELLED, a value as in TOML, asks for nothing. */
 static bool asks_for_nothing(const char *spelled)
 {
-	static const char *const nothings[] = { "", "0", "false", "\"\"", "[]", "{}" };
+	static const char *const nothings[] = { "", "0", "-1", "false", "\"\"", "[]", "{}" };
 
 	for (size_t i = 0; i < sizeof(nothings) / sizeof(*nothings); i++)
 		if (strcmp(spelled, nothings[i]) == 0)

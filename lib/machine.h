@@ -14,7 +14,7 @@
 struct machine_lack {
 	const struct option *option;
 	char *value; /* of an ENUM or BOOL as in TOML, without quotes; NULL: any that asks for
-			something, so not 0, false or empty */
+			something, so not 0, -1, false or empty */
 	char *why;   /* for people, with the way out */
 };
 

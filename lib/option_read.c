@@ -42,6 +42,8 @@ static void describe_choices(struct text *out, const char *choices, const char *
 
 static void describe_wanted(struct text *out, const struct option *option)
 {
+	char from[OPTION_FRACTION_SIZE], to[OPTION_FRACTION_SIZE];
+
 	switch (option->type) {
 	case OPTION_BOOL:
 		text_puts(out, "true or false");
@@ -49,6 +51,11 @@ static void describe_wanted(struct text *out, const struct option *option)
 	case OPTION_INT:
 		text_printf(out, "a whole number%s from %" PRId64 " to %" PRId64, unit_of(option),
 			option->min, option->max);
+		break;
+	case OPTION_FRACTION:
+		option_fraction_spell(option->min, from);
+		option_fraction_spell(option->max, to);
+		text_printf(out, "a number from %s to %s in steps of 0.01", from, to);
 		break;
 	case OPTION_STRING:
 		text_puts(out, "a string");
@@ -146,6 +153,27 @@ static int read_integer(const struct option *option, const struct toml_node *nod
 	describe_wanted(&wanted, option);
 	return ten_error_set(
 		err, 0, "%s wants %s, not %" PRId64, option->name, wanted.data, node->integer);
+}
+
+static int read_fraction(const struct option *option, const struct toml_node *node,
+	union option_value *value, struct ten_error *err)
+{
+	autotext struct text wanted = { 0 };
+	double real = node->kind == TOML_FLOAT ? node->real : 0, hundredths;
+
+	if (node->kind == TOML_INTEGER)
+		real = (double)node->integer;
+	else if (node->kind != TOML_FLOAT)
+		return refuse_kind(option, "", node, err);
+	hundredths = round(real * 100);
+	/* (nan is not equal to anything) */
+	if (fabs(real * 100 - hundredths) < 1e-6 && hundredths >= (double)option->min &&
+		hundredths <= (double)option->max) {
+		value->integer = (int64_t)hundredths;
+		return 0;
+	}
+	describe_wanted(&wanted, option);
+	return ten_error_set(err, 0, "%s wants %s, not %.10g", option->name, wanted.data, real);
 }
 
 static int read_choice(const struct option *option, const struct toml_node *node,
@@ -294,6 +322,8 @@ int option_value_read(const struct option *option, const struct toml_node *node,
 		return 0;
 	case OPTION_INT:
 		return read_integer(option, node, value, err);
+	case OPTION_FRACTION:
+		return read_fraction(option, node, value, err);
 	case OPTION_ENUM:
 		return read_choice(option, node, value, err);
 	case OPTION_LIST:

@@ -76,6 +76,7 @@ void option_value_store(const struct option *option, const union option_value *v
 		*(bool *)place = value->boolean;
 		break;
 	case OPTION_INT:
+	case OPTION_FRACTION:
 	case OPTION_TABLES:
 		*(int64_t *)place = value->integer;
 		break;
@@ -114,6 +115,7 @@ static union option_value borrow(const struct option *option, const void *values
 		value.boolean = *(const bool *)place;
 		break;
 	case OPTION_INT:
+	case OPTION_FRACTION:
 	case OPTION_TABLES:
 		value.integer = *(const int64_t *)place;
 		break;
@@ -167,6 +169,7 @@ static void zero(const struct option *option, void *values)
 	static const size_t sizes[] = {
 		[OPTION_BOOL] = sizeof(bool),
 		[OPTION_INT] = sizeof(int64_t),
+		[OPTION_FRACTION] = sizeof(int64_t),
 		[OPTION_STRING] = sizeof(char *),
 		[OPTION_PATH] = sizeof(char *),
 		[OPTION_ENUM] = sizeof(int),
@@ -243,6 +246,7 @@ uint64_t option_hash(const struct option *option, const void *values, uint64_t s
 	case OPTION_BOOL:
 		return option_hash_bytes(value.boolean ? "1" : "0", 1, seed);
 	case OPTION_INT:
+	case OPTION_FRACTION:
 	case OPTION_TABLES:
 		return option_hash_bytes(&value.integer, sizeof(value.integer), seed);
 	case OPTION_LADDER:
@@ -311,7 +315,7 @@ char *option_spell(const struct option *option, const void *values)
 {
 	union option_value value = borrow(option, values);
 	struct text out = { 0 };
-	char choice[64];
+	char choice[64], fraction[OPTION_FRACTION_SIZE];
 
 	switch (option->type) {
 	case OPTION_BOOL:
@@ -319,6 +323,10 @@ char *option_spell(const struct option *option, const void *values)
 		break;
 	case OPTION_INT:
 		text_printf(&out, "%" PRId64, value.integer);
+		break;
+	case OPTION_FRACTION:
+		option_fraction_spell(value.integer, fraction);
+		text_puts(&out, fraction);
 		break;
 	case OPTION_ENUM:
 		spell_string(&out, option_choice(option, value.choice, choice, sizeof(choice)));

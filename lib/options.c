@@ -1,6 +1,7 @@
 #include "options.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "suggest.h"
@@ -73,4 +74,17 @@ const char *option_choice(const struct option *option, int place, char *out, siz
 	}
 	snprintf(out, size, "%.*s", (int)strcspn(at, "|"), at);
 	return out;
+}
+
+void option_fraction_spell(int64_t hundredths, char text[OPTION_FRACTION_SIZE])
+{
+	const char *sign = hundredths < 0 ? "-" : "";
+	long long whole = llabs(hundredths) / 100, rest = llabs(hundredths) % 100;
+
+	if (rest % 10)
+		snprintf(text, OPTION_FRACTION_SIZE, "%s%lld.%02lld", sign, whole, rest);
+	else if (rest)
+		snprintf(text, OPTION_FRACTION_SIZE, "%s%lld.%lld", sign, whole, rest / 10);
+	else
+		snprintf(text, OPTION_FRACTION_SIZE, "%s%lld", sign, whole);
 }

@@ -20,6 +20,7 @@ enum option_type {
 	OPTION_LADDER,
 	OPTION_TIMES,
 	OPTION_PATHS,
+	OPTION_FRACTION,
 };
 
 /* Paths in one value, and pairs in one table of credentials. */
@@ -33,7 +34,7 @@ struct option {
 	enum option_type type;
 	const char *name;
 	const char *fallback; /* the default, as TOML */
-	int64_t min, max;     /* INT */
+	int64_t min, max;     /* INT, and FRACTION in hundredths */
 	const char *choices;  /* ENUM, separated by | */
 	enum option_change change;
 	const char *given; /* what this build can give; see options.def */
@@ -69,18 +70,19 @@ struct option_ladder {
 /* The values. BOOL is a bool; INT an int64_t; ENUM an int, the place in its choices; STRING and
  * PATH an owned char * (PATH absolute), NULL when unset; LIST an owned NULL-terminated array, never
  * NULL; MAP a struct option_map; TABLES the number of tables written; LADDER a struct
- * option_ladder; TIMES and PATHS as a LIST. */
-#define OPTION_FIELD_BOOL(name)   bool name;
-#define OPTION_FIELD_INT(name)    int64_t name;
-#define OPTION_FIELD_ENUM(name)   int name;
-#define OPTION_FIELD_STRING(name) char *name;
-#define OPTION_FIELD_PATH(name)   char *name;
-#define OPTION_FIELD_LIST(name)   char **name;
-#define OPTION_FIELD_MAP(name)    struct option_map name;
-#define OPTION_FIELD_TABLES(name) int64_t name;
-#define OPTION_FIELD_LADDER(name) struct option_ladder name;
-#define OPTION_FIELD_TIMES(name)  char **name;
-#define OPTION_FIELD_PATHS(name)  char **name;
+ * option_ladder; TIMES and PATHS as a LIST; FRACTION an int64_t, in hundredths. */
+#define OPTION_FIELD_BOOL(name)     bool name;
+#define OPTION_FIELD_INT(name)      int64_t name;
+#define OPTION_FIELD_ENUM(name)     int name;
+#define OPTION_FIELD_STRING(name)   char *name;
+#define OPTION_FIELD_PATH(name)     char *name;
+#define OPTION_FIELD_LIST(name)     char **name;
+#define OPTION_FIELD_MAP(name)      struct option_map name;
+#define OPTION_FIELD_TABLES(name)   int64_t name;
+#define OPTION_FIELD_LADDER(name)   struct option_ladder name;
+#define OPTION_FIELD_TIMES(name)    char **name;
+#define OPTION_FIELD_FRACTION(name) int64_t name;
+#define OPTION_FIELD_PATHS(name)    char **name;
 
 struct listener_values {
 #define LISTENER(type, name, ...) OPTION_FIELD_##type(name)
@@ -128,5 +130,9 @@ enum tenant_state { TENANT_ON_DEMAND, TENANT_RUNNING, TENANT_STOPPED, TENANT_SUS
 
 /* The name at PLACE among CHOICES ("a|b|c"), copied into OUT. */
 const char *option_choice(const struct option *option, int place, char *out, size_t size);
+
+/* Hundredths as in TOML: "2", "0.5", "0.25". */
+#define OPTION_FRACTION_SIZE 32
+void option_fraction_spell(int64_t hundredths, char text[OPTION_FRACTION_SIZE]);
 
 #endif

@@ -40,11 +40,17 @@ static char *spell_choices(const char *choices, const char *quote)
 
 char *options_doc_type(const struct option *option)
 {
+	char from[OPTION_FRACTION_SIZE], to[OPTION_FRACTION_SIZE];
+
 	switch (option->type) {
 	case OPTION_BOOL:
 		return mem_strdup("true or false");
 	case OPTION_INT:
 		return mem_printf("%" PRId64 " to %" PRId64, option->min, option->max);
+	case OPTION_FRACTION:
+		option_fraction_spell(option->min, from);
+		option_fraction_spell(option->max, to);
+		return mem_printf("%s to %s, in steps of 0.01", from, to);
 	case OPTION_STRING:
 		return mem_strdup("string");
 	case OPTION_PATH:

@@ -147,6 +147,7 @@ static void print_workers(const struct cli *cli, const json_t *status)
 
 	report_field(cli, "proxy", line);
 	report_field(cli, "control groups", answer_text(status, "cgroups"));
+	report_field(cli, "limits", answer_text(status, "limits"));
 	report_field(cli, "storage", answer_text(status, "storage"));
 }
 

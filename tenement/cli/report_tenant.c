@@ -84,6 +84,9 @@ static void print_failures(const struct cli *cli, const json_t *instance)
 	report_field(cli, "last check", check);
 	if (answer_number(instance, "restarts") > 0)
 		number_field(cli, "restarts", instance, "restarts");
+	if (answer_number(instance, "oom_kills") > 0)
+		number_field(cli, "out of memory", instance, "oom_kills");
+	report_field(cli, "limits", answer_text(instance, "limits_problem"));
 	print_next_try(cli, instance);
 }
 

@@ -25,6 +25,8 @@ static json_t *value_json(const struct option *option, const void *at)
 	case OPTION_STRING:
 	case OPTION_PATH:
 		return text_json(*(char *const *)at);
+	case OPTION_FRACTION:
+		return json_real((double)*(const int64_t *)at / 100);
 	case OPTION_LADDER:
 		return text_json(NULL); /* of services alone */
 	case OPTION_LIST:
@@ -146,6 +148,7 @@ const char *settings_type_name(const struct option *option)
 	static const char *const names[] = {
 		[OPTION_BOOL] = "true or false",
 		[OPTION_INT] = "a whole number",
+		[OPTION_FRACTION] = "a number",
 		[OPTION_STRING] = "a string",
 		[OPTION_PATH] = "a path",
 		[OPTION_ENUM] = "one of",

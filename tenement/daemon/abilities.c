@@ -4,6 +4,7 @@
 #include "daemon/isolation.h"
 #include "daemon/network.h"
 #include "daemon/sandbox.h"
+#include "daemon/limits.h"
 #include "machine.h"
 #include "mem.h"
 
@@ -18,13 +19,6 @@ static void find_levels(struct daemon *d, struct machine *machine)
 	machine_add_lack(machine, "mounts", NULL, "this build has no view of its own for a tenant");
 }
 
-static void find_limits(struct machine *machine)
-{
-	machine_add_lack(machine, "memory_limit_mb", NULL, "this build does not enforce it");
-	machine_add_lack(machine, "cpu_shares", NULL, "this build does not enforce it");
-	machine_add_lack(machine, "pids_limit", NULL, "this build does not enforce it");
-}
-
 static void find_secrets(struct machine *machine, const char *runtime_dir)
 {
 	autofree char *lack = secret_place_lack(runtime_dir);
@@ -36,7 +30,7 @@ static void find_secrets(struct machine *machine, const char *runtime_dir)
 void abilities_find(struct daemon *d)
 {
 	find_levels(d, &d->machine);
-	find_limits(&d->machine);
+	limits_find_lacks(d);
 	find_secrets(&d->machine, d->runtime_dir);
 	network_find_lacks(d);
 	d->place.machine = &d->machine;

@@ -6,6 +6,7 @@
 #include "daemon/control.h"
 #include "daemon/health.h"
 #include "daemon/instance.h"
+#include "daemon/oom.h"
 #include "daemon/storage.h"
 #include "daemon/wake_times.h"
 #include "mem.h"
@@ -18,7 +19,7 @@ struct row {
 	const char *service, *id;
 	enum instance_state state;
 	const _Atomic uint64_t *refusals;
-	uint64_t freezes, restarts;
+	uint64_t freezes, restarts, oom_kills;
 	const char *health;
 	struct board_use use;
 };
@@ -41,6 +42,8 @@ static struct row *gather(struct daemon *d, size_t *count)
 		row->state = instance->state;
 		row->freezes = instance->freezes;
 		row->restarts = instance->restarts;
+		oom_look(d, instance);
+		row->oom_kills = instance->oom_kills;
 		row->health = health_name(instance->run);
 		row->refusals = instance_is_used(d, instance)
 					? d->board->slots[instance->target.slot].refusals
@@ -115,6 +118,19 @@ static void put_freezes(struct text *text, const struct row *rows, size_t count)
 				"tenement_instance_freezes_total{service=\"%s\",id=\"%s\"} "
 				"%" PRIu64 "\n",
 				rows[i].service, rows[i].id, rows[i].freezes);
+}
+
+static void put_oom_kills(struct text *text, const struct row *rows, size_t count)
+{
+	begin(text, "tenement_oom_kills_total", "counter",
+		"Processes of the tenant that the kernel killed for want of memory since the "
+		"daemon started; absent: none.");
+	for (size_t i = 0; i < count; i++)
+		if (rows[i].oom_kills)
+			text_printf(text,
+				"tenement_oom_kills_total{service=\"%s\",id=\"%s\"} "
+				"%" PRIu64 "\n",
+				rows[i].service, rows[i].id, rows[i].oom_kills);
 }
 
 static void put_number(
@@ -238,6 +254,7 @@ static void put_all(struct daemon *d, struct text *text)
 	put_states(text, rows, count);
 	put_health(text, rows, count);
 	put_freezes(text, rows, count);
+	put_oom_kills(text, rows, count);
 	put_numbers(text, rows, count);
 	put_bytes(text, rows, count);
 	put_refusals(text, rows, count);

@@ -15,6 +15,7 @@
 #include "daemon/override.h"
 #include "daemon/reconcile.h"
 #include "daemon/rollout.h"
+#include "daemon/limits.h"
 #include "daemon/listeners.h"
 #include "daemon/storage.h"
 #include "mem.h"
@@ -225,6 +226,7 @@ bool control_status(struct control_call *call)
 	struct budget_status budget;
 	json_t *json, *tenants, *files;
 	autofree char *cgroups = cgroup_describe();
+	autofree char *limits = limits_describe();
 	json_int_t total = 0;
 
 	if (strcmp(call->path, "/api/status") != 0 || call->method != HTTP_METHOD_GET) {
@@ -249,6 +251,7 @@ bool control_status(struct control_call *call)
 		json, "uptime_secs", json_integer((json_int_t)(daemon_now() - d->started)));
 	json_object_set_new(json, "paused_why", json_string(d->paused_why ? d->paused_why : ""));
 	json_object_set_new(json, "cgroups", json_string(cgroups));
+	json_object_set_new(json, "limits", json_string(limits));
 	json_object_set_new(json, "storage", json_string(storage_way()));
 	json_object_set_new(json, "listen", describe_strv(listeners_addresses()));
 	json_object_set_new(json, "listen_problems", describe_strv(listeners_problems()));

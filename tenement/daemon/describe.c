@@ -10,6 +10,7 @@
 #include "daemon/cgroup_usage.h"
 #include "daemon/failures.h"
 #include "daemon/health.h"
+#include "daemon/limits.h"
 #include "daemon/log_tail.h"
 #include "daemon/network.h"
 #include "daemon/override.h"
@@ -255,6 +256,13 @@ static void put_usage(json_t *json, const struct run *run)
 	json_object_set_new(json, "usage", all);
 }
 
+static void put_limits_problem(json_t *json, const struct instance *instance)
+{
+	autofree char *problem = limits_problem(instance);
+
+	json_object_set_new(json, "limits_problem", problem ? json_string(problem) : json_null());
+}
+
 json_t *describe_instance_whole(struct daemon *d, struct instance *instance, bool secrets)
 {
 	const struct ten_spec *spec = instance->spec ? instance->spec : instance->published;
@@ -267,6 +275,8 @@ json_t *describe_instance_whole(struct daemon *d, struct instance *instance, boo
 	json_object_set_new(json, "failed_check",
 		health_problem(instance->run) ? json_string(health_problem(instance->run))
 					      : json_null());
+	json_object_set_new(json, "oom_kills", json_integer((json_int_t)instance->oom_kills));
+	put_limits_problem(json, instance);
 	json_object_set_new(json, "schedule", schedule_describe(instance));
 	json_object_set_new(json, "next", describe_next_steps(d, instance));
 	put_usage(json, instance->run);

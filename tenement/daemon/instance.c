@@ -172,6 +172,9 @@ void run_free(struct daemon *d, struct run *run)
 	secrets_take_back(d, run);
 	sandbox_end(d, run);
 	spec_unref(run->spec);
+	free(run->limits);
+	free(run->limits_problem);
+	free(run->oom_limit);
 	free(run->cgroup);
 	free(run->socket_path);
 	free(run->key);

@@ -29,6 +29,7 @@ struct run_network {
 	bool egress;            /* it has a chain of its own */
 	struct nl_sock *diag;
 };
+struct cgroup_limits;
 
 /* A process of a tenant. */
 struct run {
@@ -69,6 +70,11 @@ struct run {
 	double memory_at;                                 /* it was measured */
 	bool counted;                                     /* among those that start */
 	struct run_network network;
+	struct cgroup_limits *limits; /* in force, see limits.h; NULL: not known */
+	char *limits_problem;         /* why others are not; NULL: they are */
+	uint64_t oom_kills;           /* of its group that are known, see oom.h */
+	double oom_at;                /* the last that was seen; 0: none */
+	char *oom_limit;              /* by which limit, for people */
 	struct activation_boot *boot; /* while it has taken nothing from its socket yet */
 	UT_hash_handle by_pid;
 };
@@ -144,6 +150,7 @@ struct instance {
 	int exit_status;             /* or signal; less than 0: nobody saw it */
 	unsigned shortages; /* so often in a row it could not be started for want of something */
 	uint64_t freezes;
+	uint64_t oom_kills; /* since the daemon started, see oom.h */
 	double drain_deadline;
 	uint64_t failed_hash; /* restart_hash of what failed */
 

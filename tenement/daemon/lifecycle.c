@@ -16,6 +16,8 @@
 #include "daemon/freeze.h"
 #include "daemon/health.h"
 #include "daemon/network.h"
+#include "daemon/limits.h"
+#include "daemon/oom.h"
 #include "daemon/publish.h"
 #include "daemon/readiness.h"
 #include "daemon/record.h"
@@ -69,14 +71,19 @@ static void drop_run(struct daemon *d, struct instance *instance)
 
 static char *describe_exit(const struct run *run, const char *before)
 {
+	autofree char *how = NULL, *reason = NULL;
+
 	if (!run || run->exit == PLAN_EXIT_NONE)
 		return mem_strdup(before);
 	if (run->exit_status < 0)
 		return mem_printf("%sit ended while nobody could see how", before);
 	if (run->exited_normally)
-		return mem_printf("%sexit status %d", before, run->exit_status);
-	return mem_printf("%skilled by signal %d (%s)", before, run->exit_status,
-		strsignal(run->exit_status));
+		how = mem_printf("exit status %d", run->exit_status);
+	else
+		how = mem_printf(
+			"killed by signal %d (%s)", run->exit_status, strsignal(run->exit_status));
+	reason = oom_reason(run, how);
+	return mem_printf("%s%s", before, reason);
 }
 
 /* What the machine has none of at the moment is no failure of the tenant's. */
@@ -334,6 +341,7 @@ static void serve(struct daemon *d, struct instance *instance)
 	publish_or_log(d, instance);
 	instance_set_state(d, instance, INSTANCE_READY, NULL);
 	health_start(d, instance);
+	limits_update(d, instance); /* startup_cpu_boost is over */
 	rollout_ready(d, instance);
 	instance_arm_sleep(d, instance);
 }
@@ -449,6 +457,7 @@ bool lifecycle_step(struct daemon *d, struct instance *instance, const struct pl
 	case PLAN_UPDATE:
 		publish_or_log(d, instance);
 		network_update(d, instance);
+		limits_update(d, instance);
 		start_queue_sort(d, instance);
 		if (instance->state == INSTANCE_READY || instance->state == INSTANCE_FROZEN)
 			instance_arm_sleep(d, instance);
@@ -544,6 +553,8 @@ void lifecycle_process_ended(
 	run->exited_normally = exited;
 	run->exit_status = status;
 	run->exit = exited && status == 0 ? PLAN_EXIT_CLEAN : PLAN_EXIT_FAILED;
+	if (instance_find(d, run->key))
+		oom_look(d, instance_find(d, run->key));
 	reconcile_mark_instance(d, run->key);
 }
 
@@ -571,6 +582,8 @@ void lifecycle_adopted(struct daemon *d, struct instance *instance)
 	struct run *run = instance->run;
 
 	log_info("%s: took over process %d", instance->key, (int)run->pid);
+	oom_adopted(instance);
+	limits_update(d, instance);
 	if (run->stopping) {
 		freeze_thaw(run);
 		instance_set_state(d, instance, INSTANCE_STOPPING, "taken over");

@@ -24,9 +24,11 @@
 #include "daemon/failures.h"
 #include "daemon/folders.h"
 #include "daemon/keeper_link.h"
+#include "daemon/limits.h"
 #include "daemon/listeners.h"
 #include "daemon/network.h"
 #include "daemon/notify.h"
+#include "daemon/oom.h"
 #include "daemon/override.h"
 #include "daemon/publish.h"
 #include "daemon/reconcile.h"
@@ -174,6 +176,7 @@ static int prepare(struct daemon *d, struct ten_error *err)
 	reconcile_load_pause(d);
 	if (cgroup_start(d, err) < 0)
 		return -1;
+	limits_start(d);
 	abilities_find(d);
 	d->set = config_set_new(&d->place);
 	if (workers_share(d, err) < 0 || listeners_start(d, err) < 0 ||
@@ -322,6 +325,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	wake_start(d);
+	oom_start(d);
 	ev_signal_init(&terminate, on_detach, SIGTERM);
 	ev_signal_start(d->loop, &terminate);
 	ev_signal_init(&interrupt, on_detach, SIGINT);

@@ -27,6 +27,7 @@
 #include "daemon/folders.h"
 #include "daemon/hold.h"
 #include "daemon/isolation.h"
+#include "daemon/limits.h"
 #include "daemon/log_stream.h"
 #include "daemon/network.h"
 #include "daemon/orphans.h"
@@ -414,6 +415,8 @@ static int launch(struct daemon *d, struct instance *instance, struct child *chi
 	run->level = child->isolation.level;
 	run->init = child->isolation.init;
 	group = cgroup_open(run->cgroup);
+	if (limits_begin(instance, err) < 0)
+		return -1;
 	child->door_count = run->cgroup ? cgroup_tree_doors(run->cgroup, child->doors) : 0;
 	if (child->door_count < 0)
 		return ten_error_set(err, errno, "its control groups");

@@ -1,0 +1,22 @@
+/*
+ * Processes that the kernel killed for want of memory, told apart from those that crashed: the
+ * control group counts them. One such may be the tenant's only, or one of its children that it goes
+ * on without.
+ */
+#ifndef TEN_OOM_H
+#define TEN_OOM_H
+
+#include "daemon/instance.h"
+
+void oom_start(struct daemon *d); /* from now on all are looked at every few seconds */
+
+/* What is new of INSTANCE's is counted and logged. Before its group is removed, too. */
+void oom_look(struct daemon *d, struct instance *instance);
+
+/* What was before us is no news. */
+void oom_adopted(struct instance *instance);
+
+/* How RUN ended, HOW for people, or that it was for want of memory. The caller frees. */
+char *oom_reason(const struct run *run, const char *how);
+
+#endif
