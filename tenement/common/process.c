@@ -196,6 +196,18 @@ static bool read_small(pid_t pid, const char *file, char *text, size_t size)
 	return len > 0;
 }
 
+pid_t process_parent(pid_t pid)
+{
+	char text[1024];
+	const char *field;
+	int parent;
+
+	if (!read_small(pid, "stat", text, sizeof(text)) || !(field = strrchr(text, ')')) ||
+		sscanf(field + 1, " %*c %d", &parent) != 1)
+		return 0;
+	return parent;
+}
+
 int process_usage(pid_t pid, struct process_usage *usage)
 {
 	uint64_t ticks[4] = { 0 };

@@ -27,6 +27,9 @@ uint64_t process_memory(pid_t pid);
 /* The same, with all that descend from it. */
 uint64_t process_tree_memory(pid_t pid);
 
+/* The parent of PID; 0: there is none that can be seen. */
+pid_t process_parent(pid_t pid);
+
 /* PID and all that descend from it; returns how many, at most MAX. */
 size_t process_tree(pid_t pid, pid_t *all, size_t max);
 

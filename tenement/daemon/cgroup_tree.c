@@ -12,6 +12,7 @@
 
 #include "cgroup_place.h"
 #include "common/files.h"
+#include "daemon/cgroup_delegate.h"
 #include "mem.h"
 #include "option_value.h"
 
@@ -30,6 +31,7 @@ static size_t tree_count; /* CORE's is the first */
 static const struct tree *parts[CGROUP_PARTS];
 static char *why_not[CGROUP_PARTS];
 static char *folder_name; /* "tenement-HASH" */
+static char *group;       /* of version 2, that our folder is in */
 
 static const char *const part_names[CGROUP_PARTS] = { "", "memory", "cpu", "cpuacct", "pids",
 	"io" };
@@ -129,8 +131,7 @@ static void find_core(const struct cgroup_place *place, enum setting_cgroups wan
 	if (wanted == CGROUPS_NONE)
 		why_not[CGROUP_CORE] = mem_strdup("cgroups = \"none\"");
 	if (wanted == CGROUPS_V2 || wanted == CGROUPS_AUTO)
-		parts[CGROUP_CORE] =
-			take(place->unified, 2, "cgroup.freeze", &why_not[CGROUP_CORE]);
+		parts[CGROUP_CORE] = take(group, 2, "cgroup.freeze", &why_not[CGROUP_CORE]);
 	if (parts[CGROUP_CORE] || (wanted != CGROUPS_V1 && wanted != CGROUPS_AUTO))
 		return;
 	before = mem_steal(&why_not[CGROUP_CORE]);
@@ -168,13 +169,15 @@ static bool has_word(const char *text, const char *word)
 	return false;
 }
 
-/* A controller of version 2, which has to be let into our folder and from there into the groups. */
-static void find_new(enum cgroup_part part)
+/* A controller of version 2, from our folder on into the groups; WHY: it may not be there. */
+static void find_new(enum cgroup_part part, const char *why)
 {
 	autofree char *there = cgroup_tree_read(CGROUP_CORE, "", "cgroup.controllers");
 	autofree char *word = mem_printf("+%s", part_names[part]);
 
-	if (!has_word(there, part_names[part]))
+	if (!has_word(there, part_names[part]) && why)
+		why_not[part] = mem_strdup(why);
+	else if (!has_word(there, part_names[part]))
 		why_not[part] = mem_printf(
 			"control groups of version 2 have no controller %s here", part_names[part]);
 	else if (cgroup_tree_write(CGROUP_CORE, "", "cgroup.subtree_control", word) < 0)
@@ -184,8 +187,8 @@ static void find_new(enum cgroup_part part)
 		parts[part] = parts[CGROUP_CORE];
 }
 
-static void find_part(
-	const struct cgroup_place *place, enum setting_cgroups wanted, enum cgroup_part part)
+static void find_part(const struct cgroup_place *place, enum setting_cgroups wanted,
+	enum cgroup_part part, const char *why)
 {
 	if (!parts[CGROUP_CORE]) {
 		why_not[part] = mem_printf("no control groups: %s", why_not[CGROUP_CORE]);
@@ -194,7 +197,7 @@ static void find_part(
 	if (parts[CGROUP_CORE]->version == 2 && part == CGROUP_CPUACCT)
 		parts[part] = parts[CGROUP_CORE];
 	else if (parts[CGROUP_CORE]->version == 2)
-		find_new(part);
+		find_new(part, why);
 	if (!parts[part] && (wanted == CGROUPS_V1 || wanted == CGROUPS_AUTO))
 		find_old(place, part);
 	if (!parts[part] && !why_not[part])
@@ -209,13 +212,17 @@ int cgroup_tree_start(struct daemon *d, struct ten_error *err)
 	autofree char *groups = files_read(AT_FDCWD, "/proc/self/cgroup", 65536, NULL, NULL);
 	enum setting_cgroups wanted = (enum setting_cgroups)d->boot.cgroups;
 	struct cgroup_place place = { 0 };
+	autofree char *why = NULL;
 
 	folder_name = mem_printf(
 		"tenement-%016" PRIx64, option_hash_bytes(d->data_dir, strlen(d->data_dir), 0));
 	cgroup_place_find(mountinfo ? mountinfo : "", groups ? groups : "", &place);
+	group = cgroup_delegate_group(place.unified, folder_name);
 	find_core(&place, wanted);
+	if (cgroup_tree_version(CGROUP_CORE) == 2)
+		why = cgroup_delegate_enable(group, parts[CGROUP_CORE]->folder);
 	for (int part = CGROUP_CORE + 1; part < CGROUP_PARTS; part++)
-		find_part(&place, wanted, (enum cgroup_part)part);
+		find_part(&place, wanted, (enum cgroup_part)part, why);
 	cgroup_place_clear(&place);
 	if (!parts[CGROUP_CORE] && (wanted == CGROUPS_V1 || wanted == CGROUPS_V2))
 		return ten_error_set(err, 0,
@@ -226,8 +233,12 @@ int cgroup_tree_start(struct daemon *d, struct ten_error *err)
 
 void cgroup_tree_stop(void)
 {
-	for (size_t i = tree_count; i; i--)
-		rmdir(trees[i - 1].folder);
+	for (size_t i = tree_count; i; i--) {
+		if (trees[i - 1].version == 2)
+			cgroup_delegate_undo(group, trees[i - 1].folder);
+		else
+			rmdir(trees[i - 1].folder);
+	}
 }
 
 /* ---- groups ---- */

@@ -251,7 +251,8 @@ def test_shares_are_shares(eater):
     e.t.wait_ok("few:a")
     # Both on one processor, whatever else runs here.
     for key in ("few:a", "eat:a"):
-        os.sched_setaffinity(pids(e.t)[key], {0})
+        for thread in os.listdir(f"/proc/{pids(e.t)[key]}/task"):
+            os.sched_setaffinity(int(thread), {0})
     until = time.monotonic() + 3
     with ThreadPoolExecutor() as pool:
         had = list(pool.map(lambda key: e.t.get(key, f"/burn?until={until}").json(), ["few:a", "eat:a"]))
