@@ -17,6 +17,7 @@
 struct asked {
 	struct checkup *checkup;
 	struct config_set *set;
+	char *last;
 };
 
 static void learn_service(void *data, const char *service)
@@ -30,13 +31,38 @@ static void learn_service(void *data, const char *service)
 		asked->checkup->names_users = true;
 }
 
+static void learn_path(struct asked *asked, const struct ten_spec *spec, const char *written)
+{
+	const struct setting_values *settings = config_set_settings(asked->set);
+	const struct spec_place place = { .data_dir = settings->data_dir,
+		.runtime_dir = settings->runtime_dir };
+	autofree char *path = spec_interpolate(spec, &place, written, NULL);
+
+	/* (most tenants share those of their service) */
+	if (path && !(asked->last && strcmp(asked->last, path) == 0)) {
+		mem_strv_append(&asked->checkup->secrets, path);
+		free(asked->last);
+		asked->last = mem_steal(&path);
+	}
+}
+
+static void learn_tenant(void *data, const struct ten_spec *spec)
+{
+	for (char *const *path = spec->values.env_file; path && *path; path++)
+		learn_path(data, spec, *path);
+	for (size_t i = 0; i < spec->values.credentials.count; i++)
+		learn_path(data, spec, spec->values.credentials.pairs[i].value);
+}
+
 static void learn(struct checkup *checkup, struct config_set *set)
 {
-	struct asked asked = { checkup, set };
+	struct asked asked = { .checkup = checkup, .set = set };
 
 	checkup->settings = config_set_settings(set);
 	checkup->tenants = config_set_instance_count(set);
 	config_set_each_service(set, learn_service, &asked);
+	config_set_each_instance(set, learn_tenant, &asked);
+	free(asked.last);
 }
 
 /* What is missing as the daemon would hold it against the files. */
@@ -217,6 +243,7 @@ int cmd_doctor(struct cli *cli)
 		print_sum(cli, missing, asked, checkup.configured);
 	}
 	checkup_clear(&checkup);
+	mem_strv_free(checkup.secrets);
 	config_set_free(set);
 	return asked ? CLI_FAILED : CLI_DONE;
 }

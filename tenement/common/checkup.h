@@ -35,6 +35,7 @@ struct checkup {
 	bool configured;  /* there are files, and not defaults alone */
 	size_t tenants;   /* that are declared */
 	int64_t nofile;   /* the largest nofile_limit of a service */
+	char **secrets;   /* files that tenants' env_file and credentials name; NULL: none */
 	bool names_users; /* a service's user is another than dynamic */
 	struct checkup_finding *items;
 	size_t count;

@@ -146,10 +146,33 @@ static void find_configuration(struct checkup *checkup)
 		->asked = checkup->configured;
 }
 
+static void find_secrets(struct checkup *checkup)
+{
+	size_t wrong = 0, count = mem_strv_length(checkup->secrets);
+	struct ten_error err, first = { 0 };
+
+	for (size_t i = 0; i < count; i++) {
+		struct stat st;
+		int fd = secret_file_open(checkup->secrets[i], geteuid(), &st, &err);
+
+		if (fd >= 0)
+			close(fd);
+		else if (!wrong++)
+			first = err;
+	}
+	if (!count)
+		return;
+	checkup_add(checkup, GROUP, "secrets", !wrong,
+		"tenants that ask for these files do not start", "as it says", "%zu of %zu%s%s",
+		count - wrong, count, wrong ? ": " : "", first.text)
+		->asked = true;
+}
+
 void checkup_storage(struct checkup *checkup)
 {
 	find_data(checkup);
 	find_quota(checkup);
 	find_runtime(checkup);
 	find_configuration(checkup);
+	find_secrets(checkup);
 }

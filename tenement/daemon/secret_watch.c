@@ -186,6 +186,13 @@ static void accept(struct daemon *d, struct source *source, uint64_t stamp, cons
 		instance_mark(d, use->instance);
 }
 
+/* That we cannot look says nothing of the file. */
+static bool is_ours(int code)
+{
+	return code == EMFILE || code == ENFILE || code == ENOMEM || code == EIO || code == EINTR ||
+	       code == EAGAIN || code == ESTALE;
+}
+
 /* What is found twice is so; what was just written may be written on. */
 static void look_at(struct daemon *d, struct source *source)
 {
@@ -193,6 +200,10 @@ static void look_at(struct daemon *d, struct source *source)
 	uint64_t stamp = examine(d, source, &err);
 
 	source->look = false;
+	if (!stamp && is_ours(err.code)) {
+		source->settling = false;
+		return;
+	}
 	if (stamp == source->stamp) {
 		source->settling = false;
 		if (!stamp && strcmp(source->problem, err.text) != 0)

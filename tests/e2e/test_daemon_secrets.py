@@ -1,11 +1,15 @@
 """Secrets: env_file and credentials, what becomes of them, and who gets to see them."""
 
+import contextlib
 import json
 import os
 import pathlib
+import resource
 import shutil
 import stat
+import subprocess
 import tempfile
+import time
 
 import pytest
 
@@ -416,6 +420,59 @@ def test_nothing_is_left_of_a_tenement_that_was_killed(make, secret_place):
     t.start()
     assert not folder.exists()
     assert credentials(t, "app:alice")["db"][0] == HUSH
+
+
+@needs_root
+def test_a_full_tmpfs_puts_a_start_off(make, runtime, secret_place):
+    """It is no failure of the tenant's, and nothing half written is left."""
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1M,mode=755", "tmpfs", runtime],
+                      capture_output=True, check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    t = make()
+    try:
+        put(secret_place / "db", "x" * (200 << 10))
+        app(t, credentials={"db": str(secret_place / "db")})
+        t.start()
+        filler = runtime / "filler"
+        with open(filler, "wb", buffering=0) as file:
+            with contextlib.suppress(OSError):
+                while file.write(bytes(4096)):
+                    pass
+            file.truncate(file.tell() // 4096 * 4096 - (64 << 10))  # (room for records)
+        with contextlib.suppress(OSError, AssertionError):
+            t.get("app:alice", timeout=1)
+        one = t.wait_state("app:alice", "backoff", "starting")
+        wait_until(lambda: "No space left" in t.instance("app:alice")["reason"], what="the reason")
+        assert not (t.runtime_dir / "credentials" / "app:alice").exists()
+        assert not (t.runtime_dir / "credentials" / ".app:alice.new").exists()
+        for _ in range(6):
+            t.wait_state("app:alice", "backoff")
+        assert "given up" not in t.instance("app:alice")["reason"], one
+        filler.unlink()
+        assert credentials(t, "app:alice")["db"][0] == "x" * (200 << 10)
+        t.stop()
+    finally:
+        subprocess.run(["umount", "-l", runtime], check=True)
+
+
+def test_no_descriptors_for_a_look_say_nothing_of_a_secret(make, secret_place):
+    t = make()
+    path = put(secret_place / "env", "A=1\n")
+    app(t, env_file=str(path))
+    t.start()
+    t.wait_ok("app:alice")
+    daemon = t.pid_of("tenementd")
+    used = len(os.listdir(f"/proc/{daemon}/fd"))
+    before = resource.prlimit(daemon, resource.RLIMIT_NOFILE)
+    # One more than what is open: for the question whether it is so, and not for a walk to a file.
+    resource.prlimit(daemon, resource.RLIMIT_NOFILE, (used, before[1]))
+    put(path, "A=2\n")
+    time.sleep(1)  # (nothing is to happen; it has looked by then)
+    resource.prlimit(daemon, resource.RLIMIT_NOFILE, before)
+    assert t.instance("app:alice")["secrets"]["problem"] is None
+    assert "cannot be used" not in t.said()
+    path.touch()
+    wait_environ(t, "app:alice", "A", "2")
 
 
 def test_credentials_are_not_written_to_a_disk(tenement, secret_place):

@@ -191,6 +191,20 @@ def test_the_runtime_folder_and_credentials(place):
     assert found["runtime_dir on tmpfs"]["needed_by"] == ["credentials"]
 
 
+def test_secrets_that_a_daemon_would_refuse(place):
+    secret = place / "db"
+    configure(place, f'env_file = "{place}/{{id}}.env"\n[service.app.credentials]\ndb = "{secret}"')
+    found = doctor(place, status=1)
+    assert found["secrets"]["found"].startswith("0 of 2: ") and "alice.env" in found["secrets"]["found"]
+    for path in (secret, place / "alice.env"):
+        path.write_text("")
+        path.chmod(0o600)
+    assert doctor(place, status=0)["secrets"]["found"] == "2 of 2"
+    secret.chmod(0o644)
+    found = doctor(place, status=1)
+    assert "chmod 600" in found["secrets"]["found"] and found["secrets"]["asked"]
+
+
 def test_ranges_and_owners(place):
     low, high = pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
     configure(place, settings=f'port_range = "{low}-{high}"\nuid_range = "1-65000"')
