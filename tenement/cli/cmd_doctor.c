@@ -20,15 +20,25 @@ struct asked {
 	char *last;
 };
 
-static void learn_service(void *data, const char *service)
+static void learn_values(struct asked *asked, const struct service_values *values)
 {
-	struct asked *asked = data;
-	const struct service_values *values = config_set_service(asked->set, service);
+	bool native = values->sandbox == SANDBOX_NATIVE;
 
+	if (values->isolation == ISOLATION_SANDBOX) {
+		asked->checkup->asks_native = asked->checkup->asks_native || native;
+		asked->checkup->asks_gvisor = asked->checkup->asks_gvisor || !native;
+	}
 	if (values->nofile_limit > asked->checkup->nofile)
 		asked->checkup->nofile = values->nofile_limit;
 	if (strcmp(values->user, "dynamic") != 0)
 		asked->checkup->names_users = true;
+}
+
+static void learn_service(void *data, const char *service)
+{
+	struct asked *asked = data;
+
+	learn_values(asked, config_set_service(asked->set, service));
 }
 
 static void learn_path(struct asked *asked, const struct ten_spec *spec, const char *written)
@@ -48,6 +58,7 @@ static void learn_path(struct asked *asked, const struct ten_spec *spec, const c
 
 static void learn_tenant(void *data, const struct ten_spec *spec)
 {
+	learn_values(data, &spec->values);
 	for (char *const *path = spec->values.env_file; path && *path; path++)
 		learn_path(data, spec, *path);
 	for (size_t i = 0; i < spec->values.credentials.count; i++)

@@ -32,11 +32,12 @@ struct checkup_finding {
 
 struct checkup {
 	const struct setting_values *settings;
-	bool configured;  /* there are files, and not defaults alone */
-	size_t tenants;   /* that are declared */
-	int64_t nofile;   /* the largest nofile_limit of a service */
-	char **secrets;   /* files that tenants' env_file and credentials name; NULL: none */
-	bool names_users; /* a service's user is another than dynamic */
+	bool configured; /* there are files, and not defaults alone */
+	size_t tenants;  /* that are declared */
+	int64_t nofile;  /* the largest nofile_limit of a service */
+	char **secrets;  /* files that tenants' env_file and credentials name; NULL: none */
+	bool asks_native, asks_gvisor; /* a service's sandbox is to be */
+	bool names_users;              /* a service's user is another than dynamic */
 	struct checkup_finding *items;
 	size_t count;
 };

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
-#include <linux/landlock.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -11,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/fanotify.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -19,6 +17,7 @@
 #include <unistd.h>
 
 #include "common/checkup.h"
+#include "common/confine.h"
 #include "common/files.h"
 #include "common/program_find.h"
 #include "mem.h"
@@ -219,7 +218,7 @@ static int try_no_new_privs(void *data)
 static void find_confinement(struct checkup *checkup)
 {
 	struct checkup_finding *finding;
-	long landlock;
+	int landlock;
 	int code = checkup_try(try_no_new_privs, NULL);
 
 	checkup_add(checkup, GROUP, "no_new_privs", !code, "no tenant can be started",
@@ -229,24 +228,17 @@ static void find_confinement(struct checkup *checkup)
 	finding = checkup_add(checkup, GROUP, "seccomp filters", !code,
 		"no sandbox = \"native\"; `ten exec` cannot guard its terminal",
 		"a kernel with CONFIG_SECCOMP_FILTER", "%s", said(code));
+	finding->asked = checkup->asks_native;
 	checkup_need(finding, "sandbox", "native");
-	landlock = syscall(
-		SYS_landlock_create_ruleset, NULL, (size_t)0, LANDLOCK_CREATE_RULESET_VERSION);
-	code = landlock < 0 ? errno : 0;
+	landlock = confine_landlock_version();
 	finding = checkup_add(checkup, GROUP, "Landlock", landlock > 0, "no sandbox = \"native\"",
-		"a kernel of 5.13 or later, started with landlock among lsm=", "%s%.0ld",
-		landlock > 0 ? "version " : strerror(code), landlock > 0 ? landlock : 0);
+		"a kernel of 5.13 or later, started with landlock among lsm=", "version %d",
+		landlock);
+	finding->asked = checkup->asks_native;
 	checkup_need(finding, "sandbox", "native");
 }
 
 /* ---- file systems, pressure ---- */
-
-static int try_fanotify(void *data)
-{
-	(void)data;
-	return fanotify_init(FAN_CLASS_NOTIF | FAN_REPORT_FID | FAN_CLOEXEC, O_RDONLY) < 0 ? errno
-											   : 0;
-}
 
 static bool knows_file_system(const char *name)
 {
@@ -258,14 +250,6 @@ static bool knows_file_system(const char *name)
 
 static void find_file_systems(struct checkup *checkup)
 {
-	int code = checkup_try(try_fanotify, NULL);
-
-	checkup_add(checkup, GROUP, "fanotify", !code,
-		"what tenants store is measured by looking through their folders",
-		"root, and a kernel with CONFIG_FANOTIFY", "%s", said(code));
-	checkup_add(checkup, GROUP, "overlayfs", knows_file_system("overlay"),
-		"no layered root file systems (rootfs works)", "modprobe overlay", "%s",
-		knows_file_system("overlay") ? "there" : "not in /proc/filesystems");
 	checkup_add(checkup, GROUP, "tmpfs", knows_file_system("tmpfs"),
 		"no private /tmp and no credentials", "a kernel with CONFIG_TMPFS", "%s",
 		knows_file_system("tmpfs") ? "there" : "not in /proc/filesystems");

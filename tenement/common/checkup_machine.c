@@ -171,6 +171,7 @@ static void find_programs(struct checkup *checkup)
 	there = program_find("runsc", "/", PROGRAM_PATH) == 0;
 	finding = checkup_add(checkup, PROGRAMS, "runsc (gVisor)", there, "no sandbox = \"gvisor\"",
 		"install runsc", "%s", there ? "there" : "not in PATH");
+	finding->asked = checkup->asks_gvisor;
 	checkup_need(finding, "sandbox", "gvisor");
 }
 

@@ -3,16 +3,14 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/dqblk_xfs.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/quota.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/checkup.h"
+#include "common/project_quota.h"
 #include "common/secret_file.h"
 #include "config_path.h"
 #include "mem.h"
@@ -71,25 +69,17 @@ static void find_quota(struct checkup *checkup)
 {
 	autofree char *place = nearest(checkup->settings->data_dir);
 	autoclose int fd = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct fs_quota_statv state = { .qs_version = FS_QSTATV_VERSION1 };
-	struct if_dqinfo info;
-	int code = 0;
+	struct project_quota found = { 0 };
+	struct ten_error err = { 0 };
 
 	if (fd < 0)
-		code = errno;
-	else if (syscall(SYS_quotactl_fd, fd, QCMD(Q_XGETQSTATV, PRJQUOTA), 0, &state) == 0)
-		code = state.qs_flags & FS_QUOTA_PDQ_ACCT ? 0 : ESRCH;
-	else if (syscall(SYS_quotactl_fd, fd, QCMD(Q_GETINFO, PRJQUOTA), 0, &info) < 0)
-		code = errno;
-	/* (how the kernel says that they are not) */
-	if (code == EINVAL || code == ESRCH || code == ENOTTY || code == ENOTBLK)
-		code = EOPNOTSUPP;
-	checkup_add(checkup, GROUP, "project quotas", !code,
+		ten_error_set(&err, errno, "%s", place);
+	else if (project_quota_find(fd, &found, &err) == 0 && !found.enforced)
+		ten_error_set(&err, 0, "they count on %s, and do not limit", place);
+	checkup_add(checkup, GROUP, "project quotas", found.enforced,
 		"storage_quota_mb is measured now and then, and not enforced by the kernel",
-		"put data_dir on XFS or ext4 mounted with prjquota", "%s: %s", place,
-		code == EOPNOTSUPP ? "not on"
-		: code             ? strerror(code)
-				   : "on");
+		"put data_dir on XFS or ext4 mounted with prjquota", "%s",
+		found.enforced ? "on" : err.text);
 }
 
 static void find_runtime(struct checkup *checkup)

@@ -42,6 +42,28 @@ def runtime():
 
 
 @pytest.fixture
+def small_tmpfs():
+    """One of 1 MiB, of its own."""
+    place = pathlib.Path(tempfile.mkdtemp(prefix="tenement-tmpfs-"))
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1M,mode=755", "tmpfs", place],
+                      capture_output=True, check=False).returncode:
+        place.rmdir()
+        pytest.skip("nothing can be mounted here")
+    yield place
+    subprocess.run(["umount", "-l", place], check=True)
+    place.rmdir()
+
+
+@pytest.fixture
+def make_small(small_tmpfs, tenement):
+    def start():
+        t = tenement(start=False, settings={"runtime_dir": str(small_tmpfs / "run"), "backoff_base_ms": 100})
+        t.runtime_dir = small_tmpfs / "run"
+        return t
+    return start
+
+
+@pytest.fixture
 def make(runtime, tenement):
     """A tenement whose runtime folder is on a tmpfs."""
     def start(**settings):
@@ -136,22 +158,24 @@ def test_one_tenant_cannot_read_anothers(make, secret_place):
 
 
 @needs_root
-def test_a_view_shows_them_unchangeable(make, secret_place):
+@pytest.mark.parametrize("level", [{"isolation": "namespace"}, {"isolation": "sandbox", "sandbox": "native"},
+                                   {"isolation": "sandbox", "sandbox": "gvisor"}], ids=lambda level: [*level.values()][-1])
+def test_a_view_shows_them_unchangeable(make_small, secret_place, level):
     """With namespaces a tenant sees its own credentials, cannot change them, and sees no others."""
-    t = make()
+    t = make_small()
     put(secret_place / "db", HUSH)
     tries = ("(chmod 700 $CREDENTIALS_DIRECTORY; touch $CREDENTIALS_DIRECTORY/new; chmod 600 $CREDENTIALS_DIRECTORY/db;"
              " ls -A $CREDENTIALS_DIRECTORY/..; cat $CREDENTIALS_DIRECTORY/db) >$DATA_DIR/said 2>&1")
-    app(t, isolation="namespace", credentials={"db": str(secret_place / "db")},
+    app(t, **level, startup_timeout=20, credentials={"db": str(secret_place / "db")},
         command=f"/bin/sh -c '{tries}; exec /usr/bin/python3 app.py'")
     t.write("app-bob.toml", t.tenant("app"))
     t.start()
     if any("cannot be given" in problem for problem in status(t)["problems"]):
-        pytest.skip("no namespaces here")
+        pytest.skip("it cannot be had here")
     t.wait_ok("app:bob")
     t.wait_ok("app:alice")
     said = (t.data_dir / "app" / "alice" / "said").read_text()
-    assert said.count("Read-only file system") == 3 and said.endswith(HUSH), said
+    assert said.count("Read-only file system") >= 2 and "cannot touch" in said and said.endswith(HUSH), said
     assert "app:bob" not in said
 
 
@@ -423,36 +447,29 @@ def test_nothing_is_left_of_a_tenement_that_was_killed(make, secret_place):
 
 
 @needs_root
-def test_a_full_tmpfs_puts_a_start_off(make, runtime, secret_place):
+def test_a_full_tmpfs_puts_a_start_off(make_small, small_tmpfs, secret_place):
     """It is no failure of the tenant's, and nothing half written is left."""
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1M,mode=755", "tmpfs", runtime],
-                      capture_output=True, check=False).returncode:
-        pytest.skip("nothing can be mounted here")
-    t = make()
-    try:
-        put(secret_place / "db", "x" * (200 << 10))
-        app(t, credentials={"db": str(secret_place / "db")})
-        t.start()
-        filler = runtime / "filler"
-        with open(filler, "wb", buffering=0) as file:
-            with contextlib.suppress(OSError):
-                while file.write(bytes(4096)):
-                    pass
-            file.truncate(file.tell() // 4096 * 4096 - (64 << 10))  # (room for records)
-        with contextlib.suppress(OSError, AssertionError):
-            t.get("app:alice", timeout=1)
-        one = t.wait_state("app:alice", "backoff", "starting")
-        wait_until(lambda: "No space left" in t.instance("app:alice")["reason"], what="the reason")
-        assert not (t.runtime_dir / "credentials" / "app:alice").exists()
-        assert not (t.runtime_dir / "credentials" / ".app:alice.new").exists()
-        for _ in range(6):
-            t.wait_state("app:alice", "backoff")
-        assert "given up" not in t.instance("app:alice")["reason"], one
-        filler.unlink()
-        assert credentials(t, "app:alice")["db"][0] == "x" * (200 << 10)
-        t.stop()
-    finally:
-        subprocess.run(["umount", "-l", runtime], check=True)
+    t = make_small()
+    put(secret_place / "db", "x" * (200 << 10))
+    app(t, credentials={"db": str(secret_place / "db")})
+    t.start()
+    filler = small_tmpfs / "filler"
+    with open(filler, "wb", buffering=0) as file:
+        with contextlib.suppress(OSError):
+            while file.write(bytes(4096)):
+                pass
+        file.truncate(file.tell() // 4096 * 4096 - (64 << 10))  # (room for records)
+    with contextlib.suppress(OSError, AssertionError):
+        t.get("app:alice", timeout=1)
+    t.wait_state("app:alice", "backoff", "starting")
+    wait_until(lambda: "No space left" in t.instance("app:alice")["reason"], what="the reason")
+    assert not (t.runtime_dir / "credentials" / "app:alice").exists()
+    assert not (t.runtime_dir / "credentials" / ".app:alice.new").exists()
+    for _ in range(6):
+        t.wait_state("app:alice", "backoff")
+    assert "given up" not in t.instance("app:alice")["reason"]
+    filler.unlink()
+    assert credentials(t, "app:alice")["db"][0] == "x" * (200 << 10)
 
 
 def test_no_descriptors_for_a_look_say_nothing_of_a_secret(make, secret_place):
