@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/answer.h"
+#include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/load.h"
 #include "cli/place.h"
@@ -11,6 +12,8 @@
 #include "common/checkup.h"
 #include "machine.h"
 #include "mem.h"
+
+#define DAEMON "the daemon that runs"
 
 /* ---- what the configuration asks for ---- */
 
@@ -133,6 +136,39 @@ static void find_asked(struct cli *cli, struct place *place, struct checkup *che
 	machine_clear(&machine);
 }
 
+/* What the daemon that runs found lacking when it started, in its words; nothing where none does.
+ * *NAMES, which the caller frees, is to outlive the findings. */
+static void ask_daemon(struct cli *cli, struct checkup *checkup, char ***names)
+{
+	autojson json_t *status = client_peek(cli, "/api/status");
+	const json_t *list = answer_list(status, "lacks"), *lack;
+	size_t i;
+
+	json_array_foreach (list, i, lack) {
+		const char *value = answer_text(lack, "value");
+		const struct option *option =
+			option_find(OPTION_SERVICE, answer_text(lack, "option"));
+		autofree char *name = NULL;
+		struct checkup_finding *finding;
+
+		if (!option)
+			continue;
+		name = *value ? mem_printf("%s = %s", option->name, value)
+			      : mem_strdup(option->name);
+		mem_strv_append(names, name);
+		mem_strv_append(names, value);
+		finding = checkup_add(checkup, DAEMON, (*names)[mem_strv_length(*names) - 2], false,
+			"tenants that are written so are refused, a default is given up",
+			"as it says; it is looked for again when the daemon starts", "%s",
+			answer_text(lack, "why"));
+		checkup_need(finding, option->name,
+			*value ? (*names)[mem_strv_length(*names) - 1] : NULL);
+	}
+	if (json_is_array(json_object_get(status, "lacks")) && !json_array_size(list))
+		checkup_add(checkup, DAEMON, "what tenants may ask for", true, NULL, NULL, "%s",
+			"all of it");
+}
+
 /* ---- the report ---- */
 
 static json_t *finding_json(const struct checkup_finding *finding)
@@ -226,6 +262,7 @@ int cmd_doctor(struct cli *cli)
 	autoplace struct place place = { 0 };
 	struct checkup checkup = { 0 };
 	autofree char *conf_dir = NULL;
+	char **names = NULL;
 	struct config_set *set;
 	size_t missing = 0, asked = 0;
 	struct ten_error err;
@@ -240,6 +277,7 @@ int cmd_doctor(struct cli *cli)
 	checkup.configured = place.main_exists || place.conf_dir_exists;
 	learn(&checkup, set);
 	checkup_run(&checkup);
+	ask_daemon(cli, &checkup, &names);
 	find_asked(cli, &place, &checkup);
 	for (size_t i = 0; i < checkup.count; i++) {
 		bool lacks = checkup.items[i].state == CHECKUP_MISSING;
@@ -255,6 +293,7 @@ int cmd_doctor(struct cli *cli)
 	}
 	checkup_clear(&checkup);
 	mem_strv_free(checkup.secrets);
+	mem_strv_free(names);
 	config_set_free(set);
 	return asked ? CLI_FAILED : CLI_DONE;
 }

@@ -43,7 +43,7 @@ const struct command commands[] = {
 	  "Say what this machine can give, and what is lost where it cannot.",
 	  "Looks at each thing of the kernel, the machine and your rights that tenement can use: namespaces, control "
 	  "groups, what confines, networks, quotas, limits, users, programs, folders. It tries them, and nothing of that lasts. "
-	  "Needs no daemon and no configuration; run it as the user that the daemon runs as. Exits 1 when something "
+	  "Needs no daemon and no configuration, and adds what a daemon that runs found lacking; run it as the user that the daemon runs as. Exits 1 when something "
 	  "is missing that the configuration asks for: a value that is written there, and not one that is a default, "
 	  "for which tenants run with what there is.\n\n"
 	  "\tten doctor\n"

@@ -18,7 +18,8 @@
 #include "common/files.h"
 #include "mem.h"
 
-#define GROUP "network"
+#define GROUP   "network"
+#define FORWARD "/proc/sys/net/ipv4/ip_forward"
 
 static int enter_namespace(void)
 {
@@ -137,6 +138,20 @@ static const char *said(int code)
 	return code ? strerror(code) : "there";
 }
 
+static void find_forwarding(struct checkup *checkup)
+{
+	autofree char *text = files_read(AT_FDCWD, FORWARD, 16, NULL, NULL);
+	bool on = text && *text == '1', may = access(FORWARD, W_OK) == 0;
+	struct checkup_finding *finding = checkup_add(checkup, GROUP, "IPv4 forwarding", on || may,
+		"no egress for tenants with network = \"private\"", "sysctl net.ipv4.ip_forward=1",
+		"%s",
+		on    ? "on"
+		: may ? "off, and switched on when it is needed"
+		      : "off");
+
+	checkup_need(finding, "egress", NULL);
+}
+
 static void find_ports(struct checkup *checkup)
 {
 	autofree char *text =
@@ -177,5 +192,6 @@ void checkup_network(struct checkup *checkup)
 	finding = checkup_add(checkup, GROUP, "traffic control (tbf)", !code, "no bandwidth_mbit",
 		"root (CAP_NET_ADMIN), and modprobe sch_tbf", "%s", said(code));
 	checkup_need(finding, "bandwidth_mbit", NULL);
+	find_forwarding(checkup);
 	find_ports(checkup);
 }

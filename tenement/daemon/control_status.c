@@ -17,10 +17,13 @@
 #include "daemon/rollout.h"
 #include "daemon/limits.h"
 #include "daemon/listeners.h"
+#include "daemon/secret_watch.h"
 #include "daemon/storage.h"
+#include "machine.h"
 #include "mem.h"
 
 #define PROBLEMS_SHOWN 50
+#define WARNINGS_SHOWN 20
 
 struct tally {
 	uint64_t by_state[INSTANCE_STATES];
@@ -204,6 +207,31 @@ static json_t *halted(struct daemon *d)
 	return list;
 }
 
+static void add_secret(void *data, const char *problem)
+{
+	autofree char *text = mem_printf(
+		"a secret cannot be used, and who runs by it goes on with what it has: %s",
+		problem);
+
+	if (json_array_size(data) < WARNINGS_SHOWN)
+		json_array_append_new(data, json_string(text));
+}
+
+/* What the machine cannot give. */
+static json_t *lacks(const struct machine *machine)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < machine->count; i++) {
+		const struct machine_lack *lack = &machine->lacks[i];
+
+		json_array_append_new(
+			list, json_pack("{s:s, s:s?, s:s}", "option", lack->option->name, "value",
+				      lack->value, "why", lack->why));
+	}
+	return list;
+}
+
 static json_t *warnings(struct daemon *d)
 {
 	autofree char *network = network_problem(d);
@@ -215,6 +243,7 @@ static json_t *warnings(struct daemon *d)
 							"other: run `ten serve` as root"));
 	if (network)
 		json_array_append_new(list, json_string(network));
+	secret_watch_each_problem(add_secret, list);
 	return list;
 }
 
@@ -269,6 +298,7 @@ bool control_status(struct control_call *call)
 	json_object_set_new(json, "restart_needed", describe_strv(status.restart_needed));
 	json_object_set_new(json, "degraded", degraded_lines(tally.degraded));
 	json_object_set_new(json, "warnings", warnings(d));
+	json_object_set_new(json, "lacks", lacks(&d->machine));
 	json_object_set_new(json, "halted", halted(d));
 	json_object_set_new(json, "overrides", json_integer(HASH_COUNT(d->overrides)));
 	json_object_set_new(json, "trouble", tally.trouble);

@@ -474,3 +474,12 @@ const char *secret_watch_problem(const struct instance *instance)
 			return instance->secrets->uses[i].source->problem;
 	return NULL;
 }
+
+void secret_watch_each_problem(void (*visit)(void *data, const char *problem), void *data)
+{
+	struct source *source, *next;
+
+	HASH_ITER (hh, sources, source, next)
+		if (source->problem)
+			visit(data, source->problem);
+}

@@ -24,6 +24,9 @@ void secret_watch_failed(struct daemon *d, struct instance *instance);
 /* What is wrong with those of INSTANCE, for people; NULL: nothing that is known. */
 const char *secret_watch_problem(const struct instance *instance);
 
+/* Each file that is watched and cannot be used, for people. */
+void secret_watch_each_problem(void (*visit)(void *data, const char *problem), void *data);
+
 /* Look at all of them now. */
 void secret_watch_rescan(struct daemon *d);
 

@@ -384,6 +384,7 @@ def test_a_removed_or_refused_secret_leaves_what_runs(make, secret_place):
     problem = wait_until(lambda: t.instance("app:alice")["secrets"]["problem"], what="a problem")
     assert "No such file" in problem and str(path) in problem
     assert problem in t.ten("status", "app:alice", status=None).stdout
+    assert str(path) in t.ten("status").stdout and any(problem in one for one in status(t)["warnings"])
     put(path, "A=2\n", mode=0o644)
     wait_until(lambda: "chmod 600" in (t.instance("app:alice")["secrets"]["problem"] or ""), what="the mode")
     assert pids(t)["app:alice"] == before and t.get("app:alice").status == 200

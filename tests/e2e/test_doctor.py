@@ -223,3 +223,21 @@ def test_settings_that_ask(place):
     configure(place, settings='proxy_user = "no-such-user"')
     found = doctor(place, status=1)
     assert found["proxy_user"]["asked"] and "no such user" in found["proxy_user"]["found"]
+
+
+@needs_root
+def test_a_running_daemon_tells_what_it_found(tenement):
+    """runtime_dir is on a disk: it says so in its own words, and needs not be asked for."""
+    t = tenement()
+    lacks = t.control("GET", "/api/status").json()["lacks"]
+    found = {one["name"]: one for one in json.loads(t.ten("doctor", "-o", "json", status=None).stdout)["findings"]
+             if one["group"] == "the daemon that runs"}
+    assert {(one["option"], one["value"], one["why"]) for one in lacks} == \
+        {(name.partition(" = ")[0], name.partition(" = ")[2] or None, one["found"]) for name, one in found.items()
+         if not one["ok"]}
+    if "credentials" in found:
+        assert "is not on a tmpfs" in found["credentials"]["found"] and not found["credentials"]["asked"]
+        t.write("app.toml", t.service("app", credentials={"db": "/etc/x"}))
+        t.write("app-alice.toml", t.tenant("app"))
+        found = {one["name"]: one for one in json.loads(t.ten("doctor", "-o", "json", status=1).stdout)["findings"]}
+        assert found["credentials"]["asked"]
