@@ -9,6 +9,7 @@
 #include "mem.h"
 #include "names.h"
 #include "spec_template.h"
+#include "spec_view.h"
 #include "wake_rules.h"
 #include "words.h"
 
@@ -189,6 +190,10 @@ static const struct {
 	{ OPTION_SERVICE, "no_wake", check_no_wake },
 	{ OPTION_SERVICE, "socket", check_socket },
 	{ OPTION_SERVICE, "user", check_account },
+	{ OPTION_SERVICE, "rootfs", check_early_template },
+	{ OPTION_SERVICE, "read_only_paths", spec_view_check_path },
+	{ OPTION_SERVICE, "read_write_paths", spec_view_check_path },
+	{ OPTION_SERVICE, "hide_paths", spec_view_check_path },
 	{ OPTION_SERVICE, "env_file", check_secret_path },
 	{ OPTION_SERVICE, "awake", check_window },
 	{ OPTION_SERVICE, "wake_at", check_moment },

@@ -9,6 +9,7 @@
 #include "names.h"
 #include "pressure.h"
 #include "spec_template.h"
+#include "spec_view.h"
 
 static struct config_at at_node(const struct toml_node *node)
 {
@@ -44,7 +45,7 @@ static void refuse_unknown(
 
 static bool is_template(const struct option *option)
 {
-	static const char *const names[] = { "workdir", "env_file", "credentials" };
+	static const char *const names[] = { "workdir", "env_file", "credentials", "rootfs" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (strcmp(option->name, names[i]) == 0)
@@ -146,6 +147,20 @@ static void check_map(struct config_value *value, const struct toml_node *node, 
 		config_problems_add(problems, value->at, "%s", err.text);
 }
 
+static void check_mounts(
+	struct config_value *value, const struct toml_node *node, struct config_problems *problems)
+{
+	struct ten_error err;
+
+	for (size_t i = 0; value->value.list[i]; i++) {
+		if (i % OPTION_MOUNT_STRINGS == OPTION_MOUNT_STRINGS - 1 ||
+			spec_view_check_path(value->value.list[i], &err) == 0)
+			continue;
+		config_problems_add(problems, at_node(&node->array.items[i / OPTION_MOUNT_STRINGS]),
+			"%s: %s", value->option->name, err.text);
+	}
+}
+
 static struct config_value *add_value(struct config_layer *layer)
 {
 	struct config_value *value;
@@ -219,6 +234,8 @@ void config_layer_read(struct config_layer *layer, enum option_scope scope,
 		check_list(value, node, folder, problems);
 	else if (option->type == OPTION_MAP)
 		check_map(value, node, folder, problems);
+	else if (option->type == OPTION_TABLES)
+		check_mounts(value, node, problems);
 }
 
 void config_layer_add_choice(

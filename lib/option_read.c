@@ -9,6 +9,7 @@
 #include "calendar.h"
 #include "mem.h"
 #include "option_ladder.h"
+#include "option_mounts.h"
 #include "suggest.h"
 #include "text.h"
 
@@ -298,18 +299,6 @@ static int read_map(const struct option *option, const struct toml_node *node,
 	return 0;
 }
 
-static int read_tables(const struct option *option, const struct toml_node *node,
-	union option_value *value, struct ten_error *err)
-{
-	if (node->kind != TOML_ARRAY)
-		return refuse_kind(option, "", node, err);
-	for (size_t i = 0; i < node->array.count; i++)
-		if (node->array.items[i].kind != TOML_TABLE)
-			return refuse_kind(option, "", &node->array.items[i], err);
-	value->integer = (int64_t)node->array.count;
-	return 0;
-}
-
 int option_value_read(const struct option *option, const struct toml_node *node,
 	union option_value *value, struct ten_error *err)
 {
@@ -337,7 +326,8 @@ int option_value_read(const struct option *option, const struct toml_node *node,
 	case OPTION_LADDER:
 		return option_ladder_read(option, node, &value->ladder, err);
 	case OPTION_TABLES:
-		return read_tables(option, node, value, err);
+		value->list = option_mounts_read(option, node, err);
+		return value->list ? 0 : -1;
 	default:
 		value->string = read_string(option, "", node, err);
 		return value->string ? 0 : -1;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "mem.h"
+#include "option_mounts.h"
 #include "text.h"
 
 /* Where the value of OPTION is in VALUES. */
@@ -56,6 +57,7 @@ void option_value_clear(const struct option *option, union option_value *value)
 	case OPTION_LIST:
 	case OPTION_TIMES:
 	case OPTION_PATHS:
+	case OPTION_TABLES:
 		mem_strv_free(value->list);
 		break;
 	case OPTION_MAP:
@@ -77,7 +79,6 @@ void option_value_store(const struct option *option, const union option_value *v
 		break;
 	case OPTION_INT:
 	case OPTION_FRACTION:
-	case OPTION_TABLES:
 		*(int64_t *)place = value->integer;
 		break;
 	case OPTION_ENUM:
@@ -91,6 +92,7 @@ void option_value_store(const struct option *option, const union option_value *v
 	case OPTION_LIST:
 	case OPTION_TIMES:
 	case OPTION_PATHS:
+	case OPTION_TABLES:
 		mem_strv_free(*(char ***)place);
 		*(char ***)place = mem_strv_copy(value->list);
 		break;
@@ -116,7 +118,6 @@ static union option_value borrow(const struct option *option, const void *values
 		break;
 	case OPTION_INT:
 	case OPTION_FRACTION:
-	case OPTION_TABLES:
 		value.integer = *(const int64_t *)place;
 		break;
 	case OPTION_ENUM:
@@ -129,6 +130,7 @@ static union option_value borrow(const struct option *option, const void *values
 	case OPTION_LIST:
 	case OPTION_TIMES:
 	case OPTION_PATHS:
+	case OPTION_TABLES:
 		value.list = *(char **const *)place;
 		break;
 	case OPTION_LADDER:
@@ -175,7 +177,7 @@ static void zero(const struct option *option, void *values)
 		[OPTION_ENUM] = sizeof(int),
 		[OPTION_LIST] = sizeof(char **),
 		[OPTION_MAP] = sizeof(struct option_map),
-		[OPTION_TABLES] = sizeof(int64_t),
+		[OPTION_TABLES] = sizeof(char **),
 		[OPTION_LADDER] = sizeof(struct option_ladder),
 		[OPTION_TIMES] = sizeof(char **),
 		[OPTION_PATHS] = sizeof(char **),
@@ -247,7 +249,6 @@ uint64_t option_hash(const struct option *option, const void *values, uint64_t s
 		return option_hash_bytes(value.boolean ? "1" : "0", 1, seed);
 	case OPTION_INT:
 	case OPTION_FRACTION:
-	case OPTION_TABLES:
 		return option_hash_bytes(&value.integer, sizeof(value.integer), seed);
 	case OPTION_LADDER:
 		return option_hash_bytes(&value.ladder, sizeof(value.ladder), seed);
@@ -259,6 +260,7 @@ uint64_t option_hash(const struct option *option, const void *values, uint64_t s
 	case OPTION_LIST:
 	case OPTION_TIMES:
 	case OPTION_PATHS:
+	case OPTION_TABLES:
 		for (; value.list && value.list[count]; count++)
 			seed = option_hash_string(value.list[count], seed);
 		break;
@@ -352,9 +354,7 @@ char *option_spell(const struct option *option, const void *values)
 		spell_ladder(&out, &value.ladder);
 		break;
 	case OPTION_TABLES:
-		for (int64_t i = 0; i < value.integer; i++)
-			text_puts(&out, i ? ", {}" : "[{}");
-		text_puts(&out, value.integer ? "]" : "[]");
+		option_mounts_spell(value.list, &out, spell_string);
 		break;
 	}
 	return text_steal(&out);

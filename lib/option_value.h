@@ -17,10 +17,10 @@
 /* One value apart from its struct; which member, and who frees it, follows from the type. */
 union option_value {
 	bool boolean;
-	int64_t integer; /* INT, FRACTION in hundredths, the count of TABLES */
+	int64_t integer; /* INT, FRACTION in hundredths */
 	int choice;
 	char *string; /* STRING, PATH */
-	char **list;  /* LIST, TIMES, PATHS */
+	char **list;  /* LIST, TIMES, TABLES, PATHS */
 	struct option_map map;
 	struct option_ladder ladder;
 };

@@ -61,6 +61,12 @@ struct option_map {
 };
 const char *option_map_get(const struct option_map *map, const char *name); /* NULL: not there */
 
+/* Of each table of mounts a list has its source, its destination, and one of the two words. */
+#define OPTION_MOUNT_STRINGS 3
+#define OPTION_MOUNT_READ    "r"
+#define OPTION_MOUNT_WRITE   "w"
+#define OPTION_MOUNTS_MAX    64
+
 /* How a tenant goes to sleep: seconds without work until it is frozen and until it is stopped; 0:
  * that never happens. */
 struct option_ladder {
@@ -69,7 +75,7 @@ struct option_ladder {
 
 /* The values. BOOL is a bool; INT an int64_t; ENUM an int, the place in its choices; STRING and
  * PATH an owned char * (PATH absolute), NULL when unset; LIST an owned NULL-terminated array, never
- * NULL; MAP a struct option_map; TABLES the number of tables written; LADDER a struct
+ * NULL; MAP a struct option_map; TABLES as a LIST, see OPTION_MOUNT_STRINGS; LADDER a struct
  * option_ladder; TIMES and PATHS as a LIST; FRACTION an int64_t, in hundredths. */
 #define OPTION_FIELD_BOOL(name)     bool name;
 #define OPTION_FIELD_INT(name)      int64_t name;
@@ -78,7 +84,7 @@ struct option_ladder {
 #define OPTION_FIELD_PATH(name)     char *name;
 #define OPTION_FIELD_LIST(name)     char **name;
 #define OPTION_FIELD_MAP(name)      struct option_map name;
-#define OPTION_FIELD_TABLES(name)   int64_t name;
+#define OPTION_FIELD_TABLES(name)   char **name;
 #define OPTION_FIELD_LADDER(name)   struct option_ladder name;
 #define OPTION_FIELD_TIMES(name)    char **name;
 #define OPTION_FIELD_FRACTION(name) int64_t name;

@@ -13,6 +13,7 @@
 #include "spec_claims.h"
 #include "spec_fault.h"
 #include "spec_template.h"
+#include "spec_view.h"
 #include "words.h"
 
 /* A service's values with a tenant's laid over them, and what follows from them alone. */
@@ -147,6 +148,12 @@ static void lay_values(struct spec_common *common, const struct spec_layers *lay
 	common->values.workdir = spec_template_escape(layers->service_file->folder);
 	config_layer_apply(&layers->service->layer, OPTION_SERVICE, &common->values);
 	config_layer_apply(&layers->tenant->layer, OPTION_SERVICE, &common->values);
+	/* In a root of its own that folder is not there. */
+	if (common->values.rootfs && !config_layer_find(&layers->service->layer, "workdir") &&
+		!config_layer_find(&layers->tenant->layer, "workdir")) {
+		free(common->values.workdir);
+		common->values.workdir = mem_strdup("/");
+	}
 	/* A tenant's idle_timeout stands in the place of its service's ladder. */
 	if (config_layer_find(&layers->tenant->layer, "idle_timeout"))
 		common->values.sleep = (struct option_ladder){ 0 };
@@ -451,6 +458,7 @@ const struct ten_spec *spec_merge(const struct spec_layers *layers, struct spec_
 			"in [service.%s]",
 			spec->service_name);
 	spec_claims_find(spec, layers, faults);
+	spec_view_check(spec, layers, faults);
 	make_hashes(spec);
 	if (!faults->count)
 		return spec;

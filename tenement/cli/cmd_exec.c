@@ -14,6 +14,7 @@
 #include "cli/answer.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/exec_join.h"
 #include "cli/socket.h"
 #include "common/become.h"
 #include "common/secret_file.h"
@@ -163,9 +164,25 @@ static int add_secrets(const json_t *identity, char ***env, struct ten_error *er
 	return result;
 }
 
+/* Before we go where they are hidden. */
+static int add_secrets_as(const struct become *who, enum reader reader, const json_t *identity,
+	char ***env, struct ten_error *err)
+{
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	int result;
+
+	if (reader == READ_AS_TENANT && (setegid(who->gid) < 0 || seteuid(who->uid) < 0))
+		return ten_error_set(err, errno, "uid %u", who->uid);
+	result = add_secrets(identity, env, err);
+	if (reader == READ_AS_TENANT && (seteuid(uid) < 0 || setegid(gid) < 0))
+		return ten_error_set(err, errno, "uid %u", uid);
+	return result;
+}
+
 /* Only returns when it fails. */
 static int become_and_run(const struct cli *cli, const struct become *who, const json_t *identity,
-	enum reader reader, char ***env)
+	enum reader reader, struct exec_join *join, char ***env)
 {
 	char *const shell[] = { "/bin/sh", NULL };
 	char *const *command = cli->arg_count > 1 ? cli->args + 1 : shell;
@@ -175,12 +192,10 @@ static int become_and_run(const struct cli *cli, const struct become *who, const
 		isatty(STDIN_FILENO) || isatty(STDOUT_FILENO) || isatty(STDERR_FILENO);
 	struct ten_error err;
 
-	if (close_range(3, ~0u, 0) < 0)
+	if (close_range(3, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */) < 0)
 		return cli_fail(CLI_FAILED, "closing descriptors: %s", strerror(errno));
-	if ((reader == READ_AS_OURSELVES && add_secrets(identity, env, &err) < 0) ||
-		become_tenant(who, &err) < 0 ||
-		(reader == READ_AS_TENANT && add_secrets(identity, env, &err) < 0) ||
-		(shares_terminal && guard_terminal(&err) < 0)) {
+	if (add_secrets_as(who, reader, identity, env, &err) < 0 || exec_join_go(join, &err) < 0 ||
+		become_tenant(who, &err) < 0 || (shares_terminal && guard_terminal(&err) < 0)) {
 		ten_error_wrap(&err, "cannot become %s", cli->args[0]);
 		return cli_fail(CLI_FAILED, "%s", err.text);
 	}
@@ -248,6 +263,8 @@ int cmd_exec(struct cli *cli)
 	autojson json_t *identity = NULL;
 	struct become who = { 0 };
 	enum reader reader = READ_AS_OURSELVES;
+	struct exec_join join = { .process = -1 };
+	struct ten_error err;
 	int code = cli_check_target(cli, cli->args[0]);
 	char **env;
 
@@ -255,10 +272,13 @@ int cmd_exec(struct cli *cli)
 		code = client_get(cli, path, &identity);
 	if (!code)
 		code = read_identity(cli, identity, &who, &reader);
+	if (!code && exec_join_open(&join, identity, cli->args[0], &who, &err) < 0)
+		code = cli_fail(CLI_FAILED, "%s", err.text);
 	if (code)
 		return code;
 	env = environment(cli, identity);
-	code = become_and_run(cli, &who, identity, reader, &env);
+	code = become_and_run(cli, &who, identity, reader, &join, &env);
+	exec_join_close(&join);
 	mem_strv_free(env);
 	return code;
 }

@@ -18,7 +18,6 @@ static json_t *value_json(const struct option *option, const void *at)
 	case OPTION_BOOL:
 		return json_boolean(*(const bool *)at);
 	case OPTION_INT:
-	case OPTION_TABLES:
 		return json_integer(*(const int64_t *)at);
 	case OPTION_ENUM:
 		return text_json(option_choice(option, *(const int *)at, choice, sizeof(choice)));
@@ -28,6 +27,7 @@ static json_t *value_json(const struct option *option, const void *at)
 	case OPTION_FRACTION:
 		return json_real((double)*(const int64_t *)at / 100);
 	case OPTION_LADDER:
+	case OPTION_TABLES:
 		return text_json(NULL); /* of services alone */
 	case OPTION_LIST:
 	case OPTION_TIMES:

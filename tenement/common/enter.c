@@ -53,6 +53,8 @@ struct making {
 	const struct enter *enter;
 	struct place *places;
 	int scaffold; /* the folder of all that is new: one tmpfs */
+	int host;     /* the root that we come from */
+	int rootfs;   /* the one that we are to have; -1: the same */
 };
 
 uint64_t enter_clone_flags(bool user_namespace)
@@ -64,12 +66,17 @@ uint64_t enter_clone_flags(bool user_namespace)
 
 /* ---- system calls ---- */
 
-static int open_path(const char *path, uint64_t resolve)
+static int open_path_at(int folder, const char *path, uint64_t resolve)
 {
 	struct open_how how = { .flags = O_PATH | O_CLOEXEC,
 		.resolve = resolve | RESOLVE_NO_MAGICLINKS };
 
-	return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+	return (int)syscall(SYS_openat2, folder, path, &how, sizeof(how));
+}
+
+static int open_path(const char *path, uint64_t resolve)
+{
+	return open_path_at(AT_FDCWD, path, resolve);
 }
 
 static int clone_tree(int fd)
@@ -129,6 +136,7 @@ static const char *asked_by(const struct view_item *item)
 static int check_kept(
 	const struct making *making, const struct view_item *item, int fd, struct ten_error *err)
 {
+	const struct view *view = making->enter->view;
 	char name[64], real[PATH_MAX];
 	ssize_t len;
 
@@ -139,6 +147,10 @@ static int check_kept(
 	if (len < 0)
 		return ten_error_set(err, errno, "%s: %s", asked_by(item), item->source);
 	real[len] = '\0';
+	for (size_t i = 0; i < view->count; i++)
+		if (view->items[i].kind == VIEW_WRITE && !(view->items[i].flags & VIEW_ASKED) &&
+			config_path_within(real, view->items[i].destination))
+			return 0; /* its own */
 	for (char *const *kept = making->enter->kept; kept && *kept; kept++) {
 		bool elsewhere = strcmp(item->source, item->destination) != 0;
 
@@ -176,22 +188,49 @@ static int take_source(const struct making *making, const struct view_item *item
 	return 0;
 }
 
+static void look_at(const struct view_item *item, struct place *place)
+{
+	struct stat st;
+
+	place->absent = stat(item->destination, &st) < 0;
+	place->is_file = !place->absent && !S_ISDIR(st.st_mode);
+}
+
+/* The one that it is to have, which may not be a way to what is kept either. */
+static int take_rootfs(struct making *making, struct ten_error *err)
+{
+	struct view_item item = { .destination = "", .flags = VIEW_ASKED, .said_by = "rootfs" };
+	struct stat st;
+
+	item.source = (char *)making->enter->rootfs;
+	making->rootfs = open_path(item.source, 0);
+	if (making->rootfs < 0 || fstat(making->rootfs, &st) < 0)
+		return ten_error_set(err, errno, "rootfs: %s", item.source);
+	if (!S_ISDIR(st.st_mode))
+		return ten_error_set(err, ENOTDIR, "rootfs: %s", item.source);
+	return check_kept(making, &item, making->rootfs, err);
+}
+
 static int collect(struct making *making, struct ten_error *err)
 {
 	const struct view *view = making->enter->view;
 
+	making->host = open_path("/", 0);
+	if (making->host < 0)
+		return ten_error_set(err, errno, "/");
+	if (making->enter->rootfs && take_rootfs(making, err) < 0)
+		return -1;
+
 	for (size_t i = 0; i < view->count; i++) {
 		const struct view_item *item = &view->items[i];
 		struct place *place = &making->places[i];
-		struct stat st;
 
 		place->tree = -1;
 		if (item->source) {
 			if (take_source(making, item, place, err) < 0)
 				return -1;
 		} else if (item->kind == VIEW_HIDE || item->kind == VIEW_TMP) {
-			place->absent = stat(item->destination, &st) < 0;
-			place->is_file = !place->absent && !S_ISDIR(st.st_mode);
+			look_at(item, place);
 		}
 	}
 	return 0;
@@ -272,8 +311,8 @@ static const struct link {
 /* The host's own, where no node may be made: shown in its place. */
 static int show_device(const struct making *making, const char *name, const char *place)
 {
-	autofree char *path = mem_printf("/dev/%s", name);
-	autoclose int fd = open_path(path, 0);
+	autofree char *path = mem_printf("dev/%s", name);
+	autoclose int fd = open_path_at(making->host, path, 0);
 	autoclose int tree = fd < 0 ? -1 : clone_tree(fd);
 	autoclose int onto = -1;
 
@@ -289,14 +328,14 @@ static int show_log(const struct making *making, const char *folder)
 {
 	autofree char *place = mem_printf("%s/log", folder);
 	char target[PATH_MAX];
-	ssize_t len = readlink("/dev/log", target, sizeof(target) - 1);
+	ssize_t len = readlinkat(making->host, "dev/log", target, sizeof(target) - 1);
 	struct stat st;
 
 	if (len > 0) {
 		target[len] = '\0';
 		return symlinkat(target, making->scaffold, place);
 	}
-	if (lstat("/dev/log", &st) < 0 || !S_ISSOCK(st.st_mode))
+	if (fstatat(making->host, "dev/log", &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISSOCK(st.st_mode))
 		return 0;
 	return show_device(making, "log", place);
 }
@@ -397,12 +436,38 @@ static int mount_new(const struct view_item *item, struct ten_error *err)
 	return rc < 0 ? ten_error_set(err, errno, "%s", item->destination) : 0;
 }
 
+/* A place in a root of its own, which is writable so far. That it could not be made is seen when it
+ * is needed. */
+static void make_in_root(const char *path, bool is_file)
+{
+	autofree char *copy = mem_strdup(path);
+
+	for (char *slash = copy; (slash = strchr(slash + 1, '/'));) {
+		*slash = '\0';
+		mkdir(copy, 0755);
+		*slash = '/';
+	}
+	if (is_file) {
+		autoclose int fd = open(copy, O_CREAT | O_EXCL | O_RDONLY | O_CLOEXEC, 0444);
+	} else {
+		mkdir(copy, 0755);
+	}
+}
+
 static int put(struct making *making, size_t index, struct ten_error *err)
 {
 	const struct view_item *item = &making->enter->view->items[index];
 	struct place *place = &making->places[index];
 	autofree char *within = scaffold_path(making, index);
 	autoclose int onto = -1;
+
+	/* Collected was what the host has. */
+	if (making->rootfs >= 0 && (item->kind == VIEW_HIDE || item->kind == VIEW_TMP) && !within)
+		look_at(item, place);
+	if (place->absent && item->flags & VIEW_ASKED && item->kind == VIEW_HIDE)
+		return ten_error_set(err, ENOENT, "%s: %s", asked_by(item), item->destination);
+	if (making->rootfs >= 0 && item->kind == VIEW_TMP)
+		place->absent = false;
 
 	if (place->absent && (item->source || !within))
 		return item->kind == VIEW_TMP && !(item->flags & VIEW_OPTIONAL)
@@ -417,6 +482,9 @@ static int put(struct making *making, size_t index, struct ten_error *err)
 	}
 	if (within && make_place(making, within, place->is_file) < 0)
 		return ten_error_set(err, errno, "%s: %s", asked_by(item), item->destination);
+	if (making->rootfs >= 0 && !within && item->kind != VIEW_HIDE && item->kind != VIEW_SEAL &&
+		!is_in_tenants_hands(making, index))
+		make_in_root(item->destination, place->is_file);
 	onto = open_path(
 		item->destination, is_in_tenants_hands(making, index) ? RESOLVE_NO_SYMLINKS : 0);
 	if (onto < 0 && errno == ENOENT && item->kind == VIEW_SEAL)
@@ -457,16 +525,46 @@ static int fix_rest(struct ten_error *err)
 	return 0;
 }
 
+/* Over a tmpfs, so that there is room for folders that it does not have. The one before lies upon
+ * it, at ".", until go_to_root(). */
+static int change_root(const struct making *making, struct ten_error *err)
+{
+	autofree char *options = mem_printf("lowerdir=/proc/self/fd/%d,upperdir=" SITE
+					    "/upper,workdir=" SITE "/work",
+		making->rootfs);
+
+	if (mkdirat(making->scaffold, "upper", 0755) < 0 ||
+		mkdirat(making->scaffold, "work", 0755) < 0 ||
+		mkdirat(making->scaffold, "root", 0755) < 0 ||
+		mount("overlay", SITE "/root", "overlay", NO_SETUID | NO_DEVICES, options) < 0)
+		return ten_error_set(err, errno, "rootfs: an overlay of %s", making->enter->rootfs);
+	if (chdir(SITE "/root") < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
+		return ten_error_set(err, errno, "rootfs: going to %s", making->enter->rootfs);
+	return 0;
+}
+
+static int go_to_root(struct ten_error *err)
+{
+	struct mount_attr attributes = { .attr_set = MOUNT_ATTR_RDONLY | NO_SETUID | NO_DEVICES };
+
+	if (syscall(SYS_mount_setattr, AT_FDCWD, "/", 0, &attributes, sizeof(attributes)) < 0 ||
+		umount2(".", DETACH) < 0 || chdir("/") < 0)
+		return ten_error_set(err, errno, "rootfs: leaving the host's");
+	return 0;
+}
+
 int enter_view(const struct enter *enter, struct ten_error *err)
 {
-	struct making making = { .enter = enter, .scaffold = -1 };
+	struct making making = { .enter = enter, .scaffold = -1, .host = -1, .rootfs = -1 };
 
 	making.places = mem_alloc((enter->view->count + 1) * sizeof(*making.places));
 	if (enter->user_namespace && keep_ids(enter, err) < 0)
 		return -1;
 	if (collect(&making, err) < 0 || fix_rest(err) < 0 || put_up_scaffold(&making, err) < 0)
 		return -1;
-	if (put_all(&making, err) < 0)
+	if (enter->rootfs && change_root(&making, err) < 0)
+		return -1;
+	if (put_all(&making, err) < 0 || (enter->rootfs && go_to_root(err) < 0))
 		return -1;
 	for (size_t i = 0; i < enter->view->count; i++) {
 		if (making.places[i].tree >= 0)
@@ -475,6 +573,9 @@ int enter_view(const struct enter *enter, struct ten_error *err)
 	}
 	free(making.places);
 	close(making.scaffold);
+	close(making.host);
+	if (making.rootfs >= 0)
+		close(making.rootfs);
 	return 0;
 }
 

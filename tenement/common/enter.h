@@ -14,6 +14,7 @@
 
 struct enter {
 	const struct view *view; /* sorted */
+	const char *rootfs;      /* a folder that is to be its root; NULL: the host's is */
 	char *const *kept;   /* real paths that nothing with VIEW_ASKED may show; NULL at the end */
 	uint64_t tmp_bytes;  /* that may be in all of /tmp, /var/tmp and /dev/shm together */
 	bool user_namespace; /* we are in one, in which these are to be as they are outside: */

@@ -12,11 +12,20 @@ static void find_levels(struct daemon *d, struct machine *machine)
 {
 	autofree char *why = isolation_try(d);
 
+	static const char *const needing[] = { "mounts", "read_only_paths", "read_write_paths",
+		"hide_paths", "rootfs" };
+
+	for (size_t i = 0; why && i < sizeof(needing) / sizeof(*needing); i++)
+		machine_add_lack(machine, needing[i], NULL, "%s", why);
 	if (why)
 		machine_add_lack(machine, "isolation", "namespace",
 			"%s (isolation = \"process\" needs no namespaces)", why);
 	sandbox_find_lacks(d);
-	machine_add_lack(machine, "mounts", NULL, "this build has no view of its own for a tenant");
+#ifndef HAVE_STATIC_INIT
+	machine_add_lack(machine, "rootfs", NULL,
+		"this build's tenement-init needs the host's "
+		"libraries: build it where libc.a is");
+#endif
 }
 
 static void find_secrets(struct machine *machine, const char *runtime_dir)

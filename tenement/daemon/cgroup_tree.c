@@ -321,3 +321,15 @@ int cgroup_tree_doors(const char *name, int doors[CGROUP_PARTS])
 	}
 	return count;
 }
+
+char **cgroup_tree_doors_of(const char *name)
+{
+	char **doors = mem_alloc(sizeof(*doors));
+
+	for (size_t i = 0; name && i < tree_count; i++) {
+		autofree char *path = mem_printf("%s/%s/cgroup.procs", trees[i].folder, name);
+
+		mem_strv_append(&doors, path);
+	}
+	return doors;
+}

@@ -50,4 +50,7 @@ void cgroup_tree_each(struct daemon *d, void (*visit)(struct daemon *d, const ch
  * into (see cgroup_open()). Returns how many; -1 with errno. */
 int cgroup_tree_doors(const char *name, int doors[CGROUP_PARTS]);
 
+/* The files by which any process enters NAME (NULL: nothing), as a strv for the caller to free. */
+char **cgroup_tree_doors_of(const char *name);
+
 #endif

@@ -24,6 +24,9 @@ static int check_words(
 {
 	int why;
 
+	/* What is in a root of its own is seen from in there alone. */
+	if (spec->values.rootfs)
+		return 0;
 	if (access(words->workdir, F_OK) < 0 && errno == ENOENT) {
 		/* Its own folder is made when it is started. */
 		if (config_path_within(words->workdir, spec->dir))

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "common/become.h"
+#include "daemon/cgroup_tree.h"
+#include "daemon/isolation.h"
 #include "daemon/control.h"
 #include "daemon/declare.h"
 #include "daemon/describe.h"
@@ -12,6 +14,7 @@
 #include "daemon/override.h"
 #include "daemon/reconcile.h"
 #include "daemon/rollout.h"
+#include "daemon/sandbox.h"
 #include "daemon/secrets.h"
 #include "daemon/spawn.h"
 #include "daemon/storage.h"
@@ -354,9 +357,26 @@ static void exec_words(struct control_call *call, struct instance *instance)
 	uint32_t uid = 0, gid = 0;
 	struct ten_error err = { 0 };
 	autofree char *socket_path = NULL, *folder = NULL;
+	enum spec_isolation level =
+		instance->run ? run->level
+			      : isolation_level(call->d, rollout_spec(call->d, instance));
+	char **groups;
 
 	if (call->uid != 0 && call->uid != call->d->uid) {
 		control_refuse(call, 403, "`ten exec` is for root and the daemon's own user");
+		return;
+	}
+	if (instance->state == INSTANCE_FROZEN &&
+		isolation_level(call->d, spec) != ISOLATION_PROCESS) {
+		control_refuse(call, 409, "%s is frozen: `ten start %s` first", instance->key,
+			instance->key);
+		return;
+	}
+	if (level == ISOLATION_SANDBOX && sandbox_is_gvisor(spec)) {
+		control_refuse(call, 409,
+			"%s runs in gVisor, into which `ten exec` does not go: sandbox = "
+			"\"native\" lets it",
+			instance->key);
 		return;
 	}
 	socket_path = spawn_socket_path(call->d, spec, &err);
@@ -364,19 +384,25 @@ static void exec_words(struct control_call *call, struct instance *instance)
 		scratch.socket_path = socket_path;
 		scratch.port = spawn_any_port(call->d);
 	}
+	groups = cgroup_tree_doors_of(run->cgroup);
 	if (!socket_path || spawn_identity(call->d, spec, &uid, &gid, &err) < 0 ||
 		spawn_words_make(call->d, spec, run, &words, &err) < 0)
 		control_refuse(call, 422, "%s", err.text);
 	else
 		control_answer(call, 200,
-			json_pack("{s:o, s:o, s:o, s:o, s:s?, s:I, s:I, s:s, s:i, s:I}", "argv",
-				describe_strv(words.argv), "env", describe_strv(words.env),
+			json_pack("{s:o, s:o, s:o, s:o, s:s?, s:I, s:I, s:s, s:i, s:I, s:s, s:I, "
+				  "s:I, s:o}",
+				"argv", describe_strv(words.argv), "env", describe_strv(words.env),
 				"env_files", env_files(call->d, spec), "said", said(spec),
 				"credentials", folder = secrets_folder(call->d, run), "uid",
 				uid == BECOME_KEEP ? (json_int_t)-1 : (json_int_t)uid, "gid",
 				gid == BECOME_KEEP ? (json_int_t)-1 : (json_int_t)gid, "dir",
 				words.workdir, "umask", 077, "nofile",
-				(json_int_t)spec->values.nofile_limit));
+				(json_int_t)spec->values.nofile_limit, "isolation",
+				level == ISOLATION_PROCESS ? "process" : "namespace", "pid",
+				(json_int_t)run->pid, "pid_start", (json_int_t)run->start_time,
+				"groups", describe_strv(groups)));
+	mem_strv_free(groups);
 	spawn_words_free(&words);
 }
 

@@ -29,18 +29,18 @@
 
 /* ---- what all of them see ---- */
 
-static const struct fixed {
+struct fixed {
 	enum view_kind kind;
 	unsigned flags;
 	const char *path;
-} fixed[] = {
+};
+
+static const struct fixed everywhere[] = {
 	{ VIEW_TMP, 0, "/tmp" },
 	{ VIEW_TMP, VIEW_OPTIONAL, "/var/tmp" },
 	{ VIEW_DEV, 0, "/dev" },
 	{ VIEW_PTS, 0, "/dev/pts" },
 	{ VIEW_TMP, 0, "/dev/shm" },
-	{ VIEW_HIDE, 0, "/root" },
-	{ VIEW_HIDE, 0, "/home" },
 	/* What the kernel shows of the machine, as container runtimes have it. */
 	{ VIEW_PROC, 0, "/proc" },
 	{ VIEW_SEAL, 0, "/proc/sys" },
@@ -63,6 +63,11 @@ static const struct fixed {
 	{ VIEW_HIDE, 0, "/sys/fs/pstore" },
 	{ VIEW_HIDE, 0, "/sys/kernel/debug" },
 	{ VIEW_HIDE, 0, "/sys/kernel/tracing" },
+};
+
+static const struct fixed of_the_host[] = {
+	{ VIEW_HIDE, 0, "/root" },
+	{ VIEW_HIDE, 0, "/home" },
 	/* Nothing of /run but what is asked for here, or by read_only_paths: names of hosts, the
 	 * system's log, and data bases. */
 	{ VIEW_HIDE, 0, "/run" },
@@ -79,10 +84,16 @@ static const struct fixed {
 	{ VIEW_READ, VIEW_OPTIONAL, "/run/mongodb" },
 };
 
-static void add_fixed(struct view *view)
+static const struct fixed in_a_root_of_its_own[] = {
+	{ VIEW_READ, 0, "/sys" },
+};
+
+#define ADD_ALL(view, rows) add_all(view, rows, sizeof(rows) / sizeof(*(rows)))
+
+static void add_all(struct view *view, const struct fixed *rows, size_t count)
 {
-	for (size_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++)
-		view_add(view, fixed[i].kind, fixed[i].flags, fixed[i].path, NULL, NULL);
+	for (size_t i = 0; i < count; i++)
+		view_add(view, rows[i].kind, rows[i].flags, rows[i].path, NULL, NULL);
 }
 
 /* PATH without links; as it is where it is not there. The caller frees. */
@@ -110,7 +121,10 @@ static void show(struct view *view, enum view_kind kind, unsigned flags, const c
 static void hide(struct isolation *isolation, size_t number, const char *path)
 {
 	isolation->kept[number] = real(path);
-	view_add(&isolation->view, VIEW_HIDE, VIEW_FIRM, isolation->kept[number], NULL, NULL);
+	/* In a root of its own they are not there. */
+	if (!isolation->rootfs)
+		view_add(&isolation->view, VIEW_HIDE, VIEW_FIRM, isolation->kept[number], NULL,
+			NULL);
 }
 
 static void hide_ours(struct daemon *d, struct isolation *isolation)
@@ -139,6 +153,59 @@ static void show_its_own(struct daemon *d, const struct ten_spec *spec, const st
 		show(view, VIEW_READ, VIEW_NO_LINKS, credentials);
 	if (spec->values.ready == READY_NOTIFY)
 		show(view, VIEW_READ, VIEW_NO_LINKS, notify);
+}
+
+static char *fill_in(
+	struct daemon *d, const struct ten_spec *spec, const char *text, struct ten_error *err)
+{
+	struct spec_place place = { .data_dir = d->data_dir, .runtime_dir = d->runtime_dir };
+
+	return spec_interpolate(spec, &place, text, err);
+}
+
+/* What a key of the operator's asks for, PATHS being a list of places. */
+static int add_asked(struct daemon *d, const struct ten_spec *spec, struct view *view,
+	enum view_kind kind, const char *key, char *const *paths, struct ten_error *err)
+{
+	for (; paths && *paths; paths++) {
+		autofree char *path = fill_in(d, spec, *paths, err);
+
+		if (!path)
+			return ten_error_wrap(err, "%s", key);
+		view_add(view, kind, VIEW_ASKED, path, NULL, key);
+	}
+	return 0;
+}
+
+static int add_mounts(
+	struct daemon *d, const struct ten_spec *spec, struct view *view, struct ten_error *err)
+{
+	for (char *const *mount = spec->values.mounts; mount && *mount;
+		mount += OPTION_MOUNT_STRINGS) {
+		autofree char *source = fill_in(d, spec, mount[0], err);
+		autofree char *destination = source ? fill_in(d, spec, mount[1], err) : NULL;
+		bool writable = strcmp(mount[2], OPTION_MOUNT_WRITE) == 0;
+
+		if (!destination)
+			return ten_error_wrap(err, "mounts");
+		view_add(view, writable ? VIEW_WRITE : VIEW_READ, VIEW_ASKED, destination, source,
+			"mounts");
+	}
+	return 0;
+}
+
+static int add_all_asked(
+	struct daemon *d, const struct ten_spec *spec, struct view *view, struct ten_error *err)
+{
+	const struct service_values *values = &spec->values;
+
+	if (add_asked(d, spec, view, VIEW_HIDE, "hide_paths", values->hide_paths, err) < 0 ||
+		add_asked(d, spec, view, VIEW_WRITE, "read_write_paths", values->read_write_paths,
+			err) < 0 ||
+		add_asked(d, spec, view, VIEW_READ, "read_only_paths", values->read_only_paths,
+			err) < 0)
+		return -1;
+	return add_mounts(d, spec, view, err);
 }
 
 /* A program that is named by a path, and what it is a link to. */
@@ -220,16 +287,27 @@ enum spec_isolation isolation_level(const struct daemon *d, const struct ten_spe
 int isolation_plan(struct daemon *d, const struct ten_spec *spec, const struct run *run,
 	const struct spawn_words *words, struct isolation *isolation, struct ten_error *err)
 {
-	(void)err;
 	*isolation = (struct isolation){ .level = isolation_level(d, spec) };
 	if (isolation->level == ISOLATION_PROCESS)
 		return 0;
-	isolation->init = true;
+	isolation->init = spec->values.init;
 	prepare(d, spec, isolation);
-	add_fixed(&isolation->view);
+	ADD_ALL(&isolation->view, everywhere);
+	if (spec->values.rootfs) {
+		isolation->rootfs = fill_in(d, spec, spec->values.rootfs, err);
+		if (!isolation->rootfs)
+			return ten_error_wrap(err, "rootfs");
+		isolation->enter.rootfs = isolation->rootfs;
+		ADD_ALL(&isolation->view, in_a_root_of_its_own);
+	} else {
+		ADD_ALL(&isolation->view, of_the_host);
+	}
 	hide_ours(d, isolation);
+	if (add_all_asked(d, spec, &isolation->view, err) < 0)
+		return -1;
 	show_its_own(d, spec, run, isolation);
-	show_what_it_runs(isolation, words);
+	if (!isolation->rootfs)
+		show_what_it_runs(isolation, words);
 	show_group(run, &isolation->view);
 	show_resolvers(run, &isolation->view);
 	view_sort(&isolation->view);
@@ -239,6 +317,7 @@ int isolation_plan(struct daemon *d, const struct ten_spec *spec, const struct r
 void isolation_clear(struct isolation *isolation)
 {
 	view_clear(&isolation->view);
+	free(isolation->rootfs);
 	for (size_t i = 0; i < sizeof(isolation->kept) / sizeof(*isolation->kept); i++)
 		free(isolation->kept[i]);
 	*isolation = (struct isolation){ 0 };
@@ -292,7 +371,8 @@ char *isolation_try(struct daemon *d)
 	if (pipe2(said, O_CLOEXEC) < 0)
 		return mem_printf("a pipe: %s", strerror(errno));
 	prepare(d, NULL, &isolation);
-	add_fixed(&isolation.view);
+	ADD_ALL(&isolation.view, everywhere);
+	ADD_ALL(&isolation.view, of_the_host);
 	view_sort(&isolation.view);
 	args.flags = isolation.clone_flags;
 	process_hold_signals(&before);

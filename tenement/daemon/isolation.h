@@ -16,6 +16,7 @@ struct isolation {
 	uint64_t clone_flags; /* 0: no namespaces */
 	struct view view;
 	struct enter enter;
+	char *rootfs;
 	char *kept[5];
 };
 

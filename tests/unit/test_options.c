@@ -240,7 +240,32 @@ static const struct {
 	{ OPTION_SERVICE, "env", "{ a = [] }", NULL, "env.a wants a string, not an array" },
 	{ OPTION_SERVICE, "env", "5", NULL,
 		"env wants a table of strings, not a whole number (5)" },
-	{ OPTION_SERVICE, "mounts", "[{}]", "[{}]", NULL },
+	{ OPTION_SERVICE, "mounts", "[]", "[]", NULL },
+	{ OPTION_SERVICE, "mounts", "[{ source = '/a', destination = '/b' }]",
+		"[{ source = \"/a\", destination = \"/b\", readonly = true }]", NULL },
+	{ OPTION_SERVICE, "mounts",
+		"[{ readonly = false, source = '/{id}', destination = '/b' }, { source = '/c', "
+		"destination = '/d' }]",
+		"[{ source = \"/{id}\", destination = \"/b\", readonly = false }, { source = "
+		"\"/c\", "
+		"destination = \"/d\", readonly = true }]",
+		NULL },
+	{ OPTION_SERVICE, "mounts", "[{}]", NULL,
+		"mounts: table 1 has no source: source = \"/srv/media\", destination = "
+		"\"/media\"" },
+	{ OPTION_SERVICE, "mounts", "[{ source = '/a' }]", NULL,
+		"mounts: table 1 has no destination: source = \"/srv/media\", destination = "
+		"\"/media\"" },
+	{ OPTION_SERVICE, "mounts", "[{ source = '/a', destination = 5 }]", NULL,
+		"mounts: destination in table 1 wants a path" },
+	{ OPTION_SERVICE, "mounts", "[{ source = '', destination = '/b' }]", NULL,
+		"mounts: source in table 1 wants a path" },
+	{ OPTION_SERVICE, "mounts", "[{ source = '/a', destination = '/b', read_only = true }]",
+		NULL,
+		"mounts: unknown key \"read_only\" in table 1: there are source, destination and "
+		"readonly" },
+	{ OPTION_SERVICE, "mounts", "[{ source = '/a', destination = '/b', readonly = 1 }]", NULL,
+		"mounts: readonly in table 1 wants true or false" },
 	{ OPTION_TENANT, "state", "\"runing\"", NULL,
 		"state wants \"on-demand\", \"running\", \"stopped\" or \"suspended\", not "
 		"\"runing\" (did you mean \"running\"?)" },

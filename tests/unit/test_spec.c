@@ -109,8 +109,8 @@ static const struct {
 		"isolation = \"sandbox\" cannot be given: no program" },
 	{ NOTES, ALICE "memory_limit_mb = 5\n", "con{f}.d/notes-alice.toml",
 		"memory_limit_mb = 5 cannot be given: no groups" },
-	{ NOTES "[[service.notes.mounts]]\nsource = '/a'\n", ALICE, "con{f}.d/notes.toml",
-		"mounts cannot be given: no rights" },
+	{ NOTES "[[service.notes.mounts]]\nsource = '/a'\ndestination = '/b'\n", ALICE,
+		"con{f}.d/notes.toml", "mounts cannot be given: no rights" },
 };
 
 START_TEST(lacks)
