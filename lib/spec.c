@@ -249,6 +249,11 @@ static void check_sandbox(
 		spec_fault_add(faults, layers, "ready", NULL,
 			"ready = \"notify\" does not reach the daemon out of gVisor: use "
 			"ready = \"listen\" or \"health\", or sandbox = \"native\"");
+	/* It would have to make places in there for what the tenant sees besides. */
+	if (values->rootfs)
+		spec_fault_add(faults, layers, "rootfs", NULL,
+			"rootfs cannot be had in gVisor: leave it out, or use sandbox = "
+			"\"native\"");
 	if (values->socket_activation)
 		spec_fault_add(faults, layers, "socket_activation", NULL,
 			"socket_activation: gVisor takes no socket from outside: leave it out, or "

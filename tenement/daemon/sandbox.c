@@ -70,9 +70,11 @@ static int plan_native(const struct run *run, const struct isolation *isolation,
 	if (!sandbox->confine.filters)
 		return -1;
 	sandbox->confine.port = run->port;
-	sandbox->paths = mem_alloc((SYSTEM_PATHS + view->count + 2) * sizeof(*sandbox->paths));
+	sandbox->paths = mem_alloc((SYSTEM_PATHS + view->count + 3) * sizeof(*sandbox->paths));
 	for (size_t i = 0; i < SYSTEM_PATHS; i++)
 		allow(sandbox, system_paths[i].path, system_paths[i].rights);
+	if (isolation->rootfs) /* all of it was put there for tenants */
+		allow(sandbox, "/", CONFINE_READ);
 	for (size_t i = 0; i < view->count; i++)
 		allow_item(sandbox, &view->items[i]);
 	allow(sandbox, words->workdir, CONFINE_READ);
@@ -115,7 +117,7 @@ int sandbox_plan(struct daemon *d, const struct run *run, const struct isolation
 		return ten_error_set(err, 0, "isolation = \"sandbox\": %s", lacking);
 	if (sandbox->kind == SANDBOX_KIND_NATIVE)
 		return plan_native(run, isolation, words, sandbox, err);
-	sandbox->program = sandbox_gvisor_prepare(d, run, &isolation->view, words, err);
+	sandbox->program = sandbox_gvisor_prepare(d, run, isolation, words, err);
 	return sandbox->program < 0 ? -1 : 0;
 }
 

@@ -2,9 +2,12 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "config_path.h"
 #include "mem.h"
 
 static json_t *strings(char *const *list)
@@ -92,14 +95,51 @@ static bool is_kernels(const char *path)
 	return false;
 }
 
-/* Where PATH of the container is on the machine, as far as that is the root's. */
-static bool see(const struct sandbox_bundle *bundle, const char *path, struct stat *st)
+static bool is_its_own(const struct view *view, const char *path)
 {
-	autofree char *there = strcmp(bundle->rootfs, "/") == 0
-				       ? mem_strdup(path)
-				       : mem_printf("%s%s", bundle->rootfs, path);
+	for (size_t i = 0; i < view->count; i++)
+		if (view->items[i].kind == VIEW_WRITE && !(view->items[i].flags & VIEW_ASKED) &&
+			config_path_within(path, view->items[i].destination))
+			return true;
+	return false;
+}
 
-	return stat(there, st) == 0;
+/* An operator's path may be led elsewhere by a link, of a tenant's too: what is shown is what was
+ * looked at. As common/enter.c has it. */
+static int check_kept(const struct sandbox_bundle *bundle, const struct view_item *item,
+	const char *real, struct ten_error *err)
+{
+	bool elsewhere = strcmp(item->source, item->destination) != 0;
+
+	if (!(item->flags & VIEW_ASKED) || is_its_own(bundle->view, real))
+		return 0;
+	for (char *const *kept = bundle->kept; kept && *kept; kept++)
+		if (config_path_within(real, *kept) ||
+			(elsewhere && config_path_within(*kept, real)))
+			return ten_error_set(err, 0,
+				"%s: %s would show %s, which is kept from tenants", item->said_by,
+				item->source, *kept);
+	return 0;
+}
+
+static int show(const struct sandbox_bundle *bundle, const struct view_item *item, json_t *mounts,
+	struct ten_error *err)
+{
+	autofree char *real = realpath(item->source, NULL);
+
+	if (!real && (item->flags & VIEW_OPTIONAL))
+		return 0;
+	if (!real)
+		return ten_error_set(err, errno, "%s%s%s", item->said_by ? item->said_by : "",
+			item->said_by ? ": " : "", item->source);
+	if (check_kept(bundle, item, real, err) < 0)
+		return -1;
+	/* runsc would make it, on the machine. */
+	if ((item->flags & VIEW_ASKED) && access(item->destination, F_OK) < 0)
+		return ten_error_set(err, errno, "%s: there is no place for %s", item->said_by,
+			item->destination);
+	mount_at(mounts, item->destination, "bind", real, item->kind == VIEW_READ ? "ro" : "rw");
+	return 0;
 }
 
 static int add_item(const struct sandbox_bundle *bundle, const struct view_item *item,
@@ -112,7 +152,7 @@ static int add_item(const struct sandbox_bundle *bundle, const struct view_item 
 		return 0;
 	switch (item->kind) {
 	case VIEW_HIDE:
-		if (!see(bundle, item->destination, &st))
+		if (stat(item->destination, &st) < 0)
 			return 0;
 		if (S_ISDIR(st.st_mode))
 			mount_at(mounts, item->destination, "tmpfs", "tmpfs", "mode=0755");
@@ -124,15 +164,7 @@ static int add_item(const struct sandbox_bundle *bundle, const struct view_item 
 		return 0;
 	case VIEW_READ:
 	case VIEW_WRITE:
-		if (stat(item->source, &st) < 0 && (item->flags & VIEW_OPTIONAL))
-			return 0;
-		if (stat(item->source, &st) < 0)
-			return ten_error_set(err, errno, "%s%s%s",
-				item->said_by ? item->said_by : "", item->said_by ? ": " : "",
-				item->source);
-		mount_at(mounts, item->destination, "bind", item->source,
-			item->kind == VIEW_READ ? "ro" : "rw");
-		return 0;
+		return show(bundle, item, mounts, err);
 	default:
 		return 0; /* the kernel's, or not writable anyway */
 	}
@@ -175,12 +207,12 @@ char *sandbox_bundle_config(const struct sandbox_bundle *bundle, struct ten_erro
 		return NULL;
 	}
 	whole = json_pack("{s:s, s:o, s:{s:s, s:b}, s:s, s:o, s:{s:[{s:s},{s:s},{s:s},{s:s}]}}",
-		"ociVersion", "1.0.2", "process", run, "root", "path", bundle->rootfs, "readonly",
-		1, "hostname", bundle->hostname, "mounts", mounts, "linux", "namespaces", "type",
+		"ociVersion", "1.0.2", "process", run, "root", "path", "/", "readonly", 1,
+		"hostname", bundle->hostname, "mounts", mounts, "linux", "namespaces", "type",
 		"pid", "type", "mount", "type", "ipc", "type", "uts");
 	text = whole ? json_dumps(whole, JSON_COMPACT) : NULL;
 	json_decref(whole);
 	if (!text)
-		ten_error_set(err, 0, "its id or root is not UTF-8, which gVisor cannot be told");
+		ten_error_set(err, 0, "its id is not UTF-8, which gVisor cannot be told");
 	return text;
 }

@@ -13,7 +13,7 @@
 struct sandbox_bundle {
 	const char *folder;      /* where config.json and `empty`, an empty file, are */
 	const struct view *view; /* sorted */
-	const char *rootfs;      /* what / is */
+	char *const *kept; /* real paths that nothing with VIEW_ASKED may show; NULL at the end */
 	char *const *argv;
 	char *const *env;
 	const char *workdir;
@@ -21,7 +21,8 @@ struct sandbox_bundle {
 	uint64_t nofile;
 };
 
-/* The text of config.json; the caller frees. NULL: *err says what of the view is not there. */
+/* The text of config.json; the caller frees. NULL: *err says what of the view is not there, or is
+ * kept from tenants. */
 char *sandbox_bundle_config(const struct sandbox_bundle *bundle, struct ten_error *err);
 
 #endif

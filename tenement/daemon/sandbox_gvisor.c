@@ -166,15 +166,15 @@ static void say_command(struct spawn_words *words, const char *folder, const cha
 	*words = (struct spawn_words){ .argv = argv, .env = env, .workdir = mem_strdup("/") };
 }
 
-int sandbox_gvisor_prepare(struct daemon *d, const struct run *run, const struct view *view,
-	struct spawn_words *words, struct ten_error *err)
+int sandbox_gvisor_prepare(struct daemon *d, const struct run *run,
+	const struct isolation *isolation, struct spawn_words *words, struct ten_error *err)
 {
 	autofree char *sandboxes = sandboxes_folder(d);
 	autofree char *folder = mem_printf("%s/%s", sandboxes, run->key);
 	autofree char *program = programs_path("tenement-sandbox");
 	const struct sandbox_bundle bundle = { .folder = folder,
-		.view = view,
-		.rootfs = "/",
+		.view = &isolation->view,
+		.kept = isolation->kept,
 		.argv = words->argv,
 		.env = words->env,
 		.workdir = words->workdir,

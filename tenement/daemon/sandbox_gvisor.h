@@ -13,17 +13,15 @@
 #ifndef TEN_SANDBOX_GVISOR_H
 #define TEN_SANDBOX_GVISOR_H
 
-#include "daemon/instance.h"
-#include "daemon/spawn.h"
-#include "view.h"
+#include "daemon/isolation.h"
 
 /* Why it cannot be had here; NULL: it can. The caller frees. */
 char *sandbox_gvisor_try(struct daemon *d);
 
-/* Make the bundle of RUN, which is to be started with WORDS and to see VIEW, and put what is to be
+/* Make the bundle of RUN, which is to be started with WORDS in ISOLATION, and put what is to be
  * executed into *WORDS instead. Returns a descriptor of the program. */
-int sandbox_gvisor_prepare(struct daemon *d, const struct run *run, const struct view *view,
-	struct spawn_words *words, struct ten_error *err);
+int sandbox_gvisor_prepare(struct daemon *d, const struct run *run,
+	const struct isolation *isolation, struct spawn_words *words, struct ten_error *err);
 
 /* Remove the bundle of KEY, whose process has ended. */
 void sandbox_gvisor_remove(struct daemon *d, const char *key);

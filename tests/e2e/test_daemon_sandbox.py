@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 
 import pytest
 
@@ -280,6 +281,66 @@ told = {{
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_it_sees_what_it_is_shown(make, kind):
+    t = make(kind, start=False)
+    for name in ("shown", "written", "source"):
+        (t.root / name).mkdir()
+        (t.root / name / "file").write_text(name)
+        os.chmod(t.root / name, 0o777)
+    (t.apps / "point").mkdir()
+    service = t.service("box", command="/usr/bin/python3 app.py", isolation="sandbox", sandbox=kind,
+                        read_only_paths=[str(t.root / "shown")], read_write_paths=[str(t.root / "written")],
+                        hide_paths=["/etc/ssl"], startup_timeout=30)
+    t.write("box.toml", service + f'[[service.box.mounts]]\nsource = "{t.root}/source"\n'
+                                  f'destination = "{t.apps}/point"\n')
+    t.start()
+    told = tell(t, "box:alice", f"""
+import os
+told = [open("{t.root}/shown/file").read(), open("{t.apps}/point/file").read(), os.listdir("/etc/ssl")]
+open("{t.root}/written/new", "w").write("x")
+for path in ("{t.root}/shown/new", "{t.apps}/point/new"):
+    try:
+        open(path, "w")
+        told.append("written")
+    except OSError as error:
+        told.append(error.errno)
+""")
+    assert told[:2] == ["shown", "source"]
+    assert (told[2] == [] or told[2] == {"errno": 13}) and all(error in (13, 30) for error in told[3:]), told
+    assert (t.root / "written" / "new").read_text() == "x"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_link_shows_nothing_that_is_kept(make, kind):
+    t = make(kind, start=False, settings={"max_restarts": 0})
+    (t.root / "link").symlink_to(t.conf_dir)
+    t.write("box.toml", t.service("box", command="/usr/bin/python3 app.py", isolation="sandbox", sandbox=kind,
+                                  read_only_paths=[str(t.root / "link")]))
+    t.start()
+    assert t.get("box:alice").status in (503, 504)
+    assert "kept from tenants" in t.instance("box:alice")["reason"]
+
+
+@pytest.mark.skipif(not shutil.which("busybox"), reason="busybox-static is not installed")
+def test_native_in_a_root_of_its_own(make):
+    # Not below our own folders: what would show those is refused.
+    root = pathlib.Path(tempfile.mkdtemp(prefix="tenement-root-"))
+    try:
+        os.chmod(root, 0o755)
+        for folder in ("bin", "www"):
+            (root / folder).mkdir()
+        shutil.copy(shutil.which("busybox"), root / "bin" / "httpd")
+        (root / "www" / "index.html").write_text("from the root\n")
+        before = sorted(str(path) for path in root.rglob("*"))
+        t = make("native", "/bin/httpd -f -p 127.0.0.1:{port} -h /www", rootfs=str(root), workdir="/www")
+        first(t, "box:alice", "from the root")
+        t.stop()
+        assert sorted(str(path) for path in root.rglob("*")) == before
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_processes_outside_cannot_be_seen(make, kind):
     t = make(kind)
     told = tell(t, "box:alice", f"""
@@ -500,6 +561,7 @@ def test_without_gvisor_both_ways_out_are_said(make):
     ({"isolation": "namespace", "sandbox": "native"}, 'sandbox has no effect without isolation = "sandbox"'),
     ({"sandbox": "gvisor", "ready": "notify"}, 'ready = "notify" does not reach'),
     ({"sandbox": "gvisor", "socket_activation": True}, "gVisor takes no socket"),
+    ({"sandbox": "gvisor", "rootfs": "/srv"}, "rootfs cannot be had in gVisor"),
 ])
 def test_what_does_not_go_together_is_refused(make, keys, said):
     t = make("native", **keys) if "sandbox" not in keys else make(None, **keys)

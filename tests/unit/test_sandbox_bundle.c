@@ -24,7 +24,6 @@ static struct sandbox_bundle bundle(void)
 	view_sort(&view);
 	return (struct sandbox_bundle){ .folder = "/run/box",
 		.view = &view,
-		.rootfs = "/",
 		.argv = argv,
 		.env = env,
 		.workdir = "/srv/app",
@@ -148,6 +147,47 @@ START_TEST(says_what_is_missing)
 	made = bundle();
 	ck_assert_ptr_null(sandbox_bundle_config(&made, &err));
 	ck_assert_str_eq(err.text, "read_only_paths: /nonexistent: No such file or directory");
+	view_clear(&view);
+	view_add(&view, VIEW_READ, VIEW_ASKED, "/nonexistent", "/usr", "mounts");
+	made = bundle();
+	ck_assert_ptr_null(sandbox_bundle_config(&made, &err));
+	ck_assert_str_eq(
+		err.text, "mounts: there is no place for /nonexistent: No such file or directory");
+}
+END_TEST
+
+/* Also where a link leads there, and where it lies below what is shown in another place. */
+START_TEST(refuses_what_is_kept)
+{
+	static char *kept[] = { "/usr/bin", NULL };
+	static const struct {
+		const char *destination, *source;
+		bool refused;
+	} rows[] = {
+		{ "/usr/bin", "/usr/bin", true },
+		{ "/usr/bin/env", "/usr/bin/env", true },
+		{ "/tools", "/proc/self/root/usr/bin", true },
+		{ "/everything", "/usr", true },
+		{ "/usr", "/usr", false },
+		{ "/sbin", "/usr/sbin", false },
+		{ "/etc", "/usr/lib", false },
+	};
+	struct sandbox_bundle made;
+	struct ten_error err;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		autofree char *text = NULL;
+
+		view_clear(&view);
+		view_add(&view, VIEW_READ, VIEW_ASKED, rows[i].destination, rows[i].source,
+			"mounts");
+		made = bundle();
+		made.kept = kept;
+		text = sandbox_bundle_config(&made, &err);
+		ck_assert_msg(!text == rows[i].refused, "%s", rows[i].destination);
+		if (!text)
+			ck_assert_ptr_nonnull(strstr(err.text, "/usr/bin, which is kept"));
+	}
 }
 END_TEST
 
@@ -185,6 +225,7 @@ int main(void)
 	tcase_add_test(all, shows_the_view);
 	tcase_add_test(all, has_a_kernel_of_its_own);
 	tcase_add_test(all, says_what_is_missing);
+	tcase_add_test(all, refuses_what_is_kept);
 	tcase_add_test(all, refuses_what_json_cannot_say);
 	suite_add_tcase(suite, all);
 	runner = srunner_create(suite);

@@ -153,6 +153,9 @@ static const struct {
 		"ready = \"notify\" does not reach the daemon out of gVisor: use ready = "
 		"\"listen\" "
 		"or \"health\", or sandbox = \"native\"" },
+	{ SANDBOX "rootfs = '/srv/root'\n", ALICE,
+		"rootfs cannot be had in gVisor: leave it out, or use sandbox = \"native\"" },
+	{ SANDBOX "sandbox = 'native'\nrootfs = '/srv/root'\n", ALICE, NULL },
 	{ SANDBOX "socket_activation = true\n", ALICE,
 		"socket_activation: gVisor takes no socket from outside: leave it out, or use "
 		"sandbox = \"native\"" },
