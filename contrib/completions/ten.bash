@@ -6,14 +6,14 @@ _ten() {
 	for ((at = 1; at < COMP_CWORD; at++)); do
 		if [[ $skip ]]; then skip=; continue; fi
 		case ${COMP_WORDS[at]} in
-		--data-dir|--conf-dir|--config|--server|--token|--output|-o|--timeout|--completion|--domain|--from|--id|--lines|-n|--name|--port|--to) skip=1 ;;
+		--data-dir|--conf-dir|--config|--server|--token|--output|-o|--timeout|--by|--completion|--domain|--from|--id|--lines|-n|--name|--port|--since|--sort|--to|--until) skip=1 ;;
 		-*) ;;
 		*) command=${COMP_WORDS[at]}; break ;;
 		esac
 	done
 	case $before in
 	--data-dir|--conf-dir|--config) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
-	-o|--output) mapfile -t COMPREPLY < <(compgen -W "json text" -- "$word"); return ;;
+	-o|--output) mapfile -t COMPREPLY < <(compgen -W "csv json text" -- "$word"); return ;;
 	esac
 	case $command in
 	"") words=commands ;;
@@ -30,6 +30,8 @@ _ten() {
 	diff) flags="--name --prune" words=files ;;
 	apply) flags="--confirm --dry-run --force --name --prune" words=files ;;
 	ps) flags="--all" words= ;;
+	top) flags="--lines --once --sort" words=tenants ;;
+	usage) flags="--by --since --until" words=tenants ;;
 	spawn) flags="--id" words=services ;;
 	start) flags="" words=tenants ;;
 	stop) flags="" words=tenants ;;
@@ -55,7 +57,7 @@ _ten() {
 		return
 	fi
 	case $words in
-	commands) mapfile -t COMPREPLY < <(compgen -W "init serve status doctor metrics config pause unpause upgrade check diff apply ps spawn start stop restart suspend resume hold release why rm logs exec route weight overrides history undo version help" -- "$word") ;;
+	commands) mapfile -t COMPREPLY < <(compgen -W "init serve status doctor metrics config pause unpause upgrade check diff apply ps top usage spawn start stop restart suspend resume hold release why rm logs exec route weight overrides history undo version help" -- "$word") ;;
 	files) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
 	tenants) mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" ps -aq 2>/dev/null)" -- "$word") ;;
 	services) mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" ps -aq 2>/dev/null | cut -d: -f1 | sort -u)" -- "$word") ;;

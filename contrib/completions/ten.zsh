@@ -15,6 +15,8 @@ _ten_commands() {
 		'diff:Say what would be done, and why.'
 		'apply:Put files into conf.d and wait until they are in force.'
 		'ps:List the tenants that run, or with -a all.'
+		'top:Show what the tenants that run use, again and again.'
+		'usage:Show what tenants used, hour by hour kept for usage_days.'
 		'spawn:Declare a tenant and start it.'
 		'start:Start tenants and wait until they are ready.'
 		'stop:Stop tenants and wait until they are down.'
@@ -58,7 +60,7 @@ _ten() {
 		'--config[The tenement.toml, instead of the nearest one.]:FILE:_files'
 		'--server[The daemon to talk to\: unix\:/path/to/control.sock.]:ADDRESS:'
 		'--token[A bearer token to show to it.]:TOKEN:'
-		'--output[json for programs, text for people.]:format:(json text)'
+		'--output[json for programs, text for people.]:format:(csv json text)'
 		'--quiet[Print ids only.]'
 		'--no-color[No colours, also on a terminal (NO_COLOR does the same).]'
 		'--timeout[How long to wait\: seconds, or 5m, 1h (default\: 30).]:TIME:'
@@ -134,6 +136,20 @@ _ten() {
 		'(-a --all)'{-a,--all}'[Everything, not only what runs or was set.]' \
 		'*:argument:'
 		;;
+	top)
+		_arguments $everywhere \
+		'(-n --lines)'{-n,--lines}'[How many of the newest, or of those on top.]:N:' \
+		'--once[Show it once, also on a terminal.]' \
+		'--sort[What comes first\: cpu, memory, pids, read, written, requests, in, out or tenant.]:COLUMN:' \
+		'*:argument:_ten_tenants'
+		;;
+	usage)
+		_arguments $everywhere \
+		'--by[Sum up by tenant, day or hour (default\: tenant).]:WHAT:' \
+		'--since[From when on\: 90m, 24h, 30d ago, or a date such as 2026-11-01 (UTC).]:TIME:' \
+		'--until[Until when, said as with --since (default\: now).]:TIME:' \
+		'*:argument:_ten_tenants'
+		;;
 	spawn)
 		_arguments $everywhere \
 		'--id[The tenant'\''s id.]:ID:' \
@@ -180,7 +196,7 @@ _ten() {
 	logs)
 		_arguments $everywhere \
 		'(-f --follow)'{-f,--follow}'[Go on with what is written from now on.]' \
-		'(-n --lines)'{-n,--lines}'[How many of the newest.]:N:' \
+		'(-n --lines)'{-n,--lines}'[How many of the newest, or of those on top.]:N:' \
 		'*:argument:_ten_tenants'
 		;;
 	exec)
@@ -205,7 +221,7 @@ _ten() {
 		;;
 	history)
 		_arguments $everywhere \
-		'(-n --lines)'{-n,--lines}'[How many of the newest.]:N:' \
+		'(-n --lines)'{-n,--lines}'[How many of the newest, or of those on top.]:N:' \
 		'*:argument:'
 		;;
 	undo)

@@ -35,6 +35,7 @@ struct cli {
 	char **args; /* the arguments of the command, NULL-terminated; owned */
 	size_t arg_count;
 	bool json;  /* -o json */
+	bool csv;   /* -o csv, for commands that have it */
 	bool quiet; /* only ids */
 	long timeout_secs;
 	struct term term;

@@ -115,6 +115,25 @@ const struct command commands[] = {
 	  "\n\n"
 	  "\tten ps -a\n"
 	  "\tten ps -a -o json | jq -r '.instances[] | select(.state == \"failed\") | .id'" },
+	{ "top", "[SERVICE|SERVICE:ID]", GROUP_TENANTS, WORDS_TENANTS,
+	  FLAG_BIT(FLAG_LINES) | FLAG_BIT(FLAG_ONCE) | FLAG_BIT(FLAG_SORT), 0, 1, 0, cmd_top,
+	  "Show what the tenants that run use, again and again.",
+	  "CPU is in percent of one core, READ to OUT are per second, since the picture before; MEMORY is what is used now and PEAK the most of "
+	  "this process. Keys on a terminal: c m p r w q i o t sort by cpu, memory, pids, read, written, requests, in, out, tenant; "
+	  "x or Ctrl-C ends. Into a pipe, or with --once, or -o json it is one picture of one second.\n\n"
+	  "\tten top --sort memory\n"
+	  "\tten top --once -n 10" },
+	{ "usage", "[SERVICE|SERVICE:ID]", GROUP_TENANTS, WORDS_TENANTS,
+	  FLAG_BIT(FLAG_BY) | FLAG_BIT(FLAG_SINCE) | FLAG_BIT(FLAG_UNTIL), 0, 1, 0, cmd_usage,
+	  "Show what tenants used, hour by hour kept for usage_days.",
+	  "Of the last 30 days if nothing else is asked for; all hours that are touched count whole. Hours and days are of UTC. "
+	  "IN is what was sent to the tenant (heads, bodies, tunnels; again if it was sent again), OUT what was sent to clients of "
+	  "its answers; answers of tenement's own count for nobody. A request counts when its answer begins. CPU is of all its processes; MEMORY the mean while it ran, MAX "
+	  "the most that was seen, MIB-HOURS memory times time; UPTIME is how long it had a process.\n\n"
+	  "-o csv is RFC 4180 with a header and raw numbers: what a bill is made from. Nothing is counted twice, whatever is killed when; what "
+	  "the daemon had read in the last minute before it was killed may be missing of processes that ended meanwhile.\n\n"
+	  "\tten usage notes:alice --since 24h --by hour\n"
+	  "\tten usage --since 2026-10-01 --until 2026-11-01 -o csv" },
 	{ "spawn", "SERVICE:ID | SERVICE --id ID", GROUP_TENANTS, WORDS_SERVICES, FLAG_BIT(FLAG_ID), 1, 1, 0, cmd_spawn,
 	  "Declare a tenant and start it.",
 	  "Writes conf.d/SERVICE-ID.toml, starts the tenant and waits until it is ready.\n\n"

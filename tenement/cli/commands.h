@@ -74,9 +74,11 @@ int cmd_start(struct cli *cli);
 int cmd_status(struct cli *cli);
 int cmd_stop(struct cli *cli);
 int cmd_suspend(struct cli *cli);
+int cmd_top(struct cli *cli);
 int cmd_undo(struct cli *cli);
 int cmd_unpause(struct cli *cli);
 int cmd_upgrade(struct cli *cli);
+int cmd_usage(struct cli *cli);
 int cmd_version(struct cli *cli);
 int cmd_weight(struct cli *cli);
 

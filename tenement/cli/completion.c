@@ -95,7 +95,7 @@ static void bash(FILE *out)
 		out);
 	list_file_flags(out);
 	fputs(") mapfile -t COMPREPLY < <(compgen -f -- \"$word\"); return ;;\n"
-	      "\t-o|--output) mapfile -t COMPREPLY < <(compgen -W \"json text\" -- \"$word\"); "
+	      "\t-o|--output) mapfile -t COMPREPLY < <(compgen -W \"csv json text\" -- \"$word\"); "
 	      "return ;;\n"
 	      "\tesac\n"
 	      "\tcase $command in\n"
@@ -153,7 +153,7 @@ static void zsh_flag_end(FILE *out, size_t i)
 	quoted(out, flags[i].brief);
 	fputc(']', out);
 	if (i == FLAG_OUTPUT)
-		fputs(":format:(json text)", out);
+		fputs(":format:(csv json text)", out);
 	else if (flags[i].value)
 		fprintf(out, ":%s:%s", flags[i].value, wants_file(i) ? "_files" : "");
 }
@@ -229,7 +229,7 @@ static void fish_flag(FILE *out, const char *when, size_t flag)
 	if (flags[flag].letter)
 		fprintf(out, " -s %c", flags[flag].letter);
 	if (flag == FLAG_OUTPUT)
-		fputs(" -x -a 'json text'", out);
+		fputs(" -x -a 'csv json text'", out);
 	else if (flags[flag].value)
 		fputs(wants_file(flag) ? " -rF" : " -x", out);
 	fputs(" -d '", out);

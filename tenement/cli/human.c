@@ -42,6 +42,25 @@ void human_ago(int64_t then, int64_t now, char out[HUMAN_MAX])
 	snprintf(out, HUMAN_MAX, "%.27s ago", age);
 }
 
+void human_bytes(int64_t bytes, char out[HUMAN_MAX])
+{
+	static const char units[] = "KMGTPE";
+	double number = (double)bytes;
+	int unit = -1;
+
+	if (bytes < 0) {
+		snprintf(out, HUMAN_MAX, "-");
+		return;
+	}
+	/* What would be rounded to four digits is of the next unit. */
+	for (; number >= 999.5 && units[unit + 1]; unit++)
+		number /= 1024;
+	if (unit < 0)
+		snprintf(out, HUMAN_MAX, "%" PRId64, bytes);
+	else
+		snprintf(out, HUMAN_MAX, "%.*f%c", number < 9.95, number, units[unit]);
+}
+
 const char *human_plural(int64_t count)
 {
 	return count == 1 ? "" : "s";

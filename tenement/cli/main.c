@@ -18,7 +18,11 @@ static int take_globals(struct cli *cli)
 
 	cli->quiet = cli->flags.value[FLAG_QUIET] != NULL;
 	cli->json = output && strcmp(output, "json") == 0;
-	if (output && !cli->json && strcmp(output, "text") != 0)
+	cli->csv = output && strcmp(output, "csv") == 0;
+	if (cli->csv && (!cli->command || cli->command->run != cmd_usage))
+		return cli_usage(cli, "-o csv: only of usage");
+	if (output && !cli->json && !cli->csv && strcmp(output, "text") != 0 &&
+		strcmp(output, "table") != 0)
 		return cli_usage(cli, "-o %s: the formats are json and text", output);
 	cli->timeout_secs = timeout ? human_parse_secs(timeout) : CLI_TIMEOUT_SECS;
 	if (cli->timeout_secs < 0)

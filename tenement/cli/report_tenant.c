@@ -168,7 +168,11 @@ static void print_sleep(const struct cli *cli, const json_t *instance)
 static void print_memory(const struct cli *cli, const json_t *instance)
 {
 	int64_t bytes = answer_number(instance, "memory_bytes");
-	autofree char *text = mem_printf("%.1f MiB", (double)bytes / (1 << 20));
+	const json_t *usage = json_object_get(instance, "usage");
+	int64_t peak = answer_number(usage, "memory_peak_bytes");
+	autofree char *most = peak > 0 ? mem_printf(", %.1f at the most", (double)peak / (1 << 20))
+				       : mem_strdup("");
+	autofree char *text = mem_printf("%.1f MiB%s", (double)bytes / (1 << 20), most);
 
 	if (bytes > 0)
 		report_field(cli, "memory", text);
@@ -194,6 +198,15 @@ static void print_storage(const struct cli *cli, const json_t *instance)
 	report_field(cli, "not measured", answer_text(storage, "problem"));
 }
 
+static void print_cpu(const struct cli *cli, const json_t *instance)
+{
+	int64_t usec = answer_number(json_object_get(instance, "usage"), "cpu_usec");
+	autofree char *text = mem_printf("%.2f s", (double)usec / 1e6);
+
+	if (usec >= 0)
+		report_field(cli, "cpu", text);
+}
+
 static void print_process(const struct cli *cli, const json_t *instance)
 {
 	const json_t *command = json_object_get(instance, "command");
@@ -202,6 +215,7 @@ static void print_process(const struct cli *cli, const json_t *instance)
 
 	number_field(cli, "pid", instance, "pid");
 	print_memory(cli, instance);
+	print_cpu(cli, instance);
 	age_field(cli, "up", instance, "uptime_secs");
 	number_field(cli, "uid", instance, "uid");
 	number_field(cli, "port", instance, "port");

@@ -340,7 +340,7 @@ static void dispatch(struct control_call *call)
 		control_answer(call, 200, json_pack("{s:s}", "status", "ok"));
 	else if (!control_status(call) && !control_instances(call) && !control_routes(call) &&
 		 !control_config(call) && !control_logs(call) && !control_metrics(call) &&
-		 !control_upgrade(call))
+		 !control_upgrade(call) && !control_usage(call))
 		control_refuse(call, 404, "this tenement knows no %s", call->path);
 }
 

@@ -68,5 +68,6 @@ bool control_routes(struct control_call *call);
 bool control_config(struct control_call *call);
 bool control_logs(struct control_call *call);
 bool control_upgrade(struct control_call *call);
+bool control_usage(struct control_call *call);
 
 #endif

@@ -8,6 +8,7 @@
 #include "daemon/instance.h"
 #include "daemon/oom.h"
 #include "daemon/storage.h"
+#include "daemon/usage.h"
 #include "daemon/wake_times.h"
 #include "mem.h"
 #include "text.h"
@@ -22,6 +23,7 @@ struct row {
 	uint64_t freezes, restarts, oom_kills;
 	const char *health;
 	struct board_use use;
+	uint64_t memory_bytes, cpu_usec; /* CGROUP_UNKNOWN: not known */
 };
 
 static struct row *gather(struct daemon *d, size_t *count)
@@ -34,6 +36,7 @@ static struct row *gather(struct daemon *d, size_t *count)
 	HASH_ITER (hh, d->instances, instance, next) {
 		const struct ten_spec *spec = instance->spec ? instance->spec : instance->published;
 		struct row *row = &rows[*count];
+		struct cgroup_usage now;
 
 		if (!instance->known || !spec)
 			continue;
@@ -45,6 +48,8 @@ static struct row *gather(struct daemon *d, size_t *count)
 		oom_look(d, instance);
 		row->oom_kills = instance->oom_kills;
 		row->health = health_name(instance->run);
+		row->memory_bytes = usage_now(instance, &now) ? now.memory_bytes : CGROUP_UNKNOWN;
+		row->cpu_usec = usage_cpu_usec(instance);
 		row->refusals = instance_is_used(d, instance)
 					? d->board->slots[instance->target.slot].refusals
 					: none;
@@ -186,6 +191,27 @@ static void put_bytes(struct text *text, const struct row *rows, size_t count)
 			rows[i].id, rows[i].use.bytes_out);
 }
 
+/* As of the last quarter of a minute, of those that were looked at. */
+static void put_usage(struct text *text, const struct row *rows, size_t count)
+{
+	begin(text, "tenement_instance_memory_bytes", "gauge",
+		"Memory that the tenant's processes use; absent: it has none, or nobody knows.");
+	for (size_t i = 0; i < count; i++)
+		if (rows[i].memory_bytes != CGROUP_UNKNOWN)
+			text_printf(text,
+				"tenement_instance_memory_bytes{service=\"%s\",id=\"%s\"} %" PRIu64
+				"\n",
+				rows[i].service, rows[i].id, rows[i].memory_bytes);
+	begin(text, "tenement_instance_cpu_seconds_total", "counter",
+		"Processor time of the tenant's processes since the daemon started; absent: none.");
+	for (size_t i = 0; i < count; i++)
+		if (rows[i].cpu_usec != CGROUP_UNKNOWN)
+			text_printf(text,
+				"tenement_instance_cpu_seconds_total{service=\"%s\",id=\"%s\"} "
+				"%.6f\n",
+				rows[i].service, rows[i].id, (double)rows[i].cpu_usec / 1e6);
+}
+
 /* Only what has happened: tenants times reasons are many lines. */
 static void put_reasons(struct text *text, const struct row *rows, size_t count, const char *name,
 	bool (*counts)(enum board_refusal why))
@@ -257,6 +283,7 @@ static void put_all(struct daemon *d, struct text *text)
 	put_oom_kills(text, rows, count);
 	put_numbers(text, rows, count);
 	put_bytes(text, rows, count);
+	put_usage(text, rows, count);
 	put_refusals(text, rows, count);
 	storage_metrics(d, text);
 	wake_times_put(d, text);

@@ -20,6 +20,7 @@
 #include "daemon/secret_watch.h"
 #include "daemon/storage.h"
 #include "machine.h"
+#include "daemon/usage_store.h"
 #include "mem.h"
 
 #define PROBLEMS_SHOWN 50
@@ -97,6 +98,7 @@ static void put_problems(struct daemon *d, json_t *json, const struct confdir_st
 	size_t bad = 0;
 
 	autofree char *owed = owed_problem(), *unrecorded = record_problem();
+	autofree char *unstored = usage_store_problem();
 
 	if (status->problem)
 		json_array_append_new(texts, json_string(status->problem));
@@ -104,6 +106,8 @@ static void put_problems(struct daemon *d, json_t *json, const struct confdir_st
 		json_array_append_new(texts, json_string(owed));
 	if (unrecorded)
 		json_array_append_new(texts, json_string(unrecorded));
+	if (unstored)
+		json_array_append_new(texts, json_string(unstored));
 	for (size_t i = 0; i < count; i++) {
 		autofree char *text = i < PROBLEMS_SHOWN ? config_problem_text(&problems[i]) : NULL;
 

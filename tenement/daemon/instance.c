@@ -25,6 +25,7 @@
 #include "daemon/secrets.h"
 #include "daemon/start_queue.h"
 #include "daemon/storage.h"
+#include "daemon/usage.h"
 #include "mem.h"
 
 #define DRAIN_LOOK_SECONDS 0.02
@@ -145,6 +146,7 @@ struct instance *instance_get(struct daemon *d, const char *key)
 void run_register(struct daemon *d, struct run *run)
 {
 	HASH_ADD(by_pid, d->runs, pid, sizeof(run->pid), run);
+	usage_run_begins(d, run);
 }
 
 void run_free(struct daemon *d, struct run *run)
@@ -167,6 +169,7 @@ void run_free(struct daemon *d, struct run *run)
 		close(run->failed_fd);
 	if (run->freezer_fd >= 0)
 		close(run->freezer_fd);
+	usage_run_ends(d, run);
 	if (run->cgroup)
 		cgroup_end(d, run->cgroup);
 	secrets_take_back(d, run);
@@ -192,6 +195,7 @@ void instance_free(struct daemon *d, struct instance *instance)
 	activation_drop(d, instance);
 	HASH_DEL(d->instances, instance);
 	run_free(d, instance->run);
+	usage_forget(instance);
 	spec_unref(instance->spec);
 	spec_unref(instance->published);
 	spec_unref(instance->held);

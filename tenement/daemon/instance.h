@@ -19,6 +19,8 @@ struct activation_boot;
 struct rollout_trial;
 struct instance_secrets;
 struct nl_sock;
+struct usage_meter;
+struct usage_tenant;
 
 /* Its network, see network.h. */
 struct run_network {
@@ -75,6 +77,7 @@ struct run {
 	uint64_t oom_kills;           /* of its group that are known, see oom.h */
 	double oom_at;                /* the last that was seen; 0: none */
 	char *oom_limit;              /* by which limit, for people */
+	struct usage_meter *meter;    /* see usage.h; NULL: it has not begun */
 	struct activation_boot *boot; /* while it has taken nothing from its socket yet */
 	UT_hash_handle by_pid;
 };
@@ -161,6 +164,8 @@ struct instance {
 	TAILQ_ENTRY(instance) scheduled;
 	int64_t wake_due;      /* the time of the clock that it is still to be woken for; 0: none */
 	int64_t hours_skipped; /* when it was put to rest within its hours, 0: it was not */
+
+	struct usage_tenant *usage; /* NULL: it has not been in use, see usage.h */
 
 	ev_timer timer; /* of the present state */
 	bool in_dirty, queued, record_due, reclaiming;

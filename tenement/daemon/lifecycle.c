@@ -30,6 +30,7 @@
 #include "daemon/start_queue.h"
 #include "daemon/stop_signal.h"
 #include "daemon/storage.h"
+#include "daemon/usage.h"
 #include "daemon/wake_times.h"
 #include "mem.h"
 
@@ -131,6 +132,7 @@ static void take_out(struct daemon *d, struct instance *instance)
 	wake_times_collect(d, instance);
 	if (instance->published)
 		publish_remove_hosts(d, instance);
+	usage_slot_ends(d, instance);
 	route_table_slot_give_back(d->table, instance->target);
 	d->by_slot[instance->target.slot] = NULL;
 	instance->known = false;

@@ -44,6 +44,8 @@
 #include "daemon/storage_helper.h"
 #include "daemon/uids.h"
 #include "daemon/upgrade.h"
+#include "daemon/usage.h"
+#include "daemon/usage_store.h"
 #include "daemon/wake.h"
 #include "daemon/workers.h"
 #include "mem.h"
@@ -226,6 +228,7 @@ static void settle_states(struct daemon *d)
 
 static int take_over(struct daemon *d, struct ten_error *err)
 {
+	usage_start(d);
 	route_table_each_instance(d->table, take_over_slot, d);
 	activation_take_over(d);
 	record_adopt_all(d);
@@ -294,6 +297,8 @@ int main(int argc, char **argv)
 	ev_timer first;
 
 	log_init("tenementd");
+	if (argc == 2 && strcmp(argv[1], "--usage") == 0 && strcmp(argv[0], USAGE_KEEPER) == 0)
+		return usage_keeper_main();
 	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
 		printf("tenementd %s\n", TEN_VERSION);
 		return 0;
@@ -337,6 +342,7 @@ int main(int argc, char **argv)
 	ev_timer_init(&first, on_first_turn, 0., 0.);
 	ev_timer_start(d->loop, &first);
 	ev_run(d->loop, 0);
+	usage_stop(d);
 	accepted_queue_finish(d);
 	control_stop(d);
 	if (d->shutting_down) {

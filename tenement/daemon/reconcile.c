@@ -26,6 +26,7 @@
 #include "daemon/secret_watch.h"
 #include "daemon/settings.h"
 #include "daemon/storage.h"
+#include "daemon/usage.h"
 #include "daemon/wake.h"
 #include "daemon/workers.h"
 #include "mem.h"
@@ -223,6 +224,7 @@ void reconcile_mark_settings(struct daemon *d)
 	budget_look(d);
 	workers_update(d);
 	listeners_update(d);
+	usage_settings_changed(d);
 	config_set_each_service(d->set, mark_route, d);
 	config_set_each_instance(d->set, mark_spec, d);
 }

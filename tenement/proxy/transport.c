@@ -93,16 +93,15 @@ enum moved transport_read(struct exchange *exchange, int fd, struct http_window 
 	return errno == EAGAIN || errno == EINTR ? MOVED_BLOCKED : MOVED_ERROR;
 }
 
-/* Nobody else adds to the counter: no locked instruction is needed. (The daemon sets it to 0 when
- * the slot is given to another tenant; in the same instant that is lost, and only a metric is too
- * large.) */
+/* Bills are made from it: the daemon sets it to 0 when the slot is given to another tenant, who is
+ * neither to pay for what was before nor for what still goes to clients of the one before. */
 static void count(struct exchange *exchange, _Atomic uint64_t *counter, size_t bytes)
 {
-	uint64_t old = atomic_load_explicit(counter, memory_order_relaxed);
+	enum instance_state state;
 
-	if (!bytes)
+	if (!bytes || !route_table_state(exchange->worker->table, exchange->target, &state))
 		return;
-	atomic_store_explicit(counter, old + bytes, memory_order_relaxed);
+	atomic_fetch_add_explicit(counter, bytes, memory_order_relaxed);
 	exchange_touch(exchange);
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "cli/human.h"
+#include "cli/since.h"
 
 static const struct {
 	int64_t secs;
@@ -73,6 +74,83 @@ START_TEST(test_parse_secs)
 }
 END_TEST
 
+static const struct {
+	int64_t bytes;
+	const char *text;
+} sizes[] = {
+	{ -1, "-" },
+	{ 0, "0" },
+	{ 999, "999" },
+	{ 1000, "1.0K" },
+	{ 1536, "1.5K" },
+	{ 10239, "10K" },
+	{ 1023000, "999K" },
+	{ 1023900, "1.0M" },
+	{ 20 << 20, "20M" },
+	{ 1288490189, "1.2G" },
+	{ INT64_MAX, "8.0E" },
+};
+
+START_TEST(test_bytes)
+{
+	char out[HUMAN_MAX];
+
+	human_bytes(sizes[_i].bytes, out);
+	ck_assert_str_eq(out, sizes[_i].text);
+}
+END_TEST
+
+#define NOW 1795237200 /* 2026-11-21 05:00:00 UTC */
+
+static const struct {
+	const char *text;
+	int64_t moment; /* -1: none */
+} moments[] = {
+	{ "90m", NOW - 5400 },
+	{ "24h", NOW - 86400 },
+	{ "30d", NOW - 30 * 86400 },
+	{ "4w", NOW - 28 * 86400 },
+	{ "10s", NOW - 10 },
+	{ "0s", NOW },
+	{ "99999999w", 0 },
+	{ "2026-11-21", NOW - 5 * 3600 },
+	{ "2026-11-21T05:00", NOW },
+	{ "2026-11-21 05:00Z", NOW },
+	{ "2024-02-29", 1709164800 },
+	{ "1970-01-01", 0 },
+	{ "", -1 },
+	{ "30", -1 },
+	{ "d", -1 },
+	{ "-5d", -1 },
+	{ "5dd", -1 },
+	{ "1.5h", -1 },
+	{ "9999999999d", -1 },
+	{ "2026-02-29", -1 },
+	{ "2026-13-01", -1 },
+	{ "2026-00-01", -1 },
+	{ "2026-11-31", -1 },
+	{ "2026-11-00", -1 },
+	{ "2026-11-21T24:00", -1 },
+	{ "2026-11-21T05:60", -1 },
+	{ "2026-11-21T05", -1 },
+	{ "2026-11-21T", -1 },
+	{ "2026-1-2", -1 },
+	{ "1969-12-31", -1 },
+	{ "2026-11-21x", -1 },
+	{ "yesterday", -1 },
+};
+
+START_TEST(test_since)
+{
+	int64_t moment = -1;
+	bool good = since_parse(moments[_i].text, NOW, &moment);
+
+	ck_assert_int_eq(good, moments[_i].moment >= 0);
+	if (good)
+		ck_assert_int_eq(moment, moments[_i].moment);
+}
+END_TEST
+
 START_TEST(test_plural)
 {
 	ck_assert_str_eq(human_plural(1), "");
@@ -91,6 +169,8 @@ int main(void)
 	tcase_add_loop_test(cases, test_age, 0, sizeof(ages) / sizeof(ages[0]));
 	tcase_add_test(cases, test_ago);
 	tcase_add_loop_test(cases, test_parse_secs, 0, sizeof(times) / sizeof(times[0]));
+	tcase_add_loop_test(cases, test_bytes, 0, sizeof(sizes) / sizeof(sizes[0]));
+	tcase_add_loop_test(cases, test_since, 0, sizeof(moments) / sizeof(moments[0]));
 	tcase_add_test(cases, test_plural);
 	suite_add_tcase(suite, cases);
 	runner = srunner_create(suite);
