@@ -1,5 +1,6 @@
 #include "daemon/nft.h"
 
+#include <errno.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <netlink/attr.h>
@@ -8,6 +9,8 @@
 #include <netlink/socket.h>
 #include <nftables/libnftables.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "mem.h"
@@ -36,11 +39,21 @@ static void take_reason(struct ten_error *err)
 		err, 0, "nftables: %.*s", (int)strcspn(said ? said : "", "\n"), said ? said : "");
 }
 
+/* The library ends the process where it gets no socket: a kernel without it, no descriptor left. */
+static int try_socket(struct ten_error *err)
+{
+	autoclose int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+
+	return fd < 0 ? ten_error_set(err, errno, "nftables") : 0;
+}
+
 int nft_run(const char *commands, struct ten_error *err)
 {
 	int rc;
 
 	if (!context) {
+		if (try_socket(err) < 0)
+			return -1;
 		context = nft_ctx_new(NFT_CTX_DEFAULT);
 		if (!context || nft_ctx_buffer_error(context) || nft_ctx_buffer_output(context))
 			return ten_error_set(err, 0, "nftables: no memory");
