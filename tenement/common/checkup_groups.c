@@ -78,7 +78,8 @@ static void find_v2(struct checkup *checkup, const char *folder)
 	checkup_add(checkup, GROUP, "a group of our own", !code,
 		"tenants' processes are kept together by process groups alone, and have no limits",
 		"systemd: Delegate=yes in the unit; in a container: a writable /sys/fs/cgroup",
-		"version 2, %s%s%s", folder, code ? ": " : "", code ? strerror(code) : "")
+		"version 2, %s%s%s (where this is run)", folder, code ? ": " : "",
+		code ? strerror(code) : "")
 		->asked = code && checkup->settings->cgroups == CGROUPS_V2;
 	for (int i = 0; i < USES; i++) {
 		bool there = !code && list && has_word(list, uses[i].v2);
@@ -106,7 +107,8 @@ static void find_v1(struct checkup *checkup, const struct cgroup_place *place)
 
 	checkup_add(checkup, GROUP, "a group of our own", !code,
 		"tenants' processes are kept together by process groups alone",
-		"root, and a writable freezer hierarchy; or version 2", "version 1, %s%s%s",
+		"root, and a writable freezer hierarchy; or version 2",
+		"version 1, %s%s%s (where this is run)",
 		place->freezer ? place->freezer : "no freezer", code ? ": " : "",
 		code ? strerror(code) : "")
 		->asked = code && checkup->settings->cgroups == CGROUPS_V1;
