@@ -65,10 +65,12 @@ void view_uncover(struct view *view, const char *path, unsigned flags, const cha
 {
 	autofree char *plain = config_path_normalize(path);
 	const struct view_item *found = view_find(view, plain);
+	bool firm;
 
 	if (!found || (found->kind != VIEW_HIDE && found->kind != VIEW_TMP))
 		return;
-	if (!(found->flags & VIEW_FIRM) || strcmp(found->destination, plain) != 0)
+	firm = found->kind == VIEW_TMP || found->flags & VIEW_FIRM;
+	if (!firm || strcmp(found->destination, plain) != 0)
 		view_add(view, VIEW_READ, flags, plain, NULL, said_by);
 }
 

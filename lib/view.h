@@ -47,7 +47,8 @@ struct view {
 void view_add(struct view *view, enum view_kind kind, unsigned flags, const char *destination,
 	const char *source, const char *said_by);
 
-/* Show PATH, not writable, if it would be hidden otherwise; after all that hides. */
+/* Show PATH, not writable, if it would be hidden otherwise; after all that hides. A VIEW_TMP stays
+ * what it is. */
 void view_uncover(struct view *view, const char *path, unsigned flags, const char *said_by);
 
 void view_sort(struct view *view);

@@ -242,9 +242,13 @@ static json_t *warnings(struct daemon *d)
 	json_t *list = json_array();
 
 	if (!d->root)
-		json_array_append_new(list, json_string("all tenants share the daemon's uid and "
-							"are not protected from each "
-							"other: run `ten serve` as root"));
+		json_array_append_new(list,
+			json_string(machine_lacks_value(&d->machine, "isolation", "namespace")
+					    ? "all tenants share the daemon's uid and are not "
+					      "protected from each other: run `ten serve` as root"
+					    : "all tenants share the daemon's uid: those with "
+					      "isolation = \"process\" are not protected from each "
+					      "other; run `ten serve` as root"));
 	if (network)
 		json_array_append_new(list, json_string(network));
 	secret_watch_each_problem(add_secret, list);

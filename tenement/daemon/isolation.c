@@ -48,29 +48,29 @@ static const struct fixed everywhere[] = {
 	{ VIEW_SEAL, 0, "/proc/bus" },
 	{ VIEW_SEAL, 0, "/proc/fs" },
 	{ VIEW_SEAL, 0, "/proc/irq" },
-	{ VIEW_HIDE, 0, "/proc/acpi" },
-	{ VIEW_HIDE, 0, "/proc/asound" },
-	{ VIEW_HIDE, 0, "/proc/interrupts" },
-	{ VIEW_HIDE, 0, "/proc/kcore" },
-	{ VIEW_HIDE, 0, "/proc/keys" },
-	{ VIEW_HIDE, 0, "/proc/latency_stats" },
-	{ VIEW_HIDE, 0, "/proc/sched_debug" },
-	{ VIEW_HIDE, 0, "/proc/scsi" },
-	{ VIEW_HIDE, 0, "/proc/timer_list" },
-	{ VIEW_HIDE, 0, "/sys/firmware" },
-	{ VIEW_HIDE, 0, "/sys/fs/bpf" },
-	{ VIEW_HIDE, 0, "/sys/fs/cgroup" },
-	{ VIEW_HIDE, 0, "/sys/fs/pstore" },
-	{ VIEW_HIDE, 0, "/sys/kernel/debug" },
-	{ VIEW_HIDE, 0, "/sys/kernel/tracing" },
+	{ VIEW_HIDE, VIEW_FIRM, "/proc/acpi" },
+	{ VIEW_HIDE, VIEW_FIRM, "/proc/asound" },
+	{ VIEW_HIDE, VIEW_FIRM, "/proc/interrupts" },
+	{ VIEW_HIDE, VIEW_FIRM, "/proc/kcore" },
+	{ VIEW_HIDE, VIEW_FIRM, "/proc/keys" },
+	{ VIEW_HIDE, VIEW_FIRM, "/proc/latency_stats" },
+	{ VIEW_HIDE, VIEW_FIRM, "/proc/sched_debug" },
+	{ VIEW_HIDE, VIEW_FIRM, "/proc/scsi" },
+	{ VIEW_HIDE, VIEW_FIRM, "/proc/timer_list" },
+	{ VIEW_HIDE, VIEW_FIRM, "/sys/firmware" },
+	{ VIEW_HIDE, VIEW_FIRM, "/sys/fs/bpf" },
+	{ VIEW_HIDE, VIEW_FIRM, "/sys/fs/cgroup" },
+	{ VIEW_HIDE, VIEW_FIRM, "/sys/fs/pstore" },
+	{ VIEW_HIDE, VIEW_FIRM, "/sys/kernel/debug" },
+	{ VIEW_HIDE, VIEW_FIRM, "/sys/kernel/tracing" },
 };
 
 static const struct fixed of_the_host[] = {
 	{ VIEW_HIDE, 0, "/root" },
-	{ VIEW_HIDE, 0, "/home" },
+	{ VIEW_HIDE, VIEW_FIRM, "/home" },
 	/* Nothing of /run but what is asked for here, or by read_only_paths: names of hosts, the
 	 * system's log, and data bases. */
-	{ VIEW_HIDE, 0, "/run" },
+	{ VIEW_HIDE, VIEW_FIRM, "/run" },
 	{ VIEW_READ, VIEW_OPTIONAL, "/run/systemd/resolve" },
 	{ VIEW_READ, VIEW_OPTIONAL, "/run/resolvconf" },
 	{ VIEW_READ, VIEW_OPTIONAL, "/run/NetworkManager/resolv.conf" },
@@ -225,6 +225,30 @@ static void show_program(struct view *view, const struct spawn_words *words)
 	view_uncover(view, target_folder, VIEW_OPTIONAL, NULL);
 }
 
+static size_t depth(const char *path)
+{
+	size_t parts = 0;
+
+	for (; *path; path++)
+		parts += *path == '/' && path[1];
+	return parts;
+}
+
+/* The folder that tenement.toml is in, where it is one of tenement's own, as /etc/tenement: what is
+ * replaced in a folder that is hidden stays hidden. Where programs are in there as well it is left,
+ * for nobody knows what else of it they need. */
+static void hide_its_folder(struct isolation *isolation, const struct spawn_words *words)
+{
+	autofree char *folder = config_path_parent(isolation->kept[3]);
+	autofree char *workdir = real(words->workdir);
+	autofree char *path = config_path_join(words->workdir, words->argv[0]);
+	autofree char *program = real(path);
+
+	if (depth(folder) >= 2 && !config_path_within(workdir, folder) &&
+		!config_path_within(path, folder) && !config_path_within(program, folder))
+		view_add(&isolation->view, VIEW_HIDE, VIEW_FIRM, folder, NULL, NULL);
+}
+
 static void show_what_it_runs(struct isolation *isolation, const struct spawn_words *words)
 {
 	autofree char *workdir = real(words->workdir);
@@ -303,6 +327,8 @@ int isolation_plan(struct daemon *d, const struct ten_spec *spec, const struct r
 		ADD_ALL(&isolation->view, of_the_host);
 	}
 	hide_ours(d, isolation);
+	if (!isolation->rootfs)
+		hide_its_folder(isolation, words);
 	if (add_all_asked(d, spec, &isolation->view, err) < 0)
 		return -1;
 	show_its_own(d, spec, run, isolation);

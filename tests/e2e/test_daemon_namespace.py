@@ -294,7 +294,8 @@ def test_paths_as_asked_for(one, outside):
     assert shell(t, f"cat {outside}/read/x /tmp/media/x {outside}/media/x") == "read/xmedia/xshared/x"
     shell(t, f"echo new >{outside}/write/a/y && echo new >{outside}/media/y")
     assert (outside / "write/a/y").read_text() == (outside / "shared/y").read_text() == "new\n"
-    for path in (f"{outside}/read", "/tmp/media", f"{outside}/write"):
+    # (below /tmp, as for a plain user here, the folders between are private ones)
+    for path in (f"{outside}/read", "/tmp/media", *([f"{outside}/write"] if ROOT else [])):
         assert "Read-only" in shell(t, f"touch {path}/y", code=1), path
     # What the host makes later is seen as well.
     put(outside, "read/later", "later")
@@ -312,6 +313,25 @@ def test_what_it_runs_is_shown_where_it_would_be_hidden(one, outside):
     t.wait_ok("app:a")
     assert shell(t, f"ls -A {outside}") == "app"
     assert "Read-only" in shell(t, f"touch {outside}/app/x", code=1)
+
+
+def test_a_folder_of_our_own_is_hidden_whole(one, outside):
+    """So a tenement.toml that is replaced stays hidden; where a program is in it, it is shown but for ours."""
+    t = one(start=False)
+    shutil.copytree(t.apps, outside / "app")
+    put(t.root, "beside")
+    t.write("app.toml", t.service("app", isolation="namespace", workdir=f"{outside}/app"))
+    t.write("near.toml", t.service("near", isolation="namespace"))
+    t.write("near-a.toml", t.tenant("near"))
+    t.start()
+    t.wait_ok("app:a")
+    t.wait_ok("near:a")
+    for main in (t.root / "tenement.toml", t.root / "new.toml"):
+        (t.root / "new.toml").write_text((t.root / "tenement.toml").read_text())
+        main.rename(t.root / "tenement.toml")
+        assert "No such file" in shell(t, f"cat {t.root}/tenement.toml", code=1)
+    assert "beside" not in shell(t, f"ls -A {t.root}").split()
+    assert shell(t, f"ls -A {t.conf_dir}", key="near:a") == ""
 
 
 @pytest.mark.parametrize("values, text, words", [

@@ -101,6 +101,7 @@ START_TEST(uncovered_is_what_was_hidden)
 	view_uncover(&view, "/srv/app", 0, NULL);             /* is to be seen anyway */
 	view_uncover(&view, "/home/data/alice/www", 0, NULL); /* likewise */
 	view_uncover(&view, "/etc/tenement/conf.d", 0, NULL); /* never */
+	view_uncover(&view, "/tmp", 0, NULL);                 /* likewise */
 	ck_assert_uint_eq(view.count, 4);
 	view_uncover(&view, "/home/me/app", 0, "workdir");
 	view_uncover(&view, "/tmp/app", 0, NULL);
