@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/process.h"
 #include "daemon/cgroup.h"
+#include "daemon/sandbox.h"
 
 /* The freezer of a process group is a pidfd of its first process: it says whether that is still the
  * one, and needs no descriptor to say it. */
@@ -39,6 +40,9 @@ int freeze_run(struct run *run, struct ten_error *err)
 		return cgroup_freeze(run->freezer_fd) < 0
 			       ? ten_error_set(err, errno, "freezing its control group")
 			       : 0;
+	/* The processes of gVisor are in sessions of their own. */
+	if (sandbox_is_gvisor(run->spec))
+		return ten_error_set(err, 0, "gVisor can be frozen by a control group alone");
 	if (is_gone(run->freezer_fd) || kill(-run->pid, SIGSTOP) < 0)
 		return ten_error_set(err, errno, "stopping its process group");
 	return 0;

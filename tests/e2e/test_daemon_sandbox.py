@@ -1,5 +1,6 @@
 """isolation = "sandbox", by gVisor and natively: real programs in it, what they cannot do, and their end."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -513,6 +514,31 @@ def test_a_frozen_sandbox_thaws(make):
     first(t, "box:alice", "visit 1")
     t.wait_state("box:alice", "frozen")
     assert t.get("box:alice").text == "visit 2"
+
+
+@needs_gvisor
+def test_without_control_groups_gvisor_is_not_frozen(make):
+    """A stopped process group would leave its kernel running, which is in a session of its own."""
+    t = make("gvisor", settings={"cgroups": "none"}, sleep=[{"after": 1, "to": "frozen"}])
+    first(t, "box:alice", "visit 1")
+    wait_until(lambda: "gVisor can be frozen by a control group alone" in t.said())
+    t.wait_state("box:alice", "ready")
+    assert t.get("box:alice").text == "visit 2"
+    t.ten("stop", "box:alice")
+    nothing_left(t)
+
+
+@needs_root
+@pytest.mark.parametrize("kind", KINDS)
+def test_its_memory_is_limited(make, kind):
+    t = make(kind, memory_limit_mb=160, settings={"backoff_base_ms": 100})
+    if any("memory_limit_mb" in line for line in status(t)["problems"]):
+        pytest.skip("memory cannot be limited here")
+    first(t, "box:alice", "visit 1")
+    with contextlib.suppress(Exception):  # (502, or no answer)
+        tell(t, "box:alice", "a = [b'x' * (1 << 20) for i in range(600)]; told = len(a)")
+    wait_until(lambda: "out of memory (limit 160 MiB)" in t.said(), what="out of memory")
+    t.wait_ok("box:alice", timeout=40)
 
 
 @needs_gvisor
