@@ -204,18 +204,19 @@ static int link_index(struct nl_sock *sock, const char *name, int *index)
 	return 0;
 }
 
+/* (A bound on an interface that is up already would take the kernel milliseconds.) */
 static int set_up_host(struct nl_sock *sock, const char *name, const struct run *run, int64_t mbit,
 	struct ten_error *err)
 {
 	int index, rc;
 
 	without_ipv6(name);
-	if ((rc = link_index(sock, name, &index)) < 0 ||
-		(rc = give_address(sock, index, run->network.address - 1)) < 0 ||
+	rc = link_index(sock, name, &index);
+	if (rc >= 0 && mbit && (rc = bound(sock, index, mbit)) < 0)
+		return failed(rc, "bandwidth_mbit", err);
+	if (rc < 0 || (rc = give_address(sock, index, run->network.address - 1)) < 0 ||
 		(rc = bring_up(sock, index)) < 0)
 		return failed(rc, name, err);
-	if (mbit && (rc = bound(sock, index, mbit)) < 0)
-		return failed(rc, "bandwidth_mbit", err);
 	return 0;
 }
 
@@ -226,13 +227,13 @@ static int set_up_tenant(const struct run *run, int64_t mbit, struct ten_error *
 
 	if (!sock)
 		return -1;
-	if ((rc = link_index(sock, TENANT_END, &index)) < 0 ||
-		(rc = give_address(sock, index, run->network.address)) < 0 ||
+	rc = link_index(sock, TENANT_END, &index);
+	if (rc >= 0 && mbit && (rc = bound(sock, index, mbit)) < 0)
+		return failed(rc, "bandwidth_mbit", err);
+	if (rc < 0 || (rc = give_address(sock, index, run->network.address)) < 0 ||
 		(rc = bring_up(sock, index)) < 0 ||
 		(rc = default_route(sock, index, run->network.address - 1)) < 0)
 		return failed(rc, TENANT_END, err);
-	if (mbit && (rc = bound(sock, index, mbit)) < 0)
-		return failed(rc, "bandwidth_mbit", err);
 	return 0;
 }
 
