@@ -333,6 +333,54 @@ def test_range_that_is_used_up(tenement):
     t.wait_ok("web:c", timeout=30)
 
 
+# ---- at each level of isolation
+
+LEVELS = [{"isolation": "process"}, {"isolation": "namespace"}, {"isolation": "sandbox", "sandbox": "native"},
+          {"isolation": "sandbox", "sandbox": "gvisor"}]
+
+
+def declare_at(t, keys, level, **settings):
+    # (a sandbox's own processes are many, and gVisor takes its time here)
+    declare(t, keys, startup_timeout=30, pids_limit=0, **level, **settings)
+    problems = [text for text in status(t)["problems"] if "cannot be given" in text]
+    if problems:
+        pytest.skip(problems[0])
+
+
+@pytest.mark.parametrize("level", LEVELS, ids=lambda level: "-".join(level.values()))
+def test_private_at_each_level(tenement, machine, level):
+    t = tenement()
+    ours, here = Greeter(), machine.greeter()
+    declare_at(t, ["web:a", "web:b"], level, network="private", egress=True,
+               egress_allow=[f"192.0.2.2:{here}"])
+    t.wait_ok("web:a", timeout=40), t.wait_ok("web:b", timeout=40)
+    a, port = address_of(t, "web:a"), port_of(t, "web:a")
+    assert connect(a, port, NEIGHBOUR) == OUT_OF_REACH
+    assert reach(t, "web:a", host="192.0.2.2", port=here) == "ok 192.0.2.1"
+    for host, there in ((a, port), ("192.0.2.1", ours.port), ("192.0.2.3", here)):
+        assert reach(t, "web:b", host=host, port=there, timeout=1) in (OUT_OF_REACH, "ETIMEDOUT", CLOSED)
+    ours.close()
+
+
+@pytest.mark.parametrize("level", LEVELS, ids=lambda level: "-".join(level.values()))
+def test_none_at_each_level(tenement, level):
+    t = tenement()
+    ours = Greeter()
+    declare_at(t, ["web:a"], level, listen="socket", network="none")
+    t.wait_ok("web:a", timeout=40)
+    assert reach(t, "web:a", host="127.0.0.1", port=ours.port) == CLOSED
+    ours.close()
+
+
+@pytest.mark.parametrize("level", LEVELS, ids=lambda level: "-".join(level.values()))
+def test_ports_of_neighbours_are_closed_at_each_level(tenement, level):
+    t = tenement()
+    declare_at(t, ["web:a", "web:b"], level)
+    t.wait_ok("web:a", timeout=40), t.wait_ok("web:b", timeout=40)
+    assert reach(t, "web:b", host="127.0.0.1", port=port_of(t, "web:a")) == CLOSED
+    assert connect("127.0.0.1", port_of(t, "web:b"), NEIGHBOUR) == CLOSED
+
+
 # ---- what is refused
 
 
