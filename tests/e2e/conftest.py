@@ -8,6 +8,7 @@ import struct
 
 import pytest
 
+import harness
 from harness import Tenement
 
 CLONE_NEWNET = 0x40000000
@@ -17,7 +18,10 @@ SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 def pytest_configure():
     """All tests run in a network of their own, where that can be had: a daemon that is root makes rules
     for the network that it is in, and the machine's is not ours."""
-    if os.geteuid() != 0 or ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) < 0:
+    if os.geteuid() != 0:
+        return
+    harness.machine_network = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) < 0:
         return
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         request = bytearray(struct.pack("16sh14x", b"lo", 0))

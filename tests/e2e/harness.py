@@ -12,6 +12,7 @@ wait_until() looks until it is there, or fails.
 """
 
 import contextlib
+import ctypes
 import http.client
 import json
 import os
@@ -36,6 +37,15 @@ REPORTS = ("AddressSanitizer", "LeakSanitizer", "UndefinedBehaviorSanitizer", "r
            "Assertion `", "ended (signal 11)", "ended (signal 6)", "ended (status 1)")
 
 _copied_programs = None  # a TemporaryDirectory
+
+
+machine_network = None  # a descriptor of the network that conftest.py has left; None: we are in it
+
+
+def into_machine_network():
+    """As preexec_fn of a process that has to reach what the machine reaches."""
+    if machine_network is not None:
+        ctypes.CDLL(None).setns(machine_network, 0)
 
 
 def wait_until(check, timeout=20, what=None, every=0.01):

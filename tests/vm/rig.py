@@ -26,7 +26,7 @@ import stat
 import subprocess
 import tempfile
 
-from harness import PROGRAMS, SLOWNESS, SOURCE, build_folder
+from harness import PROGRAMS, SLOWNESS, SOURCE, build_folder, into_machine_network
 
 HERE = SOURCE / "tests" / "vm"
 FOLDER = SOURCE / "build-vm"  # where a kernel is unpacked
@@ -87,7 +87,8 @@ def groups(all_cases):
 
 def kernel():
     """Its image and the folder of its modules."""
-    done = subprocess.run([HERE / "kernel", FOLDER], capture_output=True, text=True, check=False)
+    done = subprocess.run([HERE / "kernel", FOLDER], capture_output=True, text=True, check=False,
+                          preexec_fn=into_machine_network)
     if done.returncode != 0:
         raise Unavailable(f"no kernel for a virtual machine: {done.stderr.strip()}")
     return [pathlib.Path(path) for path in done.stdout.split()]
