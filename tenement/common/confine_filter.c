@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/netlink.h>
 #include <linux/personality.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdlib.h>
@@ -504,6 +505,29 @@ static int refuse_netlink(scmp_filter_ctx filter)
 		filter, SCMP_ACT_ERRNO(EPROTONOSUPPORT), SCMP_SYS(socket), COUNT(other), other);
 }
 
+/* TCP, UDP and ping. Other protocols are modules that few use and load by being asked for, and
+ * Landlock knows the ports of TCP alone: MPTCP would get around it. */
+static int refuse_protocols(scmp_filter_ctx filter, unsigned family)
+{
+	static const unsigned usual[] = { IPPROTO_IP, IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP,
+		IPPROTO_ICMPV6 };
+	struct scmp_arg_cmp other[] = { SCMP_CMP(0, SCMP_CMP_MASKED_EQ, LOW, family),
+		SCMP_CMP(2, SCMP_CMP_GT, IPPROTO_ICMPV6) };
+	size_t next = 0;
+	int rc = seccomp_rule_add_array(
+		filter, SCMP_ACT_ERRNO(EPROTONOSUPPORT), SCMP_SYS(socket), COUNT(other), other);
+
+	for (unsigned protocol = 0; protocol < IPPROTO_ICMPV6 && rc == 0; protocol++) {
+		other[1] = SCMP_CMP(2, SCMP_CMP_MASKED_EQ, LOW, protocol);
+		if (protocol == usual[next])
+			next++;
+		else
+			rc = seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(EPROTONOSUPPORT),
+				SCMP_SYS(socket), COUNT(other), other);
+	}
+	return rc;
+}
+
 /* Another personality than Linux's usual one; 0xffffffff only asks. Addresses that are not random
  * and memory that can be executed are what an attack would want of it. */
 static int refuse_personalities(scmp_filter_ctx filter)
@@ -536,6 +560,10 @@ static int add_arguments(scmp_filter_ctx filter)
 		rc = refuse_families(filter, SCMP_SYS(socketpair));
 	if (rc == 0)
 		rc = refuse_netlink(filter);
+	if (rc == 0)
+		rc = refuse_protocols(filter, AF_INET);
+	if (rc == 0)
+		rc = refuse_protocols(filter, AF_INET6);
 	return rc == 0 ? refuse_personalities(filter) : rc;
 }
 

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -166,6 +167,20 @@ START_TEST(test_refuses_arguments)
 	ck_assert_int_eq(told(socket(AF_NETLINK, SOCK_RAW, 0)), 0);
 	for (int protocol = 1; protocol < 32; protocol++)
 		ck_assert_int_eq(told(socket(AF_NETLINK, SOCK_RAW, protocol)), EPROTONOSUPPORT);
+	for (int protocol = 0; protocol < 300; protocol++) {
+		bool usual = protocol == IPPROTO_IP || protocol == IPPROTO_ICMP ||
+			     protocol == IPPROTO_TCP || protocol == IPPROTO_UDP ||
+			     protocol == IPPROTO_ICMPV6;
+
+		if (!usual)
+			ck_assert_int_eq(
+				told(socket(AF_INET, SOCK_STREAM, protocol)), EPROTONOSUPPORT);
+		if (!usual)
+			ck_assert_int_eq(
+				told(socket(AF_INET6, SOCK_DGRAM, protocol)), EPROTONOSUPPORT);
+	}
+	ck_assert_int_eq(told(socket(AF_INET, SOCK_STREAM, IPPROTO_TCP)), 0);
+	ck_assert_int_eq(told(socket(AF_INET, SOCK_DGRAM, IPPROTO_UDP)), 0);
 	ck_assert_int_eq(told(socketpair(AF_UNIX, SOCK_STREAM, 0, pair)), 0);
 	ck_assert_int_eq(told(personality(0xffffffff)), 0);
 	ck_assert_int_eq(told(personality(PER_LINUX)), 0);
