@@ -220,6 +220,7 @@ static void print_process(const struct cli *cli, const json_t *instance)
 	number_field(cli, "uid", instance, "uid");
 	number_field(cli, "port", instance, "port");
 	report_field(cli, "socket", answer_text(instance, "socket"));
+	report_field(cli, "isolation", answer_text(instance, "isolation"));
 	report_field(cli, "network", answer_text(instance, "network"));
 	report_field(cli, "command", words ? words : answer_text(instance, "command"));
 	report_field(cli, "folder", answer_text(instance, "dir"));

@@ -10,6 +10,7 @@
 #include "daemon/cgroup_usage.h"
 #include "daemon/failures.h"
 #include "daemon/health.h"
+#include "daemon/isolation.h"
 #include "daemon/limits.h"
 #include "daemon/log_tail.h"
 #include "daemon/network.h"
@@ -147,6 +148,8 @@ json_t *describe_instance(struct daemon *d, struct instance *instance)
 	json_object_set_new(json, "declared", json_string(tenant_state_names[spec->tenant.state]));
 	json_object_set_new(
 		json, "effective", json_string(tenant_state_names[instance->wanted_state]));
+	json_object_set_new(json, "isolation",
+		json_string(isolation_name(run ? run->level : isolation_level(d, spec))));
 	json_object_set_new(json, "degraded", describe_strv(spec->degraded));
 	json_object_set_new(json, "storage", storage_describe(instance));
 	json_object_set_new(json, "dir", json_string(spec->dir));

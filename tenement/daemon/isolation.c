@@ -308,6 +308,13 @@ enum spec_isolation isolation_level(const struct daemon *d, const struct ten_spe
 	return (enum spec_isolation)spec->values.isolation;
 }
 
+const char *isolation_name(enum spec_isolation level)
+{
+	static const char *const names[] = { "process", "namespace", "sandbox" };
+
+	return names[level];
+}
+
 int isolation_plan(struct daemon *d, const struct ten_spec *spec, const struct run *run,
 	const struct spawn_words *words, struct isolation *isolation, struct ten_error *err)
 {

@@ -23,6 +23,9 @@ struct isolation {
 /* The level that SPEC's tenant gets here: a default that cannot be given degrades. */
 enum spec_isolation isolation_level(const struct daemon *d, const struct ten_spec *spec);
 
+/* As it is written in files. */
+const char *isolation_name(enum spec_isolation level);
+
 /* For RUN, which is to be started with WORDS. The caller clears it, when the child is forked. */
 int isolation_plan(struct daemon *d, const struct ten_spec *spec, const struct run *run,
 	const struct spawn_words *words, struct isolation *isolation, struct ten_error *err);

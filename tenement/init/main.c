@@ -21,6 +21,7 @@
 #include "common/init_signal.h"
 
 #define SIGNALS 65
+#define TRIES   10000
 
 static pid_t app;
 static bool for_all[SIGNALS]; /* the group has it as well */
@@ -61,11 +62,20 @@ static void reap(void)
 		_exit(INIT_EXIT_SIGNALED + SIGKILL);
 }
 
+/* While the app is not the tenant yet, but still root, we may not: that is a matter of moments. */
+static void send_to_app(int signal)
+{
+	struct timespec moment = { .tv_nsec = 1000000 };
+
+	for (int i = 0; i < TRIES && kill(app, signal) < 0 && errno == EPERM; i++)
+		nanosleep(&moment, NULL);
+}
+
 static void pass(int signal)
 {
 	read_notes();
 	if (!for_all[signal])
-		kill(app, signal);
+		send_to_app(signal);
 	for_all[signal] = false;
 }
 

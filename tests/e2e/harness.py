@@ -24,6 +24,8 @@ import subprocess
 import tempfile
 import time
 
+import pytest
+
 HERE = pathlib.Path(__file__).resolve().parent
 SOURCE = HERE.parent.parent
 FIXTURES = SOURCE / "tests" / "fixtures"
@@ -33,6 +35,7 @@ PROGRAMS = ("ten", "tenement-keeper", "tenementd", "tenement-proxy", "tenement-l
 SLOWNESS = float(os.environ.get("TENEMENT_TEST_SLOWNESS", "1"))
 # Where nothing else is said: many tests compare the pid that an app sees to the one that it has.
 ISOLATION = os.environ.get("TENEMENT_TEST_ISOLATION", "process")
+real_pids = pytest.mark.skipif(ISOLATION != "process", reason="compares pids that an app sees")
 REPORTS = ("AddressSanitizer", "LeakSanitizer", "UndefinedBehaviorSanitizer", "runtime error:",
            "Assertion `", "ended (signal 11)", "ended (signal 6)", "ended (status 1)")
 

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from daemon_rig import ROOT, Load, kill, kill_daemon, pids, wait_daemon, wait_gone
-from harness import SLOWNESS, process_alive, wait_until
+from harness import SLOWNESS, process_alive, real_pids, wait_until
 
 QUICK = {"backoff_base_ms": 100, "backoff_max_ms": 400}
 PASSED = "echo --listen passed"
@@ -63,6 +63,7 @@ def in_queue(t):
     return inode is not None
 
 
+@real_pids
 def test_the_first_request_is_served_by_a_passed_socket(one):
     t = one()
     answer = t.get("x:a", "/hello").json()
@@ -184,6 +185,7 @@ def test_a_killed_daemon_finds_the_socket_again(one):
     assert socket_path(t).stat().st_ino == inode
 
 
+@real_pids
 def test_killed_at_any_moment_of_a_start(one):
     """However little of it was done: the request is answered, by one process, from one socket."""
     t = one()

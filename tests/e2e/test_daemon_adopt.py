@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from daemon_rig import kill, pids, proc_status, status, wait_gone
-from harness import process_alive, processes_of, wait_until
+from harness import process_alive, processes_of, real_pids, wait_until
 
 KEYS = ["echo:a", "echo:b"]
 
@@ -161,6 +161,7 @@ GARBAGE = {
 }
 
 
+@real_pids
 @pytest.mark.parametrize("damage", GARBAGE)
 def test_a_damaged_record(two, damage):
     """Its process cannot be known any more: it ends, and a new one serves."""

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from daemon_rig import kill_daemon, pids, status, wait_gone
-from harness import wait_until
+from harness import real_pids, wait_until
 
 # Says READY=1, and what it is asked to say; touches its file with the time it is asked for.
 APP = """\
@@ -115,6 +115,7 @@ def test_a_hold_outlives_everything(app):
     t.wait_state("app:a", "asleep")
 
 
+@real_pids
 def test_a_hold_thaws(app):
     t = app(sleep=[{"after": 1, "to": "frozen"}])
     pid = int(t.get("app:a").text)

@@ -111,6 +111,12 @@ def test_it_has_namespaces_of_its_own(one):
     assert shell(t, "cut -d: -f3 /proc/self/cgroup | sort -u") == "/"
 
 
+def test_its_level_is_told(one):
+    t = one()
+    assert t.instance("app:a")["isolation"] == "namespace"
+    assert "namespace" in t.ten("status", "app:a").stdout
+
+
 def test_an_exit_and_a_signal_are_told_apart(one):
     t = one("dies", start=False, restart="never")
     t.start()

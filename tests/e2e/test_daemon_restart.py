@@ -8,7 +8,7 @@ import time
 import pytest
 
 from daemon_rig import Load, in_threads, kill, kill_daemon, pids, status, wait_daemon, wait_gone
-from harness import children_of, process_alive, wait_until
+from harness import children_of, process_alive, real_pids, wait_until
 
 KEYS = [f"tiny:t{i}" for i in range(4)]
 
@@ -87,6 +87,7 @@ def test_a_request_for_a_sleeper_waits_for_the_next_daemon(four):
     assert slept == [200]
 
 
+@real_pids
 def test_killed_while_a_tenant_starts(four):
     t = four("echo --start-delay 1")
     answers = []
@@ -102,6 +103,7 @@ def test_killed_while_a_tenant_starts(four):
     assert pids(t)["tiny:sleeper"] == pid
 
 
+@real_pids
 def test_killed_at_any_moment_of_a_start(four):
     """However little of the start was done: the request is answered by exactly one process."""
     t = four("echo")

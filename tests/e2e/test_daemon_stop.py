@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from daemon_rig import ROOT, gate, kill, pids, wait_gone
-from harness import children_of, processes_of, wait_until
+from harness import children_of, processes_of, real_pids, wait_until
 
 # A daemon as one was made in the old days: forked twice, in a session of its own; as root without an
 # environment, for its uid says whose it is.
@@ -65,6 +65,7 @@ def sleepers(t):
     return found
 
 
+@real_pids
 @pytest.mark.parametrize("end", ["stop", "kill", "kill without a daemon", "remove"])
 def test_a_double_forked_daemon_ends_with_its_tenant(one, end):
     t = one(DOUBLE_FORK)
@@ -84,6 +85,7 @@ def test_a_double_forked_daemon_ends_with_its_tenant(one, end):
     wait_gone(first, *hidden)
 
 
+@real_pids
 def test_one_that_forks_on_and_on_ends_with_its_tenant(one):
     t = one(RESTLESS)
 
@@ -99,6 +101,7 @@ def test_one_that_forks_on_and_on_ends_with_its_tenant(one):
     wait_until(quiet, what="the end of it")
 
 
+@real_pids
 def test_a_stop_waits_for_what_is_in_flight(tenement):
     """And no longer than drain_timeout; who asks meanwhile is served by the next."""
     t = tenement(start=False)
