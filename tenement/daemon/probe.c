@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "common/unix_connect.h"
 #include "mem.h"
 
 struct probe {
@@ -26,7 +26,6 @@ struct probe {
 
 int probe_connect(const struct run *run)
 {
-	struct sockaddr_un local = { .sun_family = AF_UNIX };
 	struct sockaddr_in port = { .sin_family = AF_INET,
 		.sin_port = htons(run->port),
 		.sin_addr.s_addr =
@@ -38,8 +37,7 @@ int probe_connect(const struct run *run)
 	if (fd < 0)
 		return -1;
 	if (run->by_socket) {
-		memcpy(local.sun_path, run->socket_path, strlen(run->socket_path) + 1);
-		rc = connect(fd, (struct sockaddr *)&local, sizeof(local));
+		rc = unix_connect(fd, run->socket_path, UNIX_LINKS_ABOVE);
 	} else {
 		rc = connect(fd, (struct sockaddr *)&port, sizeof(port));
 	}

@@ -78,7 +78,8 @@ static void wrong_peer(struct exchange *exchange, const struct route_instance *i
 	struct worker *worker = exchange->worker;
 
 	if (worker_log_is_due(worker, &worker->peer_logged_ms))
-		log_warn("the socket of %s is not its own: another user listens there",
+		log_warn("the socket of %s is not its own: it is a link, or another user "
+			 "listens there",
 			instance->name);
 	exchange_refuse(exchange, 502, BOARD_REFUSED_PEER, "bad gateway");
 }

@@ -3,13 +3,16 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include <utlist.h>
 
+#include "common/unix_connect.h"
 #include "proxy/exchange.h"
 #include "proxy/worker.h"
 
@@ -229,16 +232,41 @@ static enum upstream_result failed(int error)
 	}
 }
 
+/* Whether links above the socket are the operator's: in the place that the daemon makes they are.
+ */
+static bool is_in_our_place(const struct route_instance *instance)
+{
+	char end[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	size_t len = strlen(instance->socket_path);
+	int end_len = snprintf(end, sizeof(end), "/sockets/%s/s", instance->name);
+
+	return end_len > 0 && (size_t)end_len < sizeof(end) && (size_t)end_len <= len &&
+	       strcmp(instance->socket_path + len - (size_t)end_len, end) == 0;
+}
+
+static int connect_without_links(int fd, const struct route_instance *instance)
+{
+	if (unix_connect(fd, instance->socket_path, UNIX_LINKS_NONE) == 0)
+		return 0;
+	/* Under an uid that is ours as well nothing would tell who listens. */
+	if (errno != ELOOP || (instance->uid == geteuid() && !is_in_our_place(instance)))
+		return -1;
+	return unix_connect(fd, instance->socket_path, UNIX_LINKS_ABOVE);
+}
+
 static enum upstream_result connect_unix(int fd, const struct route_instance *instance)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	size_t len = strlen(instance->socket_path);
+	struct stat st;
 
-	if (len >= sizeof(address.sun_path))
+	if (strlen(instance->socket_path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
 		return UPSTREAM_REFUSED;
-	memcpy(address.sun_path, instance->socket_path, len);
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return failed(errno);
+	if (connect_without_links(fd, instance) < 0) {
+		int error = errno;
+
+		return lstat(instance->socket_path, &st) == 0 && S_ISLNK(st.st_mode)
+			       ? UPSTREAM_WRONG_PEER
+			       : failed(error);
+	}
 	if (instance->uid != ROUTE_NO_UID && !peer_is(fd, instance->uid))
 		return UPSTREAM_WRONG_PEER;
 	return UPSTREAM_OK;

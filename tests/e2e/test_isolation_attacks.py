@@ -58,7 +58,8 @@ class World:
         keys = {"isolation": level if level in ("process", "namespace") else "sandbox"}
         if level in ("native", "gvisor"):
             keys["sandbox"] = level
-        command = {"command": f"{t.apps}/attack", **keys, "stop_timeout": 1}
+        command = {"command": f"{t.apps}/attack", **keys, "stop_timeout": 1,
+                   "startup_timeout": 20 if level == "gvisor" else 3}
         t.write("good.toml", t.service("good", env={"SECRET": SECRET}, **command))
         t.write("good-alice.toml", t.tenant("good", state="running"))
         t.write("bad.toml", t.service("bad", **command))
@@ -252,6 +253,29 @@ for same in ("load-module", "unload-module", "restart-machine", "load-kernel", "
 # More than its share
 attempt("fill-descriptors", "fill-descriptors", most=5000)
 attempt("dump-core", "dump-core")
+
+
+def speak_by_link(world, target):
+    """What a request to the attacker's own name gets when its socket leads to TARGET."""
+    said = world.attack("replace-socket", path=target)
+    if said != "done":
+        return said
+    try:
+        answer = world.t.get("bad:mallory", "/api/status")
+        return "done" if answer.status == 200 else str(answer.status)
+    finally:
+        world.t.ten("restart", "bad:mallory")
+        world.t.wait_ok("bad:mallory")
+
+
+@own_attempt("link-to-control")
+def link_to_control(world):
+    return speak_by_link(world, world.t.runtime_dir / "control.sock")
+
+
+@own_attempt("link-to-neighbour")
+def link_to_neighbour(world):
+    return speak_by_link(world, world.alice["socket"])
 
 
 @own_attempt("signal-all")
