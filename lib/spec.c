@@ -457,6 +457,12 @@ const struct ten_spec *spec_merge(const struct spec_layers *layers, struct spec_
 	if (spec->values.health_while_asleep && (!spec->values.health || !*spec->values.health))
 		spec_fault_add(faults, layers, "health_while_asleep", NULL,
 			"health_while_asleep needs a health path: write health = \"/...\"");
+	if (spec->values.storage_over == STORAGE_OVER_READONLY &&
+		spec->values.isolation == ISOLATION_PROCESS)
+		spec_fault_add(faults, layers, "storage_over", NULL,
+			"storage_over = \"readonly\" needs isolation = \"namespace\": a process "
+			"that sees the folders of the machine cannot be kept from writing to its "
+			"own");
 	if (config_layer_find(&layers->tenant->layer, "max_wakes_per_minute"))
 		spec_fault_add(faults, layers, "max_wakes_per_minute", NULL,
 			"max_wakes_per_minute bounds all tenants of a service together: write it "

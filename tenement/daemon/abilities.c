@@ -20,6 +20,8 @@ static void find_levels(struct daemon *d, struct machine *machine)
 	if (why)
 		machine_add_lack(machine, "isolation", "namespace",
 			"%s (isolation = \"process\" needs no namespaces)", why);
+	if (why)
+		machine_add_lack(machine, "storage_over", "readonly", "%s", why);
 	sandbox_find_lacks(d);
 #ifndef HAVE_STATIC_INIT
 	machine_add_lack(machine, "rootfs", NULL,

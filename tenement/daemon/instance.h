@@ -61,10 +61,13 @@ struct run {
 	bool exited_normally;
 	int exit_status; /* or signal */
 	bool killed;
-	bool stopping;  /* was told to end */
-	bool inherited; /* from an earlier life of the daemon */
-	bool unknown;   /* taken over: its spec is of neither template, see rollout.h */
-	int failed_fd;  /* see spawn_problem(); -1: none */
+	bool stopping;     /* was told to end */
+	bool inherited;    /* from an earlier life of the daemon */
+	bool unknown;      /* taken over: its spec is of neither template, see rollout.h */
+	int failed_fd;     /* see spawn_problem(); -1: none */
+	bool reads_only;   /* it cannot write to its folders, see storage_mode.h */
+	bool mode_changes; /* that is being changed */
+	bool mode_known;   /* of one that was taken over */
 	struct readiness *readiness; /* while it is awaited */
 	struct health *health;
 	/* what it uses, see budget.h */

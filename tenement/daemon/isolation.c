@@ -145,9 +145,11 @@ static void show_its_own(struct daemon *d, const struct ten_spec *spec, const st
 	autofree char *notify = notify_folder(d);
 	autofree char *credentials = secrets_folder(d, run);
 
-	show(view, VIEW_WRITE, VIEW_NO_LINKS, spec->dir);
+	enum view_kind stored = run->reads_only ? VIEW_READ : VIEW_WRITE;
+
+	show(view, stored, VIEW_NO_LINKS, spec->dir);
 	for (size_t i = 0; spec->claims && spec->claims[i]; i++)
-		show(view, VIEW_WRITE, VIEW_NO_LINKS, spec->claims[i]);
+		show(view, stored, VIEW_NO_LINKS, spec->claims[i]);
 	show(view, VIEW_WRITE, VIEW_NO_LINKS, sockets);
 	if (credentials)
 		show(view, VIEW_READ, VIEW_NO_LINKS, credentials);

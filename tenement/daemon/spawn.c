@@ -36,6 +36,7 @@
 #include "daemon/rollout.h"
 #include "daemon/sandbox.h"
 #include "daemon/secrets.h"
+#include "daemon/storage.h"
 #include "daemon/uids.h"
 #include "mem.h"
 #include "option_value.h"
@@ -499,6 +500,7 @@ int spawn_start(struct daemon *d, struct instance *instance, struct ten_error *e
 	run->key = mem_strdup(instance->key);
 	run->spec = spec_ref(spec);
 	run->restart_hash = spec->restart_hash;
+	run->reads_only = storage_reads_only(instance);
 	run->failed_fd = run->freezer_fd = -1;
 	if (spawn_identity(d, spec, &run->uid, &run->gid, err) == 0 &&
 		(run->socket_path = spawn_socket_path(d, spec, err)) &&

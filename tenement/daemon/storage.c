@@ -14,6 +14,7 @@
 #include "common/project_quota.h"
 #include "daemon/owed.h"
 #include "daemon/storage_helper.h"
+#include "daemon/storage_mode.h"
 #include "daemon/uids.h"
 #include "mem.h"
 #include "storage_rules.h"
@@ -167,6 +168,9 @@ static const char *consequence(const struct ten_spec *spec)
 	switch ((enum spec_storage_over)spec->values.storage_over) {
 	case STORAGE_OVER_STOP:
 		return "; it is stopped until that is below 95 % or storage_quota_mb is raised";
+	case STORAGE_OVER_READONLY:
+		return "; it cannot write there until that is below 95 % or storage_quota_mb is "
+		       "raised";
 	case STORAGE_OVER_WARN:
 		break;
 	}
@@ -367,8 +371,24 @@ void storage_state_is(struct daemon *d, struct instance *instance)
 	if (!storage || !instance->spec || d->shutting_down)
 		return;
 	storage->moved = storage->moved || active;
+	if (active && instance->run->inherited && !instance->run->mode_known) {
+		instance->run->mode_known = true;
+		storage_mode_find(instance);
+	}
+	if (active && instance->run->reads_only != storage_reads_only(instance))
+		instance_mark(d, instance);
 	if (storage->moved && !storage->asked)
 		watch(d, storage, next_look(storage, quota_of(instance->spec)));
+}
+
+static void take_quota(struct daemon *d, struct storage *storage, struct instance *instance,
+	const struct ten_spec *spec)
+{
+	settle(d, storage, spec);
+	storage->limit_is_new = projects.counted;
+	if (storage->limit_is_new || storage->level == STORAGE_FULL || storage->watched ||
+		is_active(instance))
+		watch(d, storage, daemon_now());
 }
 
 void storage_want(struct daemon *d, struct instance *instance, const struct ten_spec *spec)
@@ -377,13 +397,10 @@ void storage_want(struct daemon *d, struct instance *instance, const struct ten_
 
 	if (storage && storage->level == STORAGE_FULL && !storage->watched)
 		watch(d, storage, daemon_now());
-	if (!storage || storage->quota == quota_of(spec))
-		return;
-	settle(d, storage, spec);
-	storage->limit_is_new = projects.counted;
-	if (storage->limit_is_new || storage->level == STORAGE_FULL || storage->watched ||
-		is_active(instance))
-		watch(d, storage, daemon_now());
+	if (storage && storage->quota != quota_of(spec))
+		take_quota(d, storage, instance, spec);
+	if (instance->state == INSTANCE_READY && is_active(instance))
+		storage_mode_want(d, instance, storage_reads_only(instance));
 }
 
 void storage_forget(struct daemon *d, const char *key)
@@ -399,6 +416,15 @@ void storage_forget(struct daemon *d, const char *key)
 	free(storage->problem);
 	free(storage->key);
 	free(storage);
+}
+
+bool storage_reads_only(const struct instance *instance)
+{
+	const struct ten_spec *spec = instance->spec;
+	const struct storage *storage = spec ? find(instance->key) : NULL;
+
+	return storage && storage->level == STORAGE_FULL && spec->values.storage_quota_mb &&
+	       spec->values.storage_over == STORAGE_OVER_READONLY;
 }
 
 bool storage_stops(const struct ten_spec *spec)

@@ -28,6 +28,9 @@ void storage_forget(struct daemon *d, const char *key);
 /* Whether, by SPEC, it is to have no process because it has stored too much. */
 bool storage_stops(const struct ten_spec *spec);
 
+/* Whether it is not to write to its folders because it has stored too much. */
+bool storage_reads_only(const struct instance *instance);
+
 /* Bytes; STORAGE_UNKNOWN: it was not looked at yet. */
 uint64_t storage_used(const struct instance *instance);
 

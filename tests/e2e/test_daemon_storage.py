@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from daemon_rig import ROOT, kill, kill_daemon, status
+from daemon_rig import ROOT, kill, kill_daemon, status, wait_problem
 from harness import children_of, process_alive, wait_until
 from test_daemon_limits import metrics
 
@@ -338,3 +338,118 @@ def test_the_helper_has_few_rights(tenement):
     assert int(said["CapEff"], 16) & ~allowed == 0
     assert said["NoNewPrivs"] == "1"
     shutil.rmtree(folder(t), ignore_errors=True)
+
+
+# storage_over = "readonly"
+
+WRITER = """
+import errno, http.server, os, socketserver
+
+held = []
+WHO = os.urandom(8).hex()  # in a PID namespace of its own each has the same pid
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        text = WHO
+        path = os.environ["DATA_DIR"] + "/written"
+        try:
+            if self.path == "/write":
+                open(path, "w").close()
+            elif self.path == "/hold":
+                held.append(open(path, "w"))
+        except OSError as error:
+            text = errno.errorcode[error.errno]
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_):
+        pass
+
+    def address_string(self):
+        return ""
+
+class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+
+Server(os.environ["SOCKET_PATH"], Handler).serve_forever()
+"""
+
+
+def writer(tenement):
+    t = tenement(start=False)
+    (t.apps / "writer.py").write_text(WRITER)
+    t.write("echo.toml", t.service("echo", command="/usr/bin/python3 writer.py", storage_quota_mb=20,
+                                   idle_timeout=0, storage_over="readonly", isolation="namespace"))
+    t.write("echo-alice.toml", t.tenant("echo"))
+    t.start()
+    if t.control("GET", f"/api/instances/{KEY}").status != 200:
+        problem = " ".join(status(t)["problems"])
+        assert "cannot be given" in problem, problem
+        pytest.skip(problem)
+    t.wait_ok(KEY)
+    return t
+
+
+def said_to(t, path):
+    answer = t.get(KEY, path)
+    assert answer.status == 200
+    return answer.text
+
+
+def test_readonly_under_a_tenant_that_goes_on(tenement):
+    t = writer(tenement)
+    process = said_to(t, "/write")
+    fill(folder(t) / "a", 21)
+    look_now(t)
+    wait_until(lambda: said_to(t, "/write") == "EROFS", 60, what="a folder that is not writable")
+    assert "its folder is not writable any more" in t.said()
+    assert "cannot write there until" in t.instance(KEY)["reason"]
+    assert said_to(t, "/") == process, "it was not started again"
+    # The daemon that comes back finds it so, and so does a new process.
+    kill_daemon(t)
+    assert said_to(t, "/write") == "EROFS"
+    t.ten("restart", KEY)
+    assert said_to(t, "/write") == "EROFS"
+    process = said_to(t, "/")
+    t.write("echo-alice.toml", t.tenant("echo", storage_quota_mb=40))
+    wait_until(lambda: said_to(t, "/write") == process, what="a folder that is writable")
+    assert "its folder is writable again" in t.said()
+    # Nothing of it was done to the folder as the machine sees it.
+    (folder(t) / "b").write_text("x")
+
+
+def test_readonly_for_one_that_has_files_open(tenement):
+    t = writer(tenement)
+    process = said_to(t, "/hold")
+    fill(folder(t) / "a", 21)
+    look_now(t)
+    wait_until(lambda: said_to(t, "/write") == "EROFS", 60, what="a folder that is not writable")
+    assert said_to(t, "/") != process
+    assert "it has files open there to write to" in t.said()
+    (folder(t) / "a").unlink()
+    wait_until(lambda: said_to(t, "/write") != "EROFS", 60, what="a folder that is writable")
+
+
+def test_readonly_changes_while_the_daemon_is_dead(tenement):
+    t = writer(tenement)
+    fill(folder(t) / "a", 21)
+    look_now(t)
+    wait_until(lambda: said_to(t, "/write") == "EROFS", 60, what="a folder that is not writable")
+    process = said_to(t, "/")
+    old = t.pid_of("tenementd")
+    os.kill(old, signal.SIGSTOP)
+    t.write("echo-alice.toml", t.tenant("echo", storage_quota_mb=40))
+    kill_daemon(t)
+    wait_until(lambda: said_to(t, "/write") == process, what="a folder that is writable")
+
+
+def test_readonly_needs_a_view(tenement):
+    t = tenement(start=False)
+    t.write("echo.toml", t.service("echo", storage_quota_mb=20, storage_over="readonly", isolation="process"))
+    t.write("echo-alice.toml", t.tenant("echo"))
+    t.start()
+    wait_problem(t, 'storage_over = "readonly" needs isolation = "namespace"')

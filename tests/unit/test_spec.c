@@ -111,6 +111,10 @@ static const struct {
 		"memory_limit_mb = 5 cannot be given: no groups" },
 	{ NOTES "[[service.notes.mounts]]\nsource = '/a'\ndestination = '/b'\n", ALICE,
 		"con{f}.d/notes.toml", "mounts cannot be given: no rights" },
+	{ NOTES "isolation = 'process'\n", ALICE "storage_over = 'readonly'\n",
+		"con{f}.d/notes-alice.toml",
+		"storage_over = \"readonly\" needs isolation = \"namespace\": a process that sees "
+		"the folders of the machine cannot be kept from writing to its own" },
 };
 
 START_TEST(lacks)

@@ -1,0 +1,227 @@
+#include "daemon/storage_mode.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/process.h"
+#include "mem.h"
+
+#ifndef AT_RECURSIVE
+#define AT_RECURSIVE 0x8000
+#endif
+#define LINE_MAX_BYTES 8192
+
+/* A process beside the daemon that changes the mounts of one: setns(2) is for good. */
+struct change {
+	char *key;
+	pid_t of; /* the tenant's process */
+	uint64_t start_time;
+	bool reads_only;
+	pid_t child;
+	int child_fd; /* pidfd */
+	ev_io ended;
+};
+
+/* ---- the child ---- */
+
+static int set_one(const char *path, bool reads_only)
+{
+	struct mount_attr attributes = { 0 };
+
+	if (reads_only)
+		attributes.attr_set = MOUNT_ATTR_RDONLY;
+	else
+		attributes.attr_clr = MOUNT_ATTR_RDONLY;
+	return (int)syscall(SYS_mount_setattr, AT_FDCWD, path, AT_RECURSIVE | AT_SYMLINK_NOFOLLOW,
+		&attributes, sizeof(attributes));
+}
+
+static void child_main(const struct change *change, pid_t daemon, bool root, char *const *folders)
+{
+	int process = (int)syscall(SYS_pidfd_open, change->of, 0);
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (process < 0 || getppid() != daemon || !process_is(change->of, change->start_time))
+		_exit(ESRCH);
+	if (setns(process, root ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER) < 0)
+		_exit(errno);
+	for (size_t i = 0; folders[i]; i++)
+		if (set_one(folders[i], change->reads_only) < 0)
+			_exit(errno);
+	_exit(0);
+}
+
+/* ---- the daemon ---- */
+
+static void free_change(struct change *change)
+{
+	free(change->key);
+	free(change);
+}
+
+static void restart(struct daemon *d, struct instance *instance, bool reads_only, int why)
+{
+	log_info("%s: started again, so that it can%s write to its folder%s%s", instance->key,
+		reads_only ? "not" : "", why ? ": " : "",
+		why == EBUSY ? "it has files open there to write to"
+		: why        ? strerror(why)
+			     : "");
+	instance->told_to_restart = true;
+	instance->wake_cause = "what it has stored";
+	instance_mark(d, instance);
+}
+
+static void on_ended(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct daemon *d = ev_userdata(loop);
+	struct change *change = io->data;
+	struct instance *instance = instance_find(d, change->key);
+	struct run *run = instance ? instance->run : NULL;
+	siginfo_t end = { 0 };
+
+	(void)events;
+	ev_io_stop(loop, io);
+	waitid(P_PID, (id_t)change->child, &end, WEXITED | WNOHANG);
+	close(change->child_fd);
+	if (run && run->pid == change->of && run->start_time == change->start_time) {
+		run->mode_changes = false;
+		/* Either way it is so, now or by the next process. */
+		run->reads_only = change->reads_only;
+		if (end.si_code == CLD_EXITED && end.si_status == 0) {
+			log_info("%s: its folder is %s", change->key,
+				change->reads_only ? "not writable any more" : "writable again");
+			instance_mark(d, instance);
+		} else if (run->exit == PLAN_EXIT_NONE && instance->state == INSTANCE_READY) {
+			restart(d, instance, change->reads_only,
+				end.si_code == CLD_EXITED ? end.si_status : EINTR);
+		}
+	}
+	free_change(change);
+}
+
+/* Its own folder and its claims, by the names that they have for it. The caller frees. */
+static char **folders_of(const struct ten_spec *spec)
+{
+	char **list = NULL;
+	autofree char *dir = realpath(spec->dir, NULL);
+
+	mem_strv_append(&list, dir ? dir : spec->dir);
+	for (size_t i = 0; spec->claims && spec->claims[i]; i++) {
+		autofree char *claim = realpath(spec->claims[i], NULL);
+
+		mem_strv_append(&list, claim ? claim : spec->claims[i]);
+	}
+	return list;
+}
+
+static bool begin(struct daemon *d, struct change *change, char *const *folders)
+{
+	pid_t self = getpid();
+	sigset_t before;
+
+	process_hold_signals(&before);
+	change->child = fork();
+	if (change->child == 0) {
+		process_hear_signals();
+		child_main(change, self, d->root, folders);
+	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	if (change->child < 0)
+		return false;
+	change->child_fd = (int)syscall(SYS_pidfd_open, change->child, 0);
+	if (change->child_fd < 0) {
+		/* It cannot be waited for without waiting: there must be none. */
+		kill(change->child, SIGKILL);
+		waitid(P_PID, (id_t)change->child, &(siginfo_t){ 0 }, WEXITED);
+		return false;
+	}
+	ev_io_init(&change->ended, on_ended, change->child_fd, EV_READ);
+	change->ended.data = change;
+	ev_io_start(d->loop, &change->ended);
+	return true;
+}
+
+void storage_mode_want(struct daemon *d, struct instance *instance, bool reads_only)
+{
+	struct run *run = instance->run;
+	char **folders;
+	struct change *change;
+
+	if (run->reads_only == reads_only || run->mode_changes || instance->told_to_restart)
+		return;
+	/* What stands between us and a sandbox has mounts of its own. */
+	if (run->spec->values.isolation != ISOLATION_NAMESPACE) {
+		run->reads_only = reads_only;
+		restart(d, instance, reads_only, 0);
+		return;
+	}
+	change = mem_alloc(sizeof(*change));
+	change->key = mem_strdup(instance->key);
+	change->of = run->pid;
+	change->start_time = run->start_time;
+	change->reads_only = reads_only;
+	folders = folders_of(run->spec);
+	run->mode_changes = begin(d, change, folders);
+	if (!run->mode_changes) {
+		free_change(change);
+		run->reads_only = reads_only;
+		restart(d, instance, reads_only, EAGAIN);
+	}
+	mem_strv_free(folders);
+}
+
+/* ---- what one that was taken over can do ---- */
+
+/* "\040" as the kernel writes a space. */
+static void unescape(char *text)
+{
+	char *to = text;
+
+	for (; *text; text++) {
+		if (text[0] == '\\' && text[1] && text[2] && text[3]) {
+			*to++ = (char)((text[1] - '0') << 6 | (text[2] - '0') << 3 |
+				       (text[3] - '0'));
+			text += 3;
+		} else {
+			*to++ = *text;
+		}
+	}
+	*to = '\0';
+}
+
+void storage_mode_find(struct instance *instance)
+{
+	struct run *run = instance->run;
+	autofree char *dir = realpath(run->spec->dir, NULL);
+	autofree char *path = mem_printf("/proc/%d/mountinfo", (int)run->pid);
+	autofree char *line = mem_alloc(LINE_MAX_BYTES);
+	FILE *file = dir ? fopen(path, "re") : NULL;
+
+	while (file && fgets(line, LINE_MAX_BYTES, file)) {
+		char *save = NULL, *word = strtok_r(line, " ", &save), *place;
+
+		/* id, parent, device, root, place, options */
+		for (int i = 0; word && i < 4; i++)
+			word = strtok_r(NULL, " ", &save);
+		place = word;
+		word = place ? strtok_r(NULL, " ", &save) : NULL;
+		if (!word)
+			continue;
+		unescape(place);
+		if (strcmp(place, dir) == 0)
+			run->reads_only = strncmp(word, "ro", 2) == 0;
+	}
+	if (file)
+		fclose(file);
+}
