@@ -39,12 +39,12 @@ struct storage {
 	double look_seconds;
 	double growth; /* bytes a second, between the last two looks */
 	double due, audited;
-	uint64_t asked;    /* id of what the helper was asked; 0: nothing */
-	bool moved;        /* it ran since the last look began */
-	bool limit_is_new; /* the file system is to be told */
-	unsigned partial;  /* looks in a row that did not see all */
-	char *problem;     /* of the last look; NULL: none */
-	bool counted;      /* by the file system */
+	uint64_t asked;   /* id of what the helper was asked; 0: nothing */
+	bool moved;       /* it ran since the last look began */
+	bool again;       /* since it was asked something changed */
+	unsigned partial; /* looks in a row that did not see all */
+	char *problem;    /* of the last look; NULL: none */
+	bool counted;     /* by the file system */
 	bool watched;
 	TAILQ_ENTRY(storage) next;
 	UT_hash_handle hh;
@@ -246,7 +246,7 @@ static bool ask(struct daemon *d, struct storage *storage, const struct instance
 		storage->audited = daemon_now();
 	storage->asked = question.id;
 	storage->moved = is_active(instance);
-	storage->limit_is_new = false;
+	storage->again = false;
 	asked_now++;
 	return true;
 }
@@ -340,10 +340,10 @@ static void on_answer(struct daemon *d, const struct storage_answer *answer)
 	storage->due = next_look(storage, quota_of(instance->spec));
 	if (storage->problem && storage->due < storage->looked + WRONG_SECONDS)
 		storage->due = storage->looked + WRONG_SECONDS;
-	if (storage->limit_is_new)
+	if (storage->again)
 		storage->due = daemon_now();
 	if (!storage->moved && !is_active(instance) && storage->level != STORAGE_FULL &&
-		!storage->limit_is_new)
+		!storage->again)
 		unwatch(storage);
 }
 
@@ -385,8 +385,8 @@ static void take_quota(struct daemon *d, struct storage *storage, struct instanc
 	const struct ten_spec *spec)
 {
 	settle(d, storage, spec);
-	storage->limit_is_new = projects.counted;
-	if (storage->limit_is_new || storage->level == STORAGE_FULL || storage->watched ||
+	storage->again = true;
+	if (projects.counted || storage->level == STORAGE_FULL || storage->watched ||
 		is_active(instance))
 		watch(d, storage, daemon_now());
 }
