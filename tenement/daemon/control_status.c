@@ -98,7 +98,7 @@ static void put_problems(struct daemon *d, json_t *json, const struct confdir_st
 	size_t bad = 0;
 
 	autofree char *owed = owed_problem(), *unrecorded = record_problem();
-	autofree char *unstored = usage_store_problem();
+	autofree char *unstored = usage_store_problem(d);
 
 	if (status->problem)
 		json_array_append_new(texts, json_string(status->problem));

@@ -80,37 +80,45 @@ static void name_it(struct usage_reading *reading, const char *key)
 	snprintf(reading->id, sizeof(reading->id), "%s", key[service] ? key + service + 1 : "");
 }
 
-/* Bring METER up to date. Memory is what it was until now. */
+/* How much memory RUN had since METER was looked at last. */
+static uint64_t memory_until_now(const struct usage_meter *meter, const struct run *run,
+	const struct cgroup_usage *usage, bool has_ended)
+{
+	if (!has_ended)
+		return usage->memory_bytes;
+	/* What has ended has none; what has never been looked at had that at the most. */
+	if (meter->looked_at > 0)
+		return meter->now.memory_bytes;
+	return run->inherited ? CGROUP_UNKNOWN : usage->memory_peak_bytes;
+}
+
+/* Bring METER up to date. Of what an earlier daemon began, it counts what comes from now on. */
 static void measure(struct usage_meter *meter, const struct run *run, bool has_ended)
 {
-	double now = daemon_now();
-	double since = meter->looked_at > 0 ? meter->looked_at : run->started;
+	double now = daemon_now(), since = run->started;
+	bool is_anothers = meter->looked_at == 0 && run->inherited;
 	struct cgroup_usage usage;
 	uint64_t memory;
 	int rc = run->cgroup ? cgroup_usage(run->cgroup, &usage)
 			     : cgroup_usage_of_tree(run->pid, &usage);
 
+	if (meter->looked_at > 0)
+		since = meter->looked_at;
 	if (rc < 0 && meter->looked_at > 0)
 		usage = meter->now;
-	/* What has ended has none; what has never been looked at had that at the most. */
-	memory = usage.memory_bytes;
-	if (has_ended)
-		memory = meter->looked_at > 0 ? meter->now.memory_bytes : usage.memory_peak_bytes;
-	else if (meter->looked_at == 0 && run->inherited)
-		since = now;
+	memory = memory_until_now(meter, run, &usage, has_ended);
 	if (memory != CGROUP_UNKNOWN) {
-		double kib = (double)memory / BYTES_PER_KIB;
-
-		meter->memory_kib_secs += kib * (now > since ? now - since : 0);
+		if (!is_anothers && now > since)
+			meter->memory_kib_secs += (double)memory / BYTES_PER_KIB * (now - since);
 		if (memory > meter->memory_max)
 			meter->memory_max = memory;
 	}
-	if (meter->looked_at == 0 && run->inherited)
+	if (is_anothers)
 		meter->cpu_first = usage.cpu_usec;
 	if (has_ended && meter->looked_at > 0)
 		usage.memory_bytes = meter->now.memory_bytes;
 	/* When one ended that nobody looked at, nobody knows. */
-	if (!has_ended || !run->inherited || meter->looked_at > 0)
+	if (!has_ended || !is_anothers)
 		meter->uptime_ms = (uint64_t)((now - run->started) * 1000);
 	meter->now = usage;
 	meter->looked_at = now;

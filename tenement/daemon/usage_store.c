@@ -22,6 +22,7 @@
 #define FOLDER_FD     3
 #define AGAIN_SECONDS 2.0
 #define FIRST_SECONDS 0.05
+#define LIVE_MAX      65536 /* readings that are told again, on their way at the most */
 #define LAST_MAX      16384 /* readings that are kept though they cannot be stored */
 #define READ_BYTES    65536
 #define STOP_MS       3000
@@ -43,6 +44,7 @@ struct sent {
 static TAILQ_HEAD(, sent) messages = TAILQ_HEAD_INITIALIZER(messages);
 static uint64_t last_number;
 static size_t last_kept; /* readings */
+static size_t live_sent; /* the others */
 static uint64_t lost;    /* likewise */
 
 static struct usage_setup setup;
@@ -64,6 +66,8 @@ static void forget(struct sent *sent)
 	TAILQ_REMOVE(&messages, sent, next);
 	if (sent->last)
 		last_kept -= sent->count;
+	else
+		live_sent -= sent->count;
 	free(sent);
 }
 
@@ -408,12 +412,14 @@ void usage_store_setup(struct daemon *d, int64_t hour)
 void usage_store_put(
 	struct daemon *d, const struct usage_reading *readings, size_t count, bool last)
 {
-	struct sent *sent = add(USAGE_READINGS, readings, count * sizeof(*readings));
+	struct sent *sent;
 
+	if (!last && live_sent + count > LIVE_MAX)
+		return;
+	sent = add(USAGE_READINGS, readings, count * sizeof(*readings));
 	sent->count = count;
 	sent->last = last;
-	if (last)
-		last_kept += count;
+	*(last ? &last_kept : &live_sent) += count;
 	while (last_kept > LAST_MAX)
 		lose_oldest();
 	pump(d);
@@ -469,7 +475,7 @@ void usage_store_forget(uint64_t number)
 		sent->answer = nobody;
 }
 
-char *usage_store_problem(void)
+char *usage_store_problem(const struct daemon *d)
 {
 	struct text text = { 0 };
 
@@ -478,10 +484,10 @@ char *usage_store_problem(void)
 	if (lost)
 		text_printf(&text, "%sof %llu processes that ended it is lost",
 			text.len ? "; " : "", (unsigned long long)lost);
-	if (*aside)
+	if (*aside && faccessat(d->own_fd, aside, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 		text_printf(&text,
-			"%s%s was damaged: what was counted until then is in .tenement/%s, and a "
-			"new one has been begun",
+			"%s%s was damaged: what was counted until then is in .tenement/%s (move it "
+			"away to have this said no more), and a new one has been begun",
 			text.len ? "; " : "", USAGE_DB_FILE, aside);
 	return text.len ? text_steal(&text) : NULL;
 }

@@ -69,7 +69,7 @@ uint64_t usage_store_ask(
 void usage_store_forget(uint64_t number);
 
 /* What status says of it; NULL: all is well. The caller frees. */
-char *usage_store_problem(void);
+char *usage_store_problem(const struct daemon *d);
 
 /* Give it a moment to store what it was given, and be rid of it. */
 void usage_store_stop(struct daemon *d);

@@ -18,7 +18,7 @@ import pytest
 
 from daemon_rig import Load, kill, kill_daemon, pids, status, wait_gone, wait_no_problem, wait_problem
 from fault_rig import Filler, mount, unmount
-from harness import SLOWNESS, children_of, wait_until
+from harness import SLOWNESS, children_of, processes_of, wait_until
 from wall_clock import Clock, unix
 
 # Counts the bytes of its connections, and answers /count with them, /cpu with what it has burnt.
@@ -355,6 +355,8 @@ def test_damaged(metered):
     # What the old one had counted is not counted again.
     assert usage(t)["requests"] == 2
     assert usage(t)["starts"] == 0
+    (database(t).parent / aside).unlink()
+    wait_no_problem(t)
     kill_daemon(t)
     t.get("app:a", "/bytes=10")
     assert usage(t)["requests"] == 3
@@ -489,6 +491,31 @@ def test_the_end_is_stored(metered):
     with contextlib.closing(sqlite3.connect(database(t))) as db:
         assert db.execute("SELECT sum(requests), sum(starts) FROM usage").fetchone() == (1, 1)
         assert db.execute("SELECT ended FROM run").fetchall() == [(1,)]
+
+
+def test_everything_is_killed(metered):
+    """What ended together with all of ours is read from what it left, once."""
+    t = metered("app:a")
+    t.wait_ok("app:a", "/count")
+    time.sleep(1)
+    before = usage(t)
+    for _ in range(2):
+        t.wait_ok("app:a", "/burn=0.2")
+    if not t.instance("app:a")["usage"].get("memory_peak_bytes"):
+        pytest.skip("no control groups that count here")
+    tenants = pids(t).values()
+    t.serve.send_signal(signal.SIGSTOP)
+    for pid in {*processes_of(str(t.root)), *tenants}:
+        kill(pid)
+    t.serve.wait(20 * SLOWNESS)
+    t.serve = None
+    t.start()
+    wait_until(lambda: usage(t)["cpu_usec"] >= before["cpu_usec"] + 0.4e6, what="what it had burnt")
+    after = usage(t)
+    assert after["cpu_usec"] < before["cpu_usec"] + 0.4e6 + 0.3e6 * SLOWNESS
+    assert after["starts"] == 1 and after["requests"] == before["requests"]
+    assert after["uptime_ms"] == before["uptime_ms"]
+    assert after["memory_kib_secs"] == before["memory_kib_secs"]
 
 
 # ---- what is said
