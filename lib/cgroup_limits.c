@@ -12,6 +12,7 @@
 #define SHARES_MAX   262144u
 #define BFQ_MAX      1000u
 #define PERIOD_USEC  100000u
+#define HIGH_BELOW   (UINT64_C(16) << 20)
 #define MEMORY_USUAL (UINT64_C(256) << 20)
 
 static uint64_t mebibytes(int64_t number)
@@ -22,6 +23,11 @@ static uint64_t mebibytes(int64_t number)
 static uint64_t bound_of(uint64_t number)
 {
 	return number ? number : CGROUP_NO_LIMIT;
+}
+
+uint64_t cgroup_limits_high(uint64_t bytes)
+{
+	return bytes - (bytes / 16 < HIGH_BELOW ? bytes / 16 : HIGH_BELOW);
 }
 
 static uint64_t at_most(uint64_t number, uint64_t most)
@@ -83,9 +89,7 @@ static void spell_memory(const struct cgroup_limits *limits, unsigned version,
 
 	if (version == 2) {
 		add_number(files, count, "memory_limit_mb", "memory.high",
-			memory == CGROUP_NO_LIMIT ? memory
-						  : memory - memory / CGROUP_MEMORY_HIGH_PART,
-			"max");
+			memory == CGROUP_NO_LIMIT ? memory : cgroup_limits_high(memory), "max");
 		add_number(files, count, "memory_limit_mb", "memory.max", memory, "max");
 		add_number(files, count, "swap_limit_mb", "memory.swap.max", swap, "max");
 		return;

@@ -13,8 +13,9 @@
 
 #define CGROUP_NO_LIMIT UINT64_MAX
 
-/* Below a limit of memory a tenant is slowed down already, by one part in so many of it. */
-#define CGROUP_MEMORY_HIGH_PART 16
+/* From where on one with a limit of BYTES of memory is slowed down: a sixteenth below, and no more
+ * than 16 MiB, for who comes to its limit is to be killed after some seconds and not minutes. */
+uint64_t cgroup_limits_high(uint64_t bytes);
 
 struct cgroup_limits {
 	uint64_t memory_bytes, swap_bytes; /* CGROUP_NO_LIMIT: none, here and below */

@@ -70,7 +70,9 @@ int cgroup_tree_open(enum cgroup_part part, const char *name, const char *file, 
 
 int cgroup_tree_write(enum cgroup_part part, const char *name, const char *file, const char *text)
 {
-	autoclose int fd = cgroup_tree_open(part, name, file, O_WRONLY);
+	/* By this word newer kernels do not keep us until what is above a lowered limit of memory
+	 * has been handed back. */
+	autoclose int fd = cgroup_tree_open(part, name, file, O_WRONLY | O_NONBLOCK);
 
 	if (fd < 0)
 		return -1;

@@ -121,8 +121,12 @@ char *limits_describe(void)
 				resources[i].name, version);
 		lacking += !version;
 	}
-	if (lacking == RESOURCES)
+	if (lacking == RESOURCES) {
 		text_puts(&text, "none");
+		/* (why that is said of those) */
+		if (!cgroup_tree_version(CGROUP_CORE))
+			return text_steal(&text);
+	}
 	for (size_t i = 0; i < RESOURCES; i++)
 		if (!cgroup_tree_version(resources[i].part))
 			text_printf(&text, "; not %s: %s", resources[i].name,

@@ -26,9 +26,7 @@ static char *which_limit(const struct run *run)
 		return mem_strdup("the machine's, it has no limit of its own");
 	/* Whoever is killed below its limit was in the way of others. */
 	if (cgroup_usage(run->cgroup, &usage) == 0 && usage.memory_peak_bytes != CGROUP_UNKNOWN &&
-		usage.memory_peak_bytes <
-			run->limits->memory_bytes -
-				run->limits->memory_bytes / CGROUP_MEMORY_HIGH_PART)
+		usage.memory_peak_bytes < cgroup_limits_high(run->limits->memory_bytes))
 		return mem_strdup("the machine's, it was below its limit");
 	return mem_printf("limit %" PRIu64 " MiB", run->limits->memory_bytes >> 20);
 }

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from daemon_rig import ROOT, kill, kill_daemon, pids
-from harness import wait_until
+from harness import children_of, process_alive, wait_until
 
 MIB = 1 << 20
 CONTROLLERS = ["memory", "cpu", "pids", "blkio"]
@@ -71,9 +71,9 @@ class Eater:
 
     def group(self, controller):
         """The folder of its group among those of CONTROLLER."""
-        found = list((folder_of(controller) / self.base().name).glob("eat:a.*"))
-        assert len(found) == 1, found
-        return found[0]
+        folder = folder_of(controller) / self.base().name
+        return wait_until(lambda: found[0] if len(found := list(folder.glob("eat:a.*"))) == 1 else None,
+                          what="its one group")
 
     def read(self, file):
         text = (self.group(file.split(".")[0]) / file).read_text().strip()
@@ -285,3 +285,29 @@ def test_who_asks_for_a_limit_does_not_start_without_a_group(eater, layer):
     assert e.t.get("eat:a").status in (502, 503)
     wait_until(lambda: "it has no control group, and so none of the limits that it asks for" in e.t.said(),
                what="the reason")
+
+
+def test_in_namespaces_it_is_told_apart_as_well(eater):
+    e = eater().start(memory_limit_mb=48, pids_limit=40, isolation="namespace")
+    if any("namespace" in line for line in e.t.control("GET", "/api/status").json()["degraded"]):
+        pytest.skip("no namespaces here")
+    assert str(pids(e.t)["eat:a"]) in (e.group("memory") / "cgroup.procs").read_text().split()
+    assert e.get("/fork?count=60") < 40
+    e.get("/eat?mb=200", status=502)
+    wait_until(lambda: "-> backoff: out of memory (limit 48 MiB); next try" in e.t.said(), what="the reason")
+
+
+def test_nothing_is_left_of_a_keeper_that_was_killed(eater, layer):
+    e = eater(layer).start(pids_limit=20)
+    old = pids(e.t)["eat:a"]
+    ours = [pid for pid, name in children_of(e.t.keeper_pid()).items() if name.startswith("tenement")]
+    e.t.serve.send_signal(signal.SIGSTOP)
+    for pid in [*ours, e.t.keeper_pid()]:
+        kill(pid)
+    e.t.serve.wait()
+    e.t.serve = None
+    e.t.start()
+    e.t.wait_ok("eat:a")
+    for controller in CONTROLLERS:
+        assert str(pids(e.t)["eat:a"]) in (e.group(controller) / "cgroup.procs").read_text().split()
+    assert not process_alive(old)

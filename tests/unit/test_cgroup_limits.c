@@ -64,7 +64,7 @@ START_TEST(memory)
 		"memory.limit_in_bytes=-1; memory.memsw.limit_in_bytes=-1");
 	values.memory_limit_mb = 100000000;
 	check(CGROUP_OF_MEMORY, 2, 0, "",
-		"!memory.high=98304000000000; !memory.max=104857600000000; "
+		"!memory.high=104857583222784; !memory.max=104857600000000; "
 		"!memory.swap.max=33554432");
 }
 END_TEST

@@ -1,5 +1,5 @@
 # Limits by control groups of version 2, in a group that was made over to us with processes of ours in it.
-# timeout: 120
+# timeout: 200
 # modules: tcp_diag
 mkdir -p www/cgi-bin
 cat >www/cgi-bin/eat <<'END'
@@ -8,7 +8,12 @@ cat >www/cgi-bin/eat <<'END'
 status=$?
 printf 'Content-type: text/plain\r\n\r\n%s\n' $status
 END
-chmod -R go+rX . && chmod 755 www/cgi-bin/eat
+cat >www/cgi-bin/fill <<'END'
+#!/bin/sh
+dd if=/dev/zero of=/dev/shm/filled bs=1M count=30 2>/dev/null
+printf 'Content-type: text/plain\r\n\r\nfilled\n'
+END
+chmod -R go+rX . && chmod 755 www/cgi-bin/*
 echo hello >www/index.html
 
 # Controllers only where no process is: what started us goes aside.
@@ -25,7 +30,7 @@ service web "$web" 'isolation = "process"' "memory_limit_mb = 64" "swap_limit_mb
 	"cpu_limit = 0.5" "pids_limit = 50"
 tenant web:a
 service big 'command = "/bin/busybox dd if=/dev/zero of=/dev/null bs=150M count=1"' 'isolation = "process"' \
-	"memory_limit_mb = 64"
+	"memory_limit_mb = 64" "startup_timeout = 60"
 tenant big:a
 tenement_start
 check "all controllers are there" status_has "limits memory (version 2), cpu (version 2), pids (version 2), io (version 2)"
@@ -58,7 +63,7 @@ check "the tenant goes on" is "$(of web:a pid)" "$pid"
 metric() { wget -q -O - "http://127.0.0.1:$PORT/metrics" | grep "$1"; }
 check "ten status counts it" has "out of memory 1" "$(ten status web:a | tr -s ' ')"
 ask big:a >/dev/null 2>&1
-check "one that is nothing but that is given up" wait_for 20 state_is big:a failed
+check "one that is nothing but that is given up" wait_for 60 state_is big:a failed
 check "with the reason" has "before it was ready: out of memory (limit 64 MiB)" "$(ten status big:a | tr -s '\n ' ' ')"
 
 kill -9 "$(pidof tenementd)"
@@ -68,6 +73,12 @@ check "and finds the place again" is "$(of web:a pid) $(ls -d "$GROUP"/serve/*/)
 $(dirname "$group")/"
 service web "$web" 'isolation = "process"' "pids_limit = 70"
 check "limits change as before" wait_for 10 says pids.max 70
+
+check "it holds memory that cannot be handed back" is "$(ask web:a /cgi-bin/fill)" filled
+service web "$web" 'isolation = "process"' "memory_limit_mb = 16"
+check "a limit below that ends it" wait_for 10 said "web:a: ready -> .*: out of memory (limit 16 MiB)"
+check "and it is started again" wait_for 20 is "$(ask web:a /index.html)" hello
+rm -f /dev/shm/filled
 
 check "the daemon ends with status 0" tenement_stop
 check "nothing of it is left" is "$(find "$GROUP/serve" -mindepth 1 -type d)" ""
