@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <signal.h>
@@ -130,6 +131,8 @@ int exec_join_go(struct exec_join *join, struct ten_error *err)
 
 	if (join->process < 0)
 		return 0;
+	if (join->namespaces & CLONE_NEWUSER && geteuid() == 0 && setgroups(0, NULL) < 0)
+		return ten_error_set(err, errno, "giving up our groups");
 	if (setns(join->process, join->namespaces) < 0)
 		return ten_error_set(err, errno, "entering its namespaces");
 	child = fork();

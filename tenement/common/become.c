@@ -40,7 +40,9 @@ int become_tenant(const struct become *who, struct ten_error *err)
 	if (geteuid() == 0 && drop_bounding_set() < 0)
 		return ten_error_set(err, errno, "dropping the capability bounding set");
 	if (who->uid != BECOME_KEEP) {
-		if (setgroups(0, NULL) < 0 || setresgid(who->gid, who->gid, who->gid) < 0 ||
+		/* In a plain user's namespace nobody may, and who has none need not. */
+		if ((setgroups(0, NULL) < 0 && getgroups(0, NULL) != 0) ||
+			setresgid(who->gid, who->gid, who->gid) < 0 ||
 			setresuid(who->uid, who->uid, who->uid) < 0)
 			return ten_error_set(err, errno, "uid %u", who->uid);
 	}
