@@ -325,8 +325,10 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	if (prepare(d, &err) < 0 || take_over(d, &err) < 0 || workers_run(d, &err) < 0) {
 		log_error("%s", err.text);
-		if (d->keeper_is_new)
+		if (d->keeper_is_new) {
 			listeners_remove_sockets();
+			cgroup_stop(d);
+		}
 		return EXIT_FAILURE;
 	}
 	wake_start(d);

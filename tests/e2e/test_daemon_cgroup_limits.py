@@ -318,3 +318,15 @@ def test_nothing_is_left_of_a_keeper_that_was_killed(eater, layer):
     for controller in CONTROLLERS:
         assert str(pids(e.t)["eat:a"]) in (e.group(controller) / "cgroup.procs").read_text().split()
     assert not process_alive(old)
+
+
+def test_a_start_that_fails_leaves_no_folder(eater, tenement, layer):
+    e = eater(layer).start()
+    name = e.base().name
+    e.t.stop()
+    e.t.port = tenement().port  # another has it
+    e.t.start(wait=False)
+    assert e.t.serve.wait(timeout=20) != 0
+    e.t.serve = None
+    assert "already in use" in e.t.said()
+    assert not [one for one in [*CONTROLLERS, "freezer"] if (folder_of(one) / name).exists()]
