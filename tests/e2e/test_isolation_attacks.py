@@ -46,7 +46,8 @@ class World:
 
     def __init__(self, level):
         self.level = level
-        self.t = t = Tenement(settings={"backoff_base_ms": 100, "log_max_kb": 64, "port_range": "23000-23999"})
+        self.t = t = Tenement(settings={"backoff_base_ms": 100, "backoff_max_ms": 500, "max_restarts": 100,
+                                        "log_max_kb": 64, "port_range": "23000-23999"})
         shutil.copy(build_program("tests/attacker"), t.apps / "attack")
         # (among what is shown to it)
         self.shared = t.apps / "shared"
@@ -62,7 +63,11 @@ class World:
                    "startup_timeout": 20 if level == "gvisor" else 3}
         t.write("good.toml", t.service("good", env={"SECRET": SECRET}, **command))
         t.write("good-alice.toml", t.tenant("good", state="running"))
-        t.write("bad.toml", t.service("bad", **command))
+        # (what a sandbox's own kernel needs counts as well)
+        self.most = {"memory": 600, "processes": 900} if level == "gvisor" else {"memory": 300, "processes": 300}
+        limits = {"memory_limit_mb": self.most["memory"] - 150, "swap_limit_mb": 0,
+                  "pids_limit": self.most["processes"] - 200} if ROOT else {}
+        t.write("bad.toml", t.service("bad", **command, **limits))
         t.write("bad-mallory.toml", t.tenant("bad", state="running"))
         t.start()
         self.host = socket.create_server(("127.0.0.1", 0))
@@ -76,7 +81,7 @@ class World:
         t = self.t
 
         def known():
-            lacks = [one for one in status(t)["problems"] if "isolation" in one or "sandbox" in one]
+            lacks = [one for one in status(t)["problems"] if re.search("isolation|sandbox|_limit", one)]
             if lacks:
                 return lacks[0]
             return all((t.instance(key) or {}).get("state") == "ready" for key in ("good:alice", "bad:mallory"))
@@ -283,6 +288,25 @@ def signal_all(world):
     before = world.neighbour("signals-seen")
     said = world.attack("signal-all")
     return "done" if world.neighbour("signals-seen") != before else "unheard" if said == "done" else said
+
+
+def fill(world, what):
+    """The attempt is killed, or all of the tenant."""
+    answer = world.t.get("bad:mallory", world.query(f"fill-{what}", {"most": world.most[what]}))
+    if answer.status != 200:
+        world.t.wait_ok("bad:mallory")
+        return "killed"
+    return "killed" if answer.text.strip() == "SIGKILL" else answer.text.strip()
+
+
+@own_attempt("fill-processes")
+def fill_processes(world):
+    return fill(world, "processes")
+
+
+@own_attempt("fill-memory")
+def fill_memory(world):
+    return fill(world, "memory")
 
 
 @own_attempt("fill-log")
