@@ -14,6 +14,7 @@
 #include "cli/answer.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/exec_confine.h"
 #include "cli/exec_join.h"
 #include "cli/socket.h"
 #include "common/become.h"
@@ -195,7 +196,8 @@ static int become_and_run(const struct cli *cli, const struct become *who, const
 	if (close_range(3, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */) < 0)
 		return cli_fail(CLI_FAILED, "closing descriptors: %s", strerror(errno));
 	if (add_secrets_as(who, reader, identity, env, &err) < 0 || exec_join_go(join, &err) < 0 ||
-		become_tenant(who, &err) < 0 || (shares_terminal && guard_terminal(&err) < 0)) {
+		become_tenant(who, &err) < 0 || (shares_terminal && guard_terminal(&err) < 0) ||
+		exec_confine(identity, &err) < 0) {
 		ten_error_wrap(&err, "cannot become %s", cli->args[0]);
 		return cli_fail(CLI_FAILED, "%s", err.text);
 	}

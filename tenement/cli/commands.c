@@ -175,9 +175,9 @@ const struct command commands[] = {
 	  "\tten logs notes:alice -n 20 -f" },
 	{ "exec", "SERVICE:ID [--] [CMD...]", GROUP_TENANTS, WORDS_TENANTS, 0, 1, COMMAND_ARGS_ANY, 2, cmd_exec,
 	  "Run a command as the tenant sees the world.",
-	  "With the tenant's user, environment, working folder and limits. Without CMD: a shell. Only root and "
-	  "the daemon's own user may. The exit code is the command's; 127 when there is no such command, 126 "
-	  "when it cannot be run.\n\n"
+	  "With the tenant's user, environment, working folder and limits, and where it runs in namespaces or in a "
+	  "native sandbox in those. Without CMD: a shell. Only root and the daemon's own user may. The exit code is "
+	  "the command's; 127 when there is no such command, 126 when it cannot be run.\n\n"
 	  "\tten exec notes:alice -- env" },
 
 	{ "route", "[SERVICE [--from ID --to ID]]", GROUP_TRAFFIC, WORDS_SERVICES,

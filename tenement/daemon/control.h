@@ -58,6 +58,7 @@ bool control_query(const struct control_call *call, const char *name, char *out,
 /* The handlers: each answers, or returns false when the path is not its own. */
 struct instance;
 bool control_metrics(struct control_call *call);
+void control_exec(struct control_call *call, struct instance *instance);
 void control_hold(struct control_call *call, struct instance *instance);
 void control_release(struct control_call *call, struct instance *instance);
 void control_why(struct control_call *call, struct instance *instance);

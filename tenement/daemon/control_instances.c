@@ -4,9 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/become.h"
-#include "daemon/cgroup_tree.h"
-#include "daemon/isolation.h"
 #include "daemon/control.h"
 #include "daemon/declare.h"
 #include "daemon/describe.h"
@@ -14,9 +11,6 @@
 #include "daemon/override.h"
 #include "daemon/reconcile.h"
 #include "daemon/rollout.h"
-#include "daemon/sandbox.h"
-#include "daemon/secrets.h"
-#include "daemon/spawn.h"
 #include "daemon/storage.h"
 #include "mem.h"
 #include "text.h"
@@ -324,88 +318,6 @@ static void spawn(struct control_call *call)
 	wait_for(call, key, true, 0, json_pack("{s:s, s:s}", "instance", key, "file", file));
 }
 
-/* Their paths: who may read them does. */
-static json_t *env_files(struct daemon *d, const struct ten_spec *spec)
-{
-	json_t *list = json_array();
-
-	for (char *const *path = spec->values.env_file; path && *path; path++) {
-		autofree char *filled = secrets_path(d, spec, *path);
-
-		json_array_append_new(list, json_string(filled));
-	}
-	return list;
-}
-
-/* The variables that files leave alone. */
-static json_t *said(const struct ten_spec *spec)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < spec->values.env.count; i++)
-		json_array_append_new(list, json_string(spec->values.env.pairs[i].name));
-	return list;
-}
-
-/* For `ten exec`, which takes on the identity itself: secrets and all, for who could read them. */
-static void exec_words(struct control_call *call, struct instance *instance)
-{
-	struct run scratch = { .uid = BECOME_KEEP, .gid = BECOME_KEEP };
-	struct run *run = instance->run ? instance->run : &scratch;
-	const struct ten_spec *spec = rollout_spec(call->d, instance);
-	struct spawn_words words = { 0 };
-	uint32_t uid = 0, gid = 0;
-	struct ten_error err = { 0 };
-	autofree char *socket_path = NULL, *folder = NULL;
-	enum spec_isolation level =
-		instance->run ? run->level
-			      : isolation_level(call->d, rollout_spec(call->d, instance));
-	char **groups;
-
-	if (call->uid != 0 && call->uid != call->d->uid) {
-		control_refuse(call, 403, "`ten exec` is for root and the daemon's own user");
-		return;
-	}
-	if (instance->state == INSTANCE_FROZEN &&
-		isolation_level(call->d, spec) != ISOLATION_PROCESS) {
-		control_refuse(call, 409, "%s is frozen: `ten start %s` first", instance->key,
-			instance->key);
-		return;
-	}
-	if (level == ISOLATION_SANDBOX && sandbox_is_gvisor(spec)) {
-		control_refuse(call, 409,
-			"%s runs in gVisor, into which `ten exec` does not go: sandbox = "
-			"\"native\" lets it",
-			instance->key);
-		return;
-	}
-	socket_path = spawn_socket_path(call->d, spec, &err);
-	if (run == &scratch) {
-		scratch.socket_path = socket_path;
-		scratch.port = spawn_any_port(call->d);
-	}
-	groups = cgroup_tree_doors_of(run->cgroup);
-	if (!socket_path || spawn_identity(call->d, spec, &uid, &gid, &err) < 0 ||
-		spawn_words_make(call->d, spec, run, &words, &err) < 0)
-		control_refuse(call, 422, "%s", err.text);
-	else
-		control_answer(call, 200,
-			json_pack("{s:o, s:o, s:o, s:o, s:s?, s:I, s:I, s:s, s:i, s:I, s:s, s:I, "
-				  "s:I, s:o}",
-				"argv", describe_strv(words.argv), "env", describe_strv(words.env),
-				"env_files", env_files(call->d, spec), "said", said(spec),
-				"credentials", folder = secrets_folder(call->d, run), "uid",
-				uid == BECOME_KEEP ? (json_int_t)-1 : (json_int_t)uid, "gid",
-				gid == BECOME_KEEP ? (json_int_t)-1 : (json_int_t)gid, "dir",
-				words.workdir, "umask", 077, "nofile",
-				(json_int_t)spec->values.nofile_limit, "isolation",
-				level == ISOLATION_PROCESS ? "process" : "namespace", "pid",
-				(json_int_t)run->pid, "pid_start", (json_int_t)run->start_time,
-				"groups", describe_strv(groups)));
-	mem_strv_free(groups);
-	spawn_words_free(&words);
-}
-
 static void show(struct control_call *call, struct instance *instance)
 {
 	bool own = call->uid == 0 || call->uid == call->d->uid;
@@ -429,7 +341,7 @@ static void act(struct control_call *call, struct instance *instance, const char
 		void (*run)(struct control_call *call, struct instance *instance);
 	} verbs[] = {
 		{ "", HTTP_METHOD_GET, show },
-		{ "exec", HTTP_METHOD_GET, exec_words },
+		{ "exec", HTTP_METHOD_GET, control_exec },
 		{ "start", HTTP_METHOD_POST, start },
 		{ "stop", HTTP_METHOD_POST, stop },
 		{ "restart", HTTP_METHOD_POST, restart },

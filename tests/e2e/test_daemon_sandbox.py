@@ -240,6 +240,35 @@ def test_native_refuses_system_calls(make):
         assert error == others.get(name, 1), (name, error)
 
 
+def test_exec_into_native_is_confined(make):
+    """By the same system calls, files and ports as the tenant's own process."""
+    t = make("native")
+    first(t, "box:alice", "visit 1")
+    tries = CALLS + """
+import json, os, socket
+def attempt(what, *words):
+    try:
+        what(*words)
+        return 0
+    except OSError as error:
+        return error.errno
+def bind(port):
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind(("127.0.0.1", port))
+told["elsewhere"] = attempt(os.listdir, "/var")
+told["port"] = attempt(bind, 0)
+told["own"] = attempt(open, os.environ["DATA_DIR"] + "/by-exec", "w")
+told["confined"] = [line.split()[1] for line in open("/proc/self/status") if line.startswith("Seccomp:")]
+print(json.dumps(told))
+"""
+    done = t.ten("exec", "box:alice", "--", "/usr/bin/python3", "-c", tries, status=None)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told == {**tell(t, "box:alice", CALLS), "elsewhere": 13, "port": 13, "own": 0, "confined": ["2"]}
+    assert (t.data_dir / "box" / "alice" / "by-exec").exists()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_files_outside_of_its_own_cannot_be_had(make, kind):
     t = make(kind, tenants=("alice", "bob"), start=False)
