@@ -9,7 +9,7 @@ import time
 import pytest
 
 from daemon_rig import in_threads, kill_daemon, pids, status, wait_gone
-from harness import SLOWNESS, wait_until
+from harness import SLOWNESS, real_pids, wait_until
 
 QUICK = {"backoff_base_ms": 100, "backoff_max_ms": 400, "max_restarts": 20}
 EVERY = {"health": "/health", "health_interval": 1, "health_timeout": 1, "health_failures": 2}
@@ -226,6 +226,7 @@ def test_failures_within_the_grace_do_not_count(patient):
     assert time.monotonic() - begun > 3.5, "not before the grace was over"
 
 
+@real_pids
 def test_what_is_in_flight_is_not_cut(patient):
     """An ill tenant is given drain_timeout; who comes meanwhile waits for the next process."""
     t, one = patient(health_failures=1, drain_timeout=20)
@@ -332,7 +333,7 @@ def test_a_check_left_in_its_socket_does_not_wake_it(tenement):
     t.write("x-a.toml", t.tenant("x"))
     t.start()
     assert t.get("x:a").status == 200
-    os.kill(pids(t)["x:a"], signal.SIGSTOP)
+    os.killpg(pids(t)["x:a"], signal.SIGSTOP)  # (in namespaces its first process is tenement-init)
     wait_until(lambda: t.instance("x:a")["health"] == "degraded", what="a check in its queue")
     t.wait_state("x:a", "asleep")
     wait_until(lambda: t.instance("x:a")["state_secs"] >= 2, what="two seconds of sleep")
@@ -344,7 +345,7 @@ def test_an_ill_one_that_ignores_its_end_is_killed_and_said_so(patient):
     t, one = patient(settings={"max_restarts": 0}, health_failures=1, stop_timeout=1)
     t.wait_ok("x:a")
     pid = pids(t)["x:a"]
-    os.kill(pid, signal.SIGSTOP)  # neither answers nor ends
+    os.killpg(pid, signal.SIGSTOP)  # neither answers nor ends
     failed = t.wait_state("x:a", "failed", timeout=30)
     assert re.match(r"health check 1 of 1 failed: GET /health: no answer in time; "
                     r"it ignored SIGTERM and was killed; given up", failed["reason"]), failed
