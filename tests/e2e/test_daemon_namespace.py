@@ -487,6 +487,46 @@ def test_a_frozen_one_thaws(one):
     t.wait_ok("app:a")
 
 
+def test_an_upgrade_leaves_them_as_they_are(one):
+    """Keeper, daemon and workers are others, the tenants are not, and their ends are heard of."""
+    t = one(keys=("app:a", "app:b"))
+    before = pids(t)
+    apps = {key: list(children_of(pid)) for key, pid in before.items()}
+    mounts = pathlib.Path("/proc/self/mounts").read_text()
+    daemon = t.pid_of("tenementd")
+    t.ten_json("upgrade")
+    assert t.pid_of("tenementd") != daemon
+    assert pids(t) == before and {key: list(children_of(pid)) for key, pid in before.items()} == apps
+    assert t.get("app:a").json()["pid"] == 2
+    assert run_in(t, "/bin/sh", "-c", "echo $TENANT_ID; ls -A " + str(t.conf_dir)) == "a"
+    kill(apps["app:a"][0])  # (the init above it ends as it did)
+    wait_until(lambda: pids(t).get("app:a") not in (None, before["app:a"]), what="another process")
+    wait_gone(before["app:a"])
+    t.wait_ok("app:a")
+    t.ten("stop", "app:b")
+    wait_gone(before["app:b"], *apps["app:b"])
+    assert pathlib.Path("/proc/self/mounts").read_text() == mounts
+
+
+def test_the_keeper_is_killed_and_they_end(one):
+    """Nothing of them is left, and the next life starts others."""
+    t = one(keys=("app:a", "app:b"))
+    keeper, before = t.keeper_pid(), pids(t)
+    run_in(t, "/bin/sh", "-c", "setsid sleep 301 </dev/null >/dev/null 2>&1 &")
+    wait_until(lambda: processes_of("sleep\x00301"), what="what it left to itself")
+    inside = [*processes_of("sleep\x00301"), *(app for init in before.values() for app in children_of(init))]
+    ours = children_of(keeper)
+    kill(keeper)
+    t.serve.wait(20)
+    t.serve = None
+    wait_gone(*ours, *before.values(), *inside)
+    t.start()
+    for key in before:
+        t.wait_ok(key)
+        assert t.get(key).json()["pid"] == 2
+    assert not set(pids(t).values()) & set(before.values())
+
+
 def test_exec_needs_a_process(one):
     t = one()
     t.ten("stop", "app:a")
