@@ -23,6 +23,8 @@ from harness import SOURCE, Tenement, build_program, children_of, process_alive,
 PAGE = SOURCE / "tenement" / "man" / "tenement-isolation.7"
 LEVELS = ("process", "namespace", "native", "gvisor")
 SECRET = "the secret of alice"
+QUOTA_MB = 16
+TMP_MB = 256  # of a tenant without memory_limit_mb
 ABSENT = ("ENOSYS", "EAFNOSUPPORT", "ENOENT")
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
@@ -67,8 +69,12 @@ class World:
         self.most = {"memory": 600, "processes": 900} if level == "gvisor" else {"memory": 300, "processes": 300}
         limits = {"memory_limit_mb": self.most["memory"] - 150, "swap_limit_mb": 0,
                   "pids_limit": self.most["processes"] - 200} if ROOT else {}
-        t.write("bad.toml", t.service("bad", **command, **limits))
+        t.write("bad.toml", t.service("bad", **command, **limits, storage_quota_mb=QUOTA_MB))
         t.write("bad-mallory.toml", t.tenant("bad", state="running"))
+        # Of whom the daemon is to be told when it is ready, and who never says it.
+        t.write("late.toml", t.service("late", command=f"{t.apps}/attack", isolation="process", ready="notify",
+                                       startup_timeout=3600, stop_timeout=1))
+        t.write("late-carol.toml", t.tenant("late", state="running"))
         t.start()
         self.host = socket.create_server(("127.0.0.1", 0))
         self.abstract = socket.socket(socket.AF_UNIX)
@@ -236,6 +242,7 @@ attempt("connect-port-ipv6", "connect-port", address="::1", port=lambda w: w.ali
 attempt("connect-control", "connect-socket", path=lambda w: w.t.runtime_dir / "control.sock", say="/api/status")
 attempt("connect-abstract", "connect-abstract", socket=lambda w: f"tenement-neighbour-{w.t.port}")
 attempt("connect-host", "connect-port", port=lambda w: w.host.getsockname()[1])
+attempt("list-sockets", "find", path="/proc/net/unix", what=lambda w: w.alice["socket"])
 attempt("bind-low-port", "bind-low-port")
 attempt("raw-socket", "raw-socket")
 attempt("packet-socket", "packet-socket")
@@ -258,6 +265,7 @@ for same in ("load-module", "unload-module", "restart-machine", "load-kernel", "
 # More than its share
 attempt("fill-descriptors", "fill-descriptors", most=5000)
 attempt("dump-core", "dump-core")
+attempt("fill-folder-names", "fill-names", path=lambda w: w.own_folder, most=2000)
 
 
 def speak_by_link(world, target):
@@ -290,6 +298,48 @@ def signal_all(world):
     return "done" if world.neighbour("signals-seen") != before else "unheard" if said == "done" else said
 
 
+def join(world, what):
+    """Of a neighbour, by a key that is open to all."""
+    key = {"key": world.t.port}
+    made = world.neighbour(f"make-{what}", **key)
+    assert made == "done" or world.level != "process"
+    try:
+        return world.attack(f"join-{what}", **key)
+    finally:
+        world.neighbour(f"drop-{what}", **key)
+
+
+@own_attempt("join-memory")
+def join_memory(world):
+    return join(world, "memory")
+
+
+@own_attempt("join-queue")
+def join_queue(world):
+    return join(world, "queue")
+
+
+@own_attempt("forge-ready")
+def forge_ready(world):
+    """As another tenant that begins; the daemon has heard it when the sender is held awake by it."""
+    t = world.t
+    carol = wait_until(lambda: (lambda one: one and one["state"] == "starting" and one)(t.instance("late:carol")),
+                       what="one that begins")
+
+    def heard():
+        said = world.attack("forge-ready", path=t.runtime_dir / "notify.d" / "socket", pid=carol["pid"])
+        if said.startswith("done"):
+            assert said == "done", "the kernel let it be another"
+            why = t.control("GET", "/api/instances/bad:mallory/why").json()
+            return said if "EXTEND_TIMEOUT_USEC" in str(why["kept_awake_by"]) else None
+        return said
+    # (again, since nobody knows whose it was when the sender has ended)
+    said = wait_until(heard, what="the datagram")
+    if said != "done":
+        return said
+    return "unheard" if t.instance("late:carol")["state"] == "starting" else "done"
+
+
 def fill(world, what):
     """The attempt is killed, or all of the tenant."""
     answer = world.t.get("bad:mallory", world.query(f"fill-{what}", {"most": world.most[what]}))
@@ -316,6 +366,45 @@ def fill_log(world):
     folder = world.t.data_dir / ".tenement" / "logs"
     size = sum(path.stat().st_size for path in folder.rglob("*mallory*") if path.is_file())
     return "bounded" if size <= 128 * 1024 else f"done {size}"
+
+
+def fill_tmp_with(world, does, most):
+    """Into /tmp: it ends at a bound of that, or at the tenant's memory."""
+    answer = world.t.get("bad:mallory", world.query(does, {"path": "/tmp", "most": most}))
+    if answer.status != 200:
+        world.t.wait_ok("bad:mallory")
+        return "bounded"
+    said = answer.text.strip()
+    return "bounded" if said.split()[0] in ("SIGKILL", "ENOSPC", "ENOMEM") else said
+
+
+@own_attempt("fill-tmp")
+def fill_tmp(world):
+    most = 32 if world.level == "process" else world.most["memory"] if ROOT else TMP_MB + 50
+    return fill_tmp_with(world, "fill-folder", most)
+
+
+@own_attempt("fill-tmp-names")
+def fill_tmp_names(world):
+    # (the memory of a sandbox's own kernel is the tenant's)
+    return fill_tmp_with(world, "fill-names", 140000 if world.level in ("namespace", "native") else 1000)
+
+
+@own_attempt("fill-folder")
+def fill_folder(world):
+    """The kernel refuses it, or the daemon tells of it."""
+    said = world.attack("fill-folder", path=world.own_folder, most=QUOTA_MB + 4, keep=1)
+    try:
+        if not said.startswith("done"):
+            return "bounded" if said.split()[0] in ("EDQUOT", "ENOSPC") else said
+        # (a changed quota is looked at at once)
+        world.t.write("bad-mallory.toml", world.t.tenant("bad", state="running", storage_quota_mb=QUOTA_MB + 1))
+        wait_until(lambda: world.t.control("GET", "/api/instances/bad:mallory/storage").json()["level"] == "full",
+                   30, what="that it is full")
+        return "bounded"
+    finally:
+        with contextlib.suppress(OSError):
+            (world.own_folder / "filling").unlink()
 
 
 def of_mallory(world):
