@@ -78,6 +78,7 @@ struct run {
 	struct cgroup_limits *limits; /* in force, see limits.h; NULL: not known */
 	char *limits_problem;         /* why others are not; NULL: they are */
 	uint64_t oom_kills;           /* of its group that are known, see oom.h */
+	bool oom_known;               /* of one that was taken over: by its record */
 	double oom_at;                /* the last that was seen; 0: none */
 	char *oom_limit;              /* by which limit, for people */
 	struct usage_meter *meter;    /* see usage.h; NULL: it has not begun */

@@ -584,7 +584,7 @@ void lifecycle_adopted(struct daemon *d, struct instance *instance)
 	struct run *run = instance->run;
 
 	log_info("%s: took over process %d", instance->key, (int)run->pid);
-	oom_adopted(instance);
+	oom_adopted(d, instance);
 	limits_update(d, instance);
 	if (run->stopping) {
 		freeze_thaw(run);

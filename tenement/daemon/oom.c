@@ -3,15 +3,18 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cgroup_limits.h"
 #include "common/log.h"
 #include "daemon/cgroup_usage.h"
+#include "daemon/record.h"
 #include "mem.h"
 
 #define LOOK_SECONDS   1.0
 #define LOOK_AT_ONCE   64
 #define RECENT_SECONDS 10.0            /* that an exit is laid to it */
+#define OOM            "oom "          /* begins the line in its record */
 #define STATUS_KILLED  (128 + SIGKILL) /* as a shell or an init tells it of its child */
 
 static ev_timer timer;
@@ -45,18 +48,34 @@ void oom_look(struct daemon *d, struct instance *instance)
 		limit, kills - run->oom_kills);
 	instance->oom_kills += kills - run->oom_kills;
 	run->oom_kills = kills;
+	record_write_later(instance);
 	run->oom_at = daemon_now();
 	free(run->oom_limit);
 	run->oom_limit = mem_steal(&limit);
 }
 
-void oom_adopted(struct instance *instance)
+void oom_recall(struct run *run, const char *text)
+{
+	const char *line = strstr(text, "\n" OOM);
+
+	/* (of programs before, who ended meanwhile is still to be told of) */
+	run->oom_kills = line ? strtoull(line + 1 + strlen(OOM), NULL, 10) : 0;
+	run->oom_known = line != NULL;
+}
+
+char *oom_record(const struct run *run)
+{
+	return mem_printf(OOM "%" PRIu64, run->oom_kills);
+}
+
+void oom_adopted(struct daemon *d, struct instance *instance)
 {
 	struct run *run = instance->run;
 	uint64_t kills = run->cgroup ? cgroup_oom_kills(run->cgroup) : CGROUP_UNKNOWN;
 
-	/* Who ended meanwhile is still to be told of. */
-	if (run->exit == PLAN_EXIT_NONE && kills != CGROUP_UNKNOWN)
+	if (run->oom_known)
+		oom_look(d, instance);
+	else if (run->exit == PLAN_EXIT_NONE && kills != CGROUP_UNKNOWN)
 		run->oom_kills = kills;
 }
 

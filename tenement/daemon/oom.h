@@ -13,8 +13,13 @@ void oom_start(struct daemon *d); /* from now on all are looked at every few sec
 /* What is new of INSTANCE's is counted and logged. Before its group is removed, too. */
 void oom_look(struct daemon *d, struct instance *instance);
 
-/* What was before us is no news. */
-void oom_adopted(struct instance *instance);
+/* For its record, how many are told of: one line; and back, from what is in TEXT of it (programs
+ * before wrote none). The caller frees. */
+char *oom_record(const struct run *run);
+void oom_recall(struct run *run, const char *text);
+
+/* What came while there was no daemon is counted; what one before us told of is no news. */
+void oom_adopted(struct daemon *d, struct instance *instance);
 
 /* How RUN ended, HOW for people, or that it was for want of memory. The caller frees. */
 char *oom_reason(const struct run *run, const char *how);

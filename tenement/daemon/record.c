@@ -18,6 +18,7 @@
 #include "daemon/health.h"
 #include "daemon/lifecycle.h"
 #include "daemon/network.h"
+#include "daemon/oom.h"
 #include "daemon/rollout.h"
 #include "daemon/secrets.h"
 #include "mem.h"
@@ -56,11 +57,12 @@ int record_write(struct daemon *d, const struct instance *instance, struct ten_e
 	autotext struct text text = { 0 };
 	autofree char *path = record_path(instance->key);
 	autofree char *network = network_record(run);
+	autofree char *oom = oom_record(run);
 
 	text_printf(&text,
 		"%d %d %" PRIu64 " %" PRId64 " %" PRId64 " %u %d %d %d %" PRIu64 " %" PRIu64
 		" %" PRIu64 " %u\n%s\n%s\n%" PRIu64 "\n%s\n" SECRETS "%016" PRIx64 "\n" LEVEL
-		"%d %d\n%s\n",
+		"%d %d\n%s\n%s\n",
 		RECORD_VERSION, (int)run->pid, run->start_time,
 		run->uid == BECOME_KEEP ? -1 : (int64_t)run->uid,
 		run->uid == BECOME_KEEP ? -1 : (int64_t)run->gid, run->port, run->by_socket,
@@ -68,7 +70,7 @@ int record_write(struct daemon *d, const struct instance *instance, struct ten_e
 		(uint64_t)(run->ready_since * 1000), instance->restarts,
 		run->socket_path ? run->socket_path : "", run->cgroup ? run->cgroup : "",
 		(uint64_t)(run->hold_until * 1000), boot(), run->secrets_stamp, run->init,
-		(int)run->level, network);
+		(int)run->level, network, oom);
 	return files_write_fast(d->run_fd, path, text.data, text.len, 0600, err);
 }
 
@@ -205,6 +207,7 @@ static struct run *record_parse(char *text, const char *key, uint32_t *restarts)
 	run->secrets_stamp = secrets_of(newline);
 	read_level(run, newline);
 	network_recall(run, newline);
+	oom_recall(run, newline);
 	newline++;
 	rest = newline + strcspn(newline, "\n");
 	group = *rest ? rest + 1 : rest; /* earlier programs wrote none */
