@@ -73,6 +73,7 @@ struct ten_spec {
 	struct option_ladder ladder; /* what sleep or idle_timeout come to */
 	uint64_t restart_hash;       /* over all that a change of restarts the tenant for */
 	uint64_t live_hash;          /* over the rest */
+	bool memory_limit_written;   /* and not the default: never to be run without */
 	bool own_wake; /* it says itself, and not its service, what does not wake it */
 };
 const struct ten_spec *spec_ref(const struct ten_spec *spec);

@@ -24,6 +24,7 @@ struct spec_common {
 	char **argv;
 	char **degraded;
 	struct option_ladder ladder;
+	bool memory_limit_written;
 	uint64_t restart_hash, live_hash; /* over the values of the service's scope */
 };
 
@@ -285,8 +286,11 @@ static struct spec_common *common_new(const struct spec_layers *layers)
 	lay_values(common, layers);
 	make_argv(common);
 	find_degraded(common, layers);
+	common->memory_limit_written =
+		is_written(layers, option_find(OPTION_SERVICE, "memory_limit_mb"));
 	common->restart_hash = 1;
-	common->live_hash = 2;
+	/* (also when the default is written out) */
+	common->live_hash = common->memory_limit_written ? 3 : 2;
 	add_hashes(OPTION_SERVICE, &common->values, &common->restart_hash, &common->live_hash);
 	return common;
 }
@@ -401,6 +405,7 @@ static void take_common(struct ten_spec *spec, const struct spec_layers *layers)
 	spec->argv = spec->common->argv;
 	spec->degraded = spec->common->degraded;
 	spec->ladder = spec->common->ladder;
+	spec->memory_limit_written = spec->common->memory_limit_written;
 }
 
 static void lay_tenant(struct ten_spec *spec, const struct spec_layers *layers)

@@ -215,19 +215,27 @@ static int check(const struct cgroup_limits *limits, struct ten_error *err)
 	return 0;
 }
 
+/* One without a group has none at all. */
+static int check_no_group(const struct ten_spec *spec, struct ten_error *err)
+{
+	struct cgroup_limits limits;
+
+	cgroup_limits_of(&spec->values, 0, &limits);
+	if (!cgroup_limits_asked(&limits) &&
+		(!spec->memory_limit_written || limits.memory_bytes == CGROUP_NO_LIMIT))
+		return 0;
+	return ten_error_set(
+		err, 0, "it has no control group, and so none of the limits that it asks for");
+}
+
 int limits_begin(struct instance *instance, struct ten_error *err)
 {
 	const struct ten_spec *spec = spec_of(instance);
 	struct run *run = instance->run;
 	struct cgroup_limits limits;
 
-	cgroup_limits_of(&spec->values, 0, &limits);
 	if (!run->cgroup)
-		return cgroup_limits_asked(&limits)
-			       ? ten_error_set(err, 0,
-					 "it has no control group, and so none of the limits that "
-					 "it asks for")
-			       : 0;
+		return check_no_group(spec, err);
 	cgroup_limits_of(&spec->values, (uint64_t)spec->values.startup_cpu_boost, &limits);
 	if (check(&limits, err) < 0 || apply(run, &limits, err) < 0)
 		return -1;
@@ -242,8 +250,17 @@ void limits_update(struct daemon *d, struct instance *instance)
 	struct ten_error err;
 	uint64_t boost;
 
-	if (!run || !run->cgroup)
+	if (!run)
 		return;
+	if (!run->cgroup) {
+		bool lacks = check_no_group(spec_of(instance), &err) < 0;
+
+		if (lacks && !run->limits_problem)
+			log_warn("%s: %s; its next process gets them", run->key, err.text);
+		free(run->limits_problem);
+		run->limits_problem = lacks ? mem_strdup(err.text) : NULL;
+		return;
+	}
 	boost = run->ready ? 0 : (uint64_t)spec_of(instance)->values.startup_cpu_boost;
 	cgroup_limits_of(&spec_of(instance)->values, boost, &limits);
 	if (run->limits && !run->limits_problem &&
@@ -277,7 +294,7 @@ static void on_again(struct ev_loop *loop, ev_timer *timer, int events)
 	HASH_ITER (by_pid, d->runs, run, next) {
 		struct instance *instance = instance_find(d, run->key);
 
-		if (!run->limits_problem || !instance || instance->run != run)
+		if (!run->limits_problem || !run->cgroup || !instance || instance->run != run)
 			continue;
 		limits_update(d, instance);
 		left = left || run->limits_problem;
@@ -293,6 +310,8 @@ char *limits_problem(const struct instance *instance)
 
 	if (!run || !run->limits_problem)
 		return NULL;
+	if (!run->cgroup)
+		return mem_printf("not in force: %s", run->limits_problem);
 	used = cgroup_memory(run->cgroup);
 	return mem_printf("not in force yet: %s (it uses %llu MiB of memory)", run->limits_problem,
 		(unsigned long long)(used >> 20));

@@ -381,15 +381,19 @@ static int pipes_open(struct pipes *pipes)
 	return 0;
 }
 
-/* Before it becomes anything: it waits for its go. */
-static void join_group(struct run *run)
+/* Before it becomes anything: it waits for its go. -1: it must not have it, for limits are asked
+ * for that it would run without. */
+static int join_group(struct daemon *d, struct instance *instance, struct ten_error *err)
 {
-	struct ten_error err;
+	struct run *run = instance->run;
+	autofree char *group = NULL;
 
-	if (!run->cgroup || cgroup_join(run->cgroup, run->pid, &err) == 0)
-		return;
-	log_warn("%s: it runs without a control group: %s", run->key, err.text);
-	free(mem_steal(&run->cgroup));
+	if (!run->cgroup || cgroup_join(run->cgroup, run->pid, err) == 0)
+		return 0;
+	log_warn("%s: it has no control group: %s", run->key, err->text);
+	group = mem_steal(&run->cgroup);
+	cgroup_end(d, group);
+	return limits_begin(instance, err);
 }
 
 static int launch(struct daemon *d, struct instance *instance, struct child *child,
@@ -438,8 +442,6 @@ static int launch(struct daemon *d, struct instance *instance, struct child *chi
 		close(child->doors[--child->door_count]);
 	if (run->pid < 0)
 		return ten_error_set(err, errno, "starting a process");
-	if (!born_there && cgroup_tree_version(CGROUP_CORE) == 2)
-		join_group(run);
 	run->start_time = process_start_time(run->pid);
 	if (!run->start_time) {
 		kill(run->pid, SIGKILL);
@@ -448,7 +450,9 @@ static int launch(struct daemon *d, struct instance *instance, struct child *chi
 	}
 	run_register(d, run);
 	run->started = daemon_now();
-	if (network_open(d, run, err) < 0 || record_write(d, instance, err) < 0) {
+	if ((!born_there && cgroup_tree_version(CGROUP_CORE) == 2 &&
+		    join_group(d, instance, err) < 0) ||
+		network_open(d, run, err) < 0 || record_write(d, instance, err) < 0) {
 		kill(run->pid, SIGKILL);
 		return -1;
 	}

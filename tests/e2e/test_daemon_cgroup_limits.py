@@ -283,8 +283,9 @@ def test_who_asks_for_a_limit_never_runs_without(eater, key, value):
                      e.t.ten("status").stdout + said.stdout + said.stderr + e.t.said())
 
 
-def test_who_asks_for_a_limit_does_not_start_without_a_group(eater, layer):
-    e = eater(layer).start(pids_limit=20)
+@pytest.mark.parametrize("keys", [{"pids_limit": 20}, {"memory_limit_mb": 256}])  # (the default, written out)
+def test_who_asks_for_a_limit_does_not_start_without_a_group(eater, layer, keys):
+    e = eater(layer).start(**keys)
     base = e.base()
     e.t.ten("stop", "eat:a")
     wait_until(lambda: not [one for one in base.iterdir() if one.is_dir()], what="no group")
@@ -292,6 +293,34 @@ def test_who_asks_for_a_limit_does_not_start_without_a_group(eater, layer):
     assert e.t.get("eat:a").status in (502, 503)
     wait_until(lambda: "it has no control group, and so none of the limits that it asks for" in e.t.said(),
                what="the reason")
+
+
+def test_who_runs_without_a_group_says_which_limits_wait(eater, layer):
+    e = eater(layer).start()
+    base = e.base()
+    e.t.ten("stop", "eat:a")
+    wait_until(lambda: not [one for one in base.iterdir() if one.is_dir()], what="no group")
+    os.rmdir(base)
+    e.t.wait_ok("eat:a")
+    assert e.t.instance("eat:a")["limits_problem"] is None
+    for keys in ({"memory_limit_mb": 256}, {"pids_limit": 20}):
+        e.declare(**keys)
+        wait_until(lambda: e.t.instance("eat:a")["limits_problem"], what="the problem to be told")
+        assert "not in force: it has no control group" in e.t.ten("status", "eat:a").stdout
+        e.declare()
+        wait_until(lambda: not e.t.instance("eat:a")["limits_problem"], what="nothing to be asked for")
+
+
+def test_what_was_killed_while_no_daemon_looked_is_counted(eater, layer):
+    e = eater(layer).start(memory_limit_mb=48)
+    os.kill(e.t.pid_of("tenementd"), signal.SIGSTOP)
+    assert e.get("/child?mb=200") == signal.SIGKILL
+    kill_daemon(e.t)
+    wait_until(lambda: e.t.instance("eat:a")["oom_kills"] == 1, what="the kill to be counted")
+    wait_until(lambda: "\noom 1\n" in (e.t.runtime_dir / "instances/eat:a").read_text(), what="its record")
+    kill_daemon(e.t)
+    e.get("/")
+    assert e.t.instance("eat:a")["oom_kills"] == 0
 
 
 def test_in_namespaces_it_is_told_apart_as_well(eater):

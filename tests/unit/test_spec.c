@@ -4,6 +4,7 @@
 
 #include "config_set.h"
 #include "mem.h"
+#include "spec.h"
 #include "spec_template.h"
 
 static struct config_set *set;
@@ -73,6 +74,22 @@ START_TEST(layers)
 	/* The folder of the service's file, whose braces are no placeholders. */
 	ck_assert_str_eq(spec->values.workdir, "/srv/con{{f}}.d");
 	spec_unref(spec);
+}
+END_TEST
+
+START_TEST(a_default_that_is_written_out)
+{
+	const struct ten_spec *left = make(NOTES, ALICE);
+	const struct ten_spec *written = make(NOTES "memory_limit_mb = 256\n", ALICE);
+	const struct ten_spec *own = make(NOTES, ALICE "memory_limit_mb = 256\n");
+
+	ck_assert(!left->memory_limit_written);
+	ck_assert(written->memory_limit_written && own->memory_limit_written);
+	ck_assert(spec_same(written, own) && !spec_same(left, written));
+	ck_assert_uint_eq(left->restart_hash, written->restart_hash);
+	spec_unref(left);
+	spec_unref(written);
+	spec_unref(own);
 }
 END_TEST
 
@@ -387,6 +404,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, layers);
+	tcase_add_test(tests, a_default_that_is_written_out);
 	tcase_add_test(tests, degraded);
 	tcase_add_loop_test(tests, lacks, 0, sizeof(lacking) / sizeof(lacking[0]));
 	tcase_add_loop_test(tests, sandbox, 0, sizeof(sandboxes) / sizeof(sandboxes[0]));
