@@ -71,6 +71,10 @@ void network_turn(struct daemon *d)
 
 char *network_problem(const struct daemon *d)
 {
+	if (private_rules_problem())
+		return mem_printf(
+			"networks of tenants with network = \"private\" are not closed: %s",
+			private_rules_problem());
 	if (!port_guard_problem() || !d->root) /* (of a plain user's all is said already) */
 		return NULL;
 	return mem_printf("every local user can connect to the ports of tenants with network = "

@@ -20,7 +20,11 @@
 #define FORWARD      "/proc/sys/net/ipv4/ip_forward"
 #define FORWARD_FILE "ip_forward" /* in the runtime folder: it was off before us */
 
+#define AGAIN_SECONDS 5.0
+
 static bool made;
+static char *problem; /* why it is not there, or not as it should be; NULL: it is */
+static double again;  /* then it is tried again */
 static struct text leaving;
 
 void private_rules_prefix(const struct daemon *d, char prefix[PRIVATE_PREFIX_SIZE])
@@ -191,6 +195,16 @@ static void add_end(const struct daemon *d, const struct run *run, struct text *
 		table_name(d), run->network.index);
 }
 
+static bool any_private(const struct daemon *d)
+{
+	struct run *run, *next;
+
+	HASH_ITER (by_pid, d->runs, run, next)
+		if (run->network.kind == NETWORK_PRIVATE)
+			return true;
+	return false;
+}
+
 /* What is wanted of one that runs, also after its file has changed. */
 static const struct service_values *values_of(struct daemon *d, const struct run *run)
 {
@@ -198,6 +212,8 @@ static const struct service_values *values_of(struct daemon *d, const struct run
 
 	return instance && instance->spec ? &instance->spec->values : &run->spec->values;
 }
+
+static void gone(struct daemon *d);
 
 static int build(struct daemon *d, struct ten_error *err)
 {
@@ -212,27 +228,42 @@ static int build(struct daemon *d, struct ten_error *err)
 		add_end(d, run, &text);
 	}
 	text_free(&leaving);
-	return nft_run(text.data, err);
+	free(mem_steal(&problem));
+	if (nft_run(text.data, err) == 0) {
+		made = true;
+		nft_watch(d, table_name(d), gone);
+		return 0;
+	}
+	problem = mem_strdup(err->text);
+	again = daemon_now() + AGAIN_SECONDS;
+	return -1;
+}
+
+static void rebuild(struct daemon *d)
+{
+	bool known = problem != NULL;
+	struct ten_error err;
+
+	if (build(d, &err) == 0 && known)
+		log_info("networks of tenants are closed again");
+	else if (problem && !known)
+		log_error("networks of tenants are not closed: %s", err.text);
 }
 
 static void gone(struct daemon *d)
 {
-	struct ten_error err;
-
 	log_warn("somebody removed our table %s of nftables; it is made anew", table_name(d));
-	if (build(d, &err) < 0)
-		log_error("networks of tenants are not closed: %s", err.text);
+	rebuild(d);
+}
+
+const char *private_rules_problem(void)
+{
+	return problem;
 }
 
 static int make(struct daemon *d, struct ten_error *err)
 {
-	if (made)
-		return 0;
-	if (build(d, err) < 0)
-		return -1;
-	made = true;
-	nft_watch(d, table_name(d), gone);
-	return 0;
+	return made && !problem ? 0 : build(d, err);
 }
 
 static int change(struct daemon *d, struct text *text, struct ten_error *err)
@@ -285,18 +316,15 @@ void private_rules_turn(struct daemon *d)
 	struct ten_error err;
 
 	leaving = (struct text){ 0 };
+	if (problem && daemon_now() >= again) {
+		if (made || any_private(d))
+			rebuild(d);
+		else
+			free(mem_steal(&problem));
+		return;
+	}
 	if (made && text.len && change(d, &text, &err) < 0)
 		log_error("networks of tenants: %s", err.text);
-}
-
-static bool any_private(const struct daemon *d)
-{
-	struct run *run, *next;
-
-	HASH_ITER (by_pid, d->runs, run, next)
-		if (run->network.kind == NETWORK_PRIVATE)
-			return true;
-	return false;
 }
 
 static void remove_table(struct daemon *d)
@@ -321,7 +349,7 @@ void private_rules_start(struct daemon *d)
 	HASH_ITER (by_pid, d->runs, run, next)
 		if (run->network.kind == NETWORK_PRIVATE && values_of(d, run)->egress)
 			run->network.egress = true;
-	if (make(d, &err) < 0)
+	if (make(d, &err) < 0) /* (it is tried again) */
 		log_error("networks of tenants are not closed: %s", err.text);
 }
 
@@ -331,6 +359,7 @@ void private_rules_stop(struct daemon *d)
 	if (made)
 		remove_table(d);
 	made = false;
+	free(mem_steal(&problem));
 	forward_no_more(d);
 }
 

@@ -21,6 +21,9 @@ int private_rules_update(struct daemon *d, struct run *run, const struct service
 void private_rules_remove(struct daemon *d, const struct run *run); /* with private_rules_turn() */
 void private_rules_turn(struct daemon *d);
 
+/* Why they are not in force, while they are not; it is tried again. NULL: they are. */
+const char *private_rules_problem(void);
+
 /* Whether such rules, and NAT, can be had here: 0, or -1 with *err. */
 int private_rules_probe(const struct daemon *d, struct ten_error *err);
 int private_rules_probe_egress(struct ten_error *err);

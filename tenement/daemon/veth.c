@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -237,6 +238,23 @@ static int set_up_tenant(const struct run *run, int64_t mbit, struct ten_error *
 	return 0;
 }
 
+/* Whether the machine has ADDRESS: by another tenement of the same range, or a link that is about
+ * to go. Two links with one address would lead to the tenant of the first. */
+static bool is_ours(uint32_t address)
+{
+	struct sockaddr_in to = {
+		.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(address)
+	};
+	struct sockaddr_in from = { 0 };
+	socklen_t len = sizeof(from);
+	autoclose int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	/* To an address of its own the machine goes from that. (Nothing is sent.) */
+	return fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0 &&
+	       getsockname(fd, (struct sockaddr *)&from, &len) == 0 &&
+	       from.sin_addr.s_addr == to.sin_addr.s_addr;
+}
+
 int veth_make(
 	struct daemon *d, const struct run *run, int64_t mbit, bool *taken, struct ten_error *err)
 {
@@ -248,6 +266,11 @@ int veth_make(
 	if (!sock)
 		return -1;
 	name_of(d, run->network.index, name);
+	if (is_ours(run->network.address - 1)) {
+		*taken = true;
+		return ten_error_set(
+			err, 0, "its network: the addresses of private_range are in use already");
+	}
 	rc = make_pair(sock, name, run->pid);
 	if (rc < 0) {
 		*taken = rc == -NLE_EXIST;

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import time
 
 import pytest
@@ -273,6 +274,35 @@ def test_private_that_is_killed_leaves_no_link(tenement):
     os.kill(pid_of(t, "web:a"), signal.SIGKILL)
     wait_until(lambda: not links(), what="the end of the link")
     wait_until(lambda: "egress_" not in run("nft", "list", "chains"), what="the end of its chain")
+
+
+def test_private_of_two_tenements_with_one_range(tenement):
+    t, other = tenement(), tenement()
+    for one in (t, other):
+        declare(one, ["web:a", "web:b"], network="private")
+        one.wait_ok("web:a"), one.wait_ok("web:b")
+    assert len({address_of(one, key) for one in (t, other) for key in ("web:a", "web:b")}) == 4
+    for one in (t, other):
+        assert one.get("web:a").json()["pid"] != one.get("web:b").json()["pid"]
+
+
+def test_private_rules_that_cannot_be_made_are_told_and_tried_again(tenement):
+    t = tenement()
+    declare(t, ["web:a"], network="private")
+    t.wait_ok("web:a")
+    table = next(name for name in tables() if name.endswith("_private"))
+    os.kill(t.pid_of("tenementd"), signal.SIGSTOP)
+    run("nft", f"delete table inet {table}")
+    with subprocess.Popen(["nft", "-i"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as owner:
+        owner.stdin.write(f"add table inet {table} {{ flags owner; }}\n")
+        owner.stdin.flush()
+        wait_until(lambda: table in tables(), what="another's table of that name")
+        kill_daemon(t)
+        wait_until(lambda: any("are not closed" in one for one in status(t)["warnings"]), what="the problem")
+        owner.kill()
+    wait_until(lambda: not any("are not closed" in one for one in status(t)["warnings"]), 15, what="no problem")
+    assert "chain to_tenant" in run("nft", "list", "table", "inet", table)
+    assert connect(address_of(t, "web:a"), port_of(t, "web:a"), NEIGHBOUR) == OUT_OF_REACH
 
 
 def test_private_says_that_it_listens_where_nobody_is(tenement):
