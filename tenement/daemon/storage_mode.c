@@ -96,13 +96,13 @@ static void on_ended(struct ev_loop *loop, ev_io *io, int events)
 	close(change->child_fd);
 	if (run && run->pid == change->of && run->start_time == change->start_time) {
 		run->mode_changes = false;
-		/* Either way it is so, now or by the next process. */
-		run->reads_only = change->reads_only;
 		if (end.si_code == CLD_EXITED && end.si_status == 0) {
+			run->reads_only = change->reads_only;
 			log_info("%s: its folder is %s", change->key,
 				change->reads_only ? "not writable any more" : "writable again");
 			instance_mark(d, instance);
 		} else if (run->exit == PLAN_EXIT_NONE && instance->state == INSTANCE_READY) {
+			run->reads_only = change->reads_only; /* (by its next process) */
 			restart(d, instance, change->reads_only,
 				end.si_code == CLD_EXITED ? end.si_status : EINTR);
 		}
@@ -160,8 +160,9 @@ void storage_mode_want(struct daemon *d, struct instance *instance, bool reads_o
 
 	if (run->reads_only == reads_only || run->mode_changes || instance->told_to_restart)
 		return;
-	/* What stands between us and a sandbox has mounts of its own. */
-	if (run->spec->values.isolation != ISOLATION_NAMESPACE) {
+	/* What stands between us and a sandbox has mounts of its own; and who was begun, before
+	 * its file was changed, without namespaces has the machine's. */
+	if (run->level != ISOLATION_NAMESPACE) {
 		run->reads_only = reads_only;
 		restart(d, instance, reads_only, 0);
 		return;
