@@ -35,6 +35,7 @@ int umount2(const char *target, int flags);
 #define NO_SETUID      2         /* MS_NOSUID */
 #define NO_DEVICES     4         /* MS_NODEV */
 #define NO_EXEC        8         /* MS_NOEXEC */
+#define BIND           4096      /* MS_BIND */
 
 #define SCAFFOLD_INODES 131072
 
@@ -47,12 +48,15 @@ struct place {
 	bool absent;    /* nothing is there */
 	bool is_file;   /* and not a folder */
 	char *scaffold; /* of an empty folder: where in the scaffold it is; NULL: it is not there */
+	const struct view_item *below; /* what it is put upon; NULL: the root */
+	bool built_upon;               /* something is put on a place in it */
 };
 
 struct making {
 	const struct enter *enter;
 	struct place *places;
 	int scaffold; /* the folder of all that is new: one tmpfs */
+	int empty[2]; /* a folder, a file: on places that nothing else is put upon; -1: not yet */
 	int host;     /* the root that we come from */
 	int rootfs;   /* the one that we are to have; -1: the same */
 };
@@ -226,6 +230,9 @@ static int collect(struct making *making, struct ten_error *err)
 		struct place *place = &making->places[i];
 
 		place->tree = -1;
+		place->below = view_below(view, i);
+		if (place->below)
+			making->places[place->below - view->items].built_upon = true;
 		if (item->source) {
 			if (take_source(making, item, place, err) < 0)
 				return -1;
@@ -368,7 +375,7 @@ static int make_devices(const struct making *making, const char *folder, struct 
 static char *scaffold_path(const struct making *making, size_t index)
 {
 	const struct view *view = making->enter->view;
-	const struct view_item *below = view_below(view, index);
+	const struct view_item *below = making->places[index].below;
 	const struct place *place = below ? &making->places[below - view->items] : NULL;
 
 	if (!place || !place->scaffold)
@@ -380,9 +387,24 @@ static char *scaffold_path(const struct making *making, size_t index)
 
 static bool is_in_tenants_hands(const struct making *making, size_t index)
 {
-	const struct view_item *below = view_below(making->enter->view, index);
+	const struct view_item *below = making->places[index].below;
 
 	return below && below->kind == VIEW_WRITE;
+}
+
+/* Of what is empty and stays so there is one of each kind, and mounts of it for the places: for
+ * most of them that is all there is to do. */
+static int make_empty(struct making *making, bool is_file)
+{
+	const char *name = is_file ? "empty" : "none";
+	int *first = &making->empty[is_file];
+
+	if (*first >= 0)
+		return clone_tree(*first);
+	if (make_place(making, name, is_file) == 0)
+		*first = clone_scaffold(
+			making, name, NO_SETUID | NO_DEVICES | NO_EXEC | MOUNT_ATTR_RDONLY);
+	return *first < 0 ? -1 : fcntl(*first, F_DUPFD_CLOEXEC, 0);
 }
 
 static int make_tree(struct making *making, size_t index, struct ten_error *err)
@@ -391,11 +413,8 @@ static int make_tree(struct making *making, size_t index, struct ten_error *err)
 	struct place *place = &making->places[index];
 	uint64_t set = NO_SETUID | NO_DEVICES;
 
-	if (place->is_file) {
-		place->tree = make_place(making, "empty", true) < 0
-				      ? -1
-				      : clone_scaffold(
-						making, "empty", set | MOUNT_ATTR_RDONLY | NO_EXEC);
+	if (place->is_file || (item->kind == VIEW_HIDE && !place->built_upon)) {
+		place->tree = make_empty(making, place->is_file);
 	} else {
 		place->scaffold = mem_printf("%zu", index);
 		if (make_place(making, place->scaffold, false) < 0)
@@ -414,14 +433,18 @@ static int make_tree(struct making *making, size_t index, struct ten_error *err)
 	return place->tree < 0 ? ten_error_set(err, errno, "%s", item->destination) : 0;
 }
 
-static int seal(const struct view_item *item, int onto, struct ten_error *err)
+/* The kernel's, in a /proc of our own: nothing is mounted there, and no link leads elsewhere. */
+static int seal(const struct view_item *item, struct ten_error *err)
 {
-	autoclose int tree = clone_tree(onto);
+	const char *path = item->destination;
+	struct mount_attr attributes = { .attr_set = MOUNT_ATTR_RDONLY | NO_SETUID | NO_DEVICES |
+						     NO_EXEC,
+		.propagation = PRIVATE };
 
-	if (tree < 0 ||
-		set_attributes(tree, MOUNT_ATTR_RDONLY | NO_SETUID | NO_DEVICES | NO_EXEC, 0) < 0 ||
-		attach(tree, onto) < 0)
-		return ten_error_set(err, errno, "%s", item->destination);
+	if (mount(path, path, NULL, BIND, NULL) < 0)
+		return errno == ENOENT ? 0 : ten_error_set(err, errno, "%s", path);
+	if (syscall(SYS_mount_setattr, AT_FDCWD, path, 0, &attributes, sizeof(attributes)) < 0)
+		return ten_error_set(err, errno, "%s", path);
 	return 0;
 }
 
@@ -461,6 +484,8 @@ static int put(struct making *making, size_t index, struct ten_error *err)
 	autofree char *within = scaffold_path(making, index);
 	autoclose int onto = -1;
 
+	if (item->kind == VIEW_SEAL)
+		return seal(item, err);
 	/* Collected was what the host has. */
 	if (making->rootfs >= 0 && (item->kind == VIEW_HIDE || item->kind == VIEW_TMP) && !within)
 		look_at(item, place);
@@ -482,18 +507,14 @@ static int put(struct making *making, size_t index, struct ten_error *err)
 	}
 	if (within && make_place(making, within, place->is_file) < 0)
 		return ten_error_set(err, errno, "%s: %s", asked_by(item), item->destination);
-	if (making->rootfs >= 0 && !within && item->kind != VIEW_HIDE && item->kind != VIEW_SEAL &&
+	if (making->rootfs >= 0 && !within && item->kind != VIEW_HIDE &&
 		!is_in_tenants_hands(making, index))
 		make_in_root(item->destination, place->is_file);
 	onto = open_path(
 		item->destination, is_in_tenants_hands(making, index) ? RESOLVE_NO_SYMLINKS : 0);
-	if (onto < 0 && errno == ENOENT && item->kind == VIEW_SEAL)
-		return 0;
 	if (onto < 0)
 		return ten_error_set(err, errno, "%s: there is no place for %s", asked_by(item),
 			item->destination);
-	if (item->kind == VIEW_SEAL)
-		return seal(item, onto, err);
 	if (item->kind == VIEW_PROC || item->kind == VIEW_PTS)
 		return mount_new(item, err);
 	if (place->tree < 0 && make_tree(making, index, err) < 0)
@@ -555,7 +576,9 @@ static int go_to_root(struct ten_error *err)
 
 int enter_view(const struct enter *enter, struct ten_error *err)
 {
-	struct making making = { .enter = enter, .scaffold = -1, .host = -1, .rootfs = -1 };
+	struct making making = {
+		.enter = enter, .scaffold = -1, .empty = { -1, -1 }, .host = -1, .rootfs = -1
+	};
 
 	making.places = mem_alloc((enter->view->count + 1) * sizeof(*making.places));
 	if (enter->user_namespace && keep_ids(enter, err) < 0)
@@ -572,6 +595,9 @@ int enter_view(const struct enter *enter, struct ten_error *err)
 		free(making.places[i].scaffold);
 	}
 	free(making.places);
+	for (size_t i = 0; i < sizeof(making.empty) / sizeof(*making.empty); i++)
+		if (making.empty[i] >= 0)
+			close(making.empty[i]);
 	close(making.scaffold);
 	close(making.host);
 	if (making.rootfs >= 0)

@@ -272,10 +272,13 @@ static void show_group(const struct run *run, struct view *view)
  * itself is shown instead. */
 static void show_resolvers(const struct run *run, struct view *view)
 {
-	autofree char *text = files_read(AT_FDCWD, RESOLV_CONF, RESOLV_CONF_MAX, NULL, NULL);
-	autofree char *place = real(RESOLV_CONF);
+	autofree char *text = NULL, *place = NULL;
 
-	if (run->network.kind == NETWORK_PRIVATE && text && strstr(text, "nameserver 127."))
+	if (run->network.kind != NETWORK_PRIVATE)
+		return;
+	text = files_read(AT_FDCWD, RESOLV_CONF, RESOLV_CONF_MAX, NULL, NULL);
+	place = real(RESOLV_CONF);
+	if (text && strstr(text, "nameserver 127."))
 		view_add(view, VIEW_READ, VIEW_OPTIONAL, place, "/run/systemd/resolve/resolv.conf",
 			NULL);
 }

@@ -254,6 +254,16 @@ static void be_init(const struct child *child, pid_t app)
 	fail(child, err.text);
 }
 
+/* The one above waits until the app has been executed: it is the app that somebody waits for, and
+ * two that copy the same pages at a time are in each other's way. */
+static pid_t fork_app(void)
+{
+	struct clone_args args = { .flags = CLONE_VFORK, .exit_signal = SIGCHLD };
+	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+
+	return pid < 0 && (errno == ENOSYS || errno == EPERM) ? fork() : pid;
+}
+
 /* Into its namespaces; the app returns from here, and the process above it does not. */
 static void isolate(const struct child *child)
 {
@@ -267,7 +277,7 @@ static void isolate(const struct child *child)
 		fail(child, err.text);
 	if (!child->isolation.init)
 		return;
-	app = fork();
+	app = fork_app();
 	if (app < 0)
 		fail(child, "forking in its namespaces");
 	if (app > 0)
