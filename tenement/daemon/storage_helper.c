@@ -28,13 +28,6 @@ static double not_before, delay;
 static storage_answered *tell;
 static storage_lost *lose;
 
-void storage_helper_start(struct daemon *d, storage_answered *answered, storage_lost *lost)
-{
-	(void)d;
-	tell = answered;
-	lose = lost;
-}
-
 static void child(int link, int data, pid_t daemon)
 {
 	char *const argv[] = { "tenement-storage", STORAGE_HELPER_FLAG, NULL };
@@ -132,6 +125,14 @@ static bool begin(struct daemon *d)
 	ev_io_init(&ended, on_ended, helper_fd, EV_READ);
 	ev_io_start(d->loop, &ended);
 	return true;
+}
+
+/* At once, while the daemon is small, and so that it has its descriptors before they are scarce. */
+void storage_helper_start(struct daemon *d, storage_answered *answered, storage_lost *lost)
+{
+	tell = answered;
+	lose = lost;
+	begin(d);
 }
 
 bool storage_helper_ask(struct daemon *d, const struct storage_ask *ask, const char *const *folders)

@@ -1,6 +1,6 @@
 /*
- * The process beside the daemon that looks at how much tenants have stored: begun when there is
- * something to look at for the first time, and again when it ended; it ends with the daemon.
+ * The process beside the daemon that looks at how much tenants have stored: begun with
+ * the daemon, and again when it ended and there is something to look at; it ends with the daemon.
  *
  * It is our own program once more, so that it has nothing of the daemon's memory; it is told of
  * folders by messages, and has of root's rights only those to read and to set quotas.

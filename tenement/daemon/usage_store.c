@@ -427,13 +427,11 @@ void usage_store_put(
 
 void usage_store_expect(struct daemon *d)
 {
-	static bool looked;
+	static bool expected;
 
-	if (looked)
+	if (expected)
 		return;
-	looked = true;
-	if (faccessat(d->own_fd, USAGE_DB_FILE, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-		return;
+	expected = true;
 	ev_timer_set(&again, FIRST_SECONDS, 0.);
 	ev_timer_start(d->loop, &again);
 }

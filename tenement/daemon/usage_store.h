@@ -49,8 +49,8 @@ int usage_keeper_main(void);
 /* At the start, whenever usage_days may have changed, and once an hour. */
 void usage_store_setup(struct daemon *d, int64_t hour);
 
-/* There will be something. A database that is not there is made, so that what comes is known to be
- * its own, whatever becomes of the daemon before it is stored. */
+/* There will be something, soon: who keeps it is begun. A database that is not there is made, so
+ * that what comes is known to be its own, whatever becomes of the daemon before it is stored. */
 void usage_store_expect(struct daemon *d);
 
 /* To be stored. LAST: they are not to be read again, so they are kept until they are stored; others
