@@ -480,7 +480,8 @@ def test_one_of_many_that_grows_when_it_is_idle(crowd):
     sign = t.root / "grow"
     (t.apps / "grows.py").write_text(GROWS)
     t.write("s.toml", t.service("s", "tiny", idle_timeout=600))
-    t.write("g.toml", t.service("g", idle_timeout=600).replace("app.py echo", f"grows.py {sign} 450 echo"))
+    grows = t.service("g", idle_timeout=600, memory_limit_mb=0)
+    t.write("g.toml", grows.replace("app.py echo", f"grows.py {sign} 450 echo"))
     many = [f"s:m{i}" for i in range(30)]
     for one in many:
         t.write(f"{one.replace(':', '-')}.toml", t.tenant("s", id=one[2:]))
