@@ -196,6 +196,8 @@ def test_kills(metered):
     some()
     assert usage(t)["requests"] == sent
     some()
+    # (the last answer is there a moment before the worker has counted its bytes)
+    wait_until(lambda: t.instance("app:a")["in_flight"] == 0, what="nothing in flight")
     worker = t.pid_of("tenement-proxy")
     kill(worker)
     wait_gone(worker)
