@@ -53,6 +53,7 @@ def wait_line(t, word, key="x:a"):
 
 def test_lines_of_both_streams_in_order(talker):
     say(talker, "one")
+    wait_line(talker, "one")  # (what lies in both pipes at the same time has no order)
     assert talker.get("x:a", "/?say=two&err=1").status == 200
     say(talker, "three", "x:b")
     wait_line(talker, "two")
