@@ -200,7 +200,7 @@ def test_a_boost_ends_when_it_is_ready(eater, layer):
     gate = e.t.root / "gate"
     e.declare(env={"GATE": str(gate)}, cpu_limit=0.5, cpu_shares=300, startup_cpu_boost=4)
     e.t.start()
-    e.t.control("POST", "/api/instances/eat:a/start", body={})
+    e.t.control("POST", "/api/instances/eat:a/start", body={"timeout": 1})
     e.t.wait_state("eat:a", "starting")
     wait_until(lambda: list((folder_of("cpu") / e.base().name).glob("eat:a.*")), what="its group")
     assert e.read("cpu.cfs_quota_us") == 200000 and e.read("cpu.shares") == 12288

@@ -80,7 +80,7 @@ def test_it_is_not_the_first_process_and_sees_its_own_alone(one):
 
 
 def test_no_init_makes_the_command_the_first(one):
-    t = one(init=False)
+    t = one(init=False, stop_timeout=1)  # (the kernel keeps SIGTERM from who does not handle it)
     assert t.get("app:a").json()["pid"] == 1
     pid = t.instance("app:a")["pid"]
     assert pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "python3"

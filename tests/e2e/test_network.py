@@ -355,8 +355,9 @@ def test_fifty_at_once(tenement):
 
 
 def test_range_that_is_used_up(tenement):
-    t = tenement(settings={"private_range": "10.91.0.0/30"})
-    declare(t, ["web:a", "web:b", "web:c"], network="private")
+    t = tenement(settings={"private_range": "10.91.0.0/30", "max_restarts": 1000,
+                           "backoff_base_ms": 100, "backoff_max_ms": 300})
+    declare(t, ["web:a", "web:b", "web:c"], network="private", startup_timeout=4)
     assert t.wait_ok("web:a").status == t.wait_ok("web:b").status == 200
     t.get("web:c")
     wait_until(lambda: "no address is free in private_range" in t.instance("web:c")["reason"], what="the reason")
