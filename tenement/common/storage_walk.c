@@ -131,7 +131,7 @@ static uint64_t share_of(struct storage_walk *walk, const struct statx *st)
 	return bytes / st->stx_nlink;
 }
 
-/* NAME in FOLDER; "": FOLDER itself. False: it is gone, or is another file system. */
+/* NAME in FOLDER; "": FOLDER itself. False: it is gone, or something is mounted there. */
 static bool look_at(struct storage_walk *walk, int folder, const char *name, struct statx *st)
 {
 	int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | (*name ? 0 : AT_EMPTY_PATH);
@@ -199,7 +199,9 @@ static void go_down(struct storage_walk *walk, const char *name)
 			walk->sum.partial = true;
 		return;
 	}
-	if (look_at(walk, fd, "", &st) && device_of(&st) == here->device)
+	/* (another number of a device is no mount yet: btrfs gives one to each subvolume, which
+	 * anybody can make) */
+	if (look_at(walk, fd, "", &st))
 		enter(walk, fd, &st);
 	else
 		close(fd);
@@ -274,7 +276,7 @@ static void look_at_next(struct storage_walk *walk)
 		return;
 	}
 	if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
-		!look_at(walk, here->fd, entry->d_name, &st) || device_of(&st) != here->device)
+		!look_at(walk, here->fd, entry->d_name, &st))
 		return;
 	count(walk, here->fd, entry->d_name, &st);
 	if (S_ISDIR(st.stx_mode))

@@ -1,10 +1,12 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -52,17 +54,22 @@ static uint64_t own_bytes(int fd)
 	return (uint64_t)st.st_blocks * 512;
 }
 
-static struct storage_sum sum_of_all(void)
+static struct storage_sum sum_of(int root)
 {
 	struct storage_walk *walk = storage_walk_new();
 	struct storage_sum sum;
 
-	storage_walk_add(walk, openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	storage_walk_add(walk, root);
 	while (!storage_walk_step(walk, 7))
 		;
 	sum = *storage_walk_sum(walk);
 	storage_walk_free(walk);
 	return sum;
+}
+
+static struct storage_sum sum_of_all(void)
+{
+	return sum_of(openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
 START_TEST(what_is_allocated_counts_once)
@@ -190,6 +197,51 @@ START_TEST(a_folder_that_is_moved_is_told_of)
 }
 END_TEST
 
+static int mount_at(const char *type, const char *name, const char *options)
+{
+	autofree char *path = mem_printf("%s/%s", folder, name);
+
+	ck_assert_int_eq(mkdirat(top, name, 0700), 0);
+	return mount("none", path, type, 0, options);
+}
+
+/* On overlays, as on btrfs, what is in one tree has several numbers of devices. */
+START_TEST(another_device_number_hides_nothing_and_a_mount_is_not_entered)
+{
+	autofree char *options = NULL;
+	struct storage_sum sum;
+	uint64_t wanted;
+	int at;
+
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return; /* (not root) */
+	/* (the one that was opened before is not in this namespace) */
+	close(top);
+	top = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ck_assert_int_eq(mount_at("tmpfs", "lower", NULL), 0);
+	ck_assert_int_eq(mount_at("tmpfs", "upper", NULL), 0);
+	ck_assert_int_eq(mkdirat(top, "upper/data", 0700), 0);
+	ck_assert_int_eq(mkdirat(top, "upper/work", 0700), 0);
+	wanted = make_file(top, "lower/a", 100000);
+	options = mem_printf(
+		"lowerdir=%1$s/lower,upperdir=%1$s/upper/data,workdir=%1$s/upper/work", folder);
+	ck_assert_int_eq(mount_at("overlay", "both", options), 0);
+	wanted += make_file(top, "both/b", 50000);
+	ck_assert_int_eq(mount_at("tmpfs", "both/other", NULL), 0);
+	make_file(top, "both/other/c", 200000);
+	at = openat(top, "both", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	wanted += own_bytes(at);
+	sum = sum_of(at);
+	ck_assert_uint_eq(sum.bytes, wanted);
+	ck_assert(!sum.partial);
+	ck_assert_int_eq(chdir(folder), 0);
+	for (size_t i = 0; i < 4; i++)
+		ck_assert_int_eq(
+			umount2((const char *[]){ "both/other", "both", "upper", "lower" }[i], 0),
+			0);
+}
+END_TEST
+
 START_TEST(there_is_an_end_to_the_depth)
 {
 	int at = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -280,6 +332,7 @@ int main(void)
 	tcase_add_test(tests, folders_in_folders_are_followed_with_few_descriptors);
 	tcase_add_test(tests, wide_folders_are_seen_whole);
 	tcase_add_test(tests, a_folder_that_is_moved_is_told_of);
+	tcase_add_test(tests, another_device_number_hides_nothing_and_a_mount_is_not_entered);
 	tcase_add_test(tests, there_is_an_end_to_the_depth);
 	tcase_add_test(tests, of_too_many_linked_files_each_name_has_its_share);
 	tcase_add_test(tests, files_and_folders_are_told_of_and_nothing_else);
