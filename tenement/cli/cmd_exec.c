@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -63,6 +64,16 @@ static int guard_terminal(struct ten_error *err)
 	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
 		return ten_error_set(err, errno, "guarding the terminal");
 	return 0;
+}
+
+/* Also one that none of the three leads to is opened by anybody in the session, as /dev/tty. */
+static bool has_terminal(void)
+{
+	int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 || isatty(STDIN_FILENO) || isatty(STDOUT_FILENO) || isatty(STDERR_FILENO);
 }
 
 /* Who reads files of secrets: those that a daemon names which is not root are not read as root. */
@@ -189,8 +200,7 @@ static int become_and_run(const struct cli *cli, const struct become *who, const
 	char *const *command = cli->arg_count > 1 ? cli->args + 1 : shell;
 	char **own_env = environ;
 	int code;
-	bool shares_terminal =
-		isatty(STDIN_FILENO) || isatty(STDOUT_FILENO) || isatty(STDERR_FILENO);
+	bool shares_terminal = has_terminal();
 	struct ten_error err;
 
 	if (close_range(3, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */) < 0)

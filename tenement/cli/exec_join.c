@@ -135,6 +135,8 @@ int exec_join_go(struct exec_join *join, struct ten_error *err)
 		return ten_error_set(err, errno, "giving up our groups");
 	if (setns(join->process, join->namespaces) < 0)
 		return ten_error_set(err, errno, "entering its namespaces");
+	/* In there are processes of the uid that we are to have, or have already. */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	child = fork();
 	if (child < 0)
 		return ten_error_set(err, errno, "a process in its namespaces");

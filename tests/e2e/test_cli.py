@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import signal
 import socket
 import subprocess
@@ -625,12 +626,22 @@ def test_exec_needs_an_identity(ten, daemon):
     assert "root only" in ten("exec", "notes:alice", "--", "id", code=FAILED).stderr
 
 
-def test_exec_cannot_type_into_the_terminal(ten, daemon):
+def test_exec_cannot_type_into_the_terminal(ten, daemon, tmp_path):
     attempt = ("import fcntl, termios\n"
                "try:\n    fcntl.ioctl(0, termios.TIOCSTI, b'x')\n    print('typed')\n"
                "except OSError as error:\n    print('errno', error.errno)\n")
     shown = ten.on_terminal("exec", "notes:alice", "--", "/usr/bin/python3", "-c", attempt)
     assert "errno 1" in shown  # EPERM: ours; a kernel without the call says EIO
+    # Nor by the name that it has for everybody in the session.
+    attempt = attempt.replace("ioctl(0", "ioctl(open('/dev/tty')")
+    script = 'exec "$0" exec notes:alice -- /usr/bin/python3 -c "$1" </dev/null >"$2" 2>&1'
+    said = tmp_path / "said"
+    pid, master = pty.fork()
+    if pid == 0:
+        os.execve("/bin/sh", ["sh", "-c", script, str(ten.program), attempt, str(said)], ten.environment())
+    os.waitpid(pid, 0)
+    os.close(master)
+    assert said.read_text() == "errno 1\n"
 
 
 # ---- apply, diff, undo ----
