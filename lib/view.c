@@ -96,6 +96,15 @@ void view_clear(struct view *view)
 	*view = (struct view){ 0 };
 }
 
+bool view_is_own(const struct view *view, const char *path)
+{
+	for (size_t i = 0; i < view->count; i++)
+		if (view->items[i].flags & VIEW_OWN &&
+			config_path_within(path, view->items[i].destination))
+			return true;
+	return false;
+}
+
 bool view_path_is_plain(const char *path)
 {
 	if (*path != '/')

@@ -27,6 +27,7 @@ enum view_flag {
 	VIEW_NO_LINKS = 2, /* no part of the source may be a link */
 	VIEW_ASKED = 4,    /* an operator wrote it: what is kept from tenants is refused */
 	VIEW_FIRM = 8,     /* view_uncover() leaves this very place hidden */
+	VIEW_OWN = 16,     /* the tenant's: what is in it may be a link that it has put there */
 };
 
 struct view_item {
@@ -59,6 +60,9 @@ const struct view_item *view_find(const struct view *view, const char *path);
 
 /* The same of what the item INDEX of a sorted view is put upon. */
 const struct view_item *view_below(const struct view *view, size_t index);
+
+/* Whether PATH is in the tenant's own hands. */
+bool view_is_own(const struct view *view, const char *path);
 
 /* Whether PATH, as written, can be a place: absolute, and without "." and ".." parts. */
 bool view_path_is_plain(const char *path);

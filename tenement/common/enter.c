@@ -151,12 +151,11 @@ static int check_kept(
 	if (len < 0)
 		return ten_error_set(err, errno, "%s: %s", asked_by(item), item->source);
 	real[len] = '\0';
-	for (size_t i = 0; i < view->count; i++)
-		if (view->items[i].kind == VIEW_WRITE && !(view->items[i].flags & VIEW_ASKED) &&
-			config_path_within(real, view->items[i].destination))
-			return 0; /* its own */
+	if (view_is_own(view, real))
+		return 0;
 	for (char *const *kept = making->enter->kept; kept && *kept; kept++) {
-		bool elsewhere = strcmp(item->source, item->destination) != 0;
+		/* In its own place what is kept lies deeper, and is hidden all the same. */
+		bool elsewhere = strcmp(real, item->destination) != 0;
 
 		if (config_path_within(real, *kept) ||
 			(elsewhere && config_path_within(*kept, real)))
@@ -164,6 +163,9 @@ static int check_kept(
 				"%s: %s would show %s, which is kept from tenants", asked_by(item),
 				item->source, *kept);
 	}
+	if (view_is_own(view, item->source))
+		return ten_error_set(err, 0, "%s: a link leads %s out of the tenant's own folder",
+			asked_by(item), item->source);
 	return 0;
 }
 
@@ -387,9 +389,12 @@ static char *scaffold_path(const struct making *making, size_t index)
 
 static bool is_in_tenants_hands(const struct making *making, size_t index)
 {
+	const struct view *view = making->enter->view;
 	const struct view_item *below = making->places[index].below;
 
-	return below && below->kind == VIEW_WRITE;
+	return (below && below->kind == VIEW_WRITE) ||
+	       (!(view->items[index].flags & VIEW_OWN) &&
+		       view_is_own(view, view->items[index].destination));
 }
 
 /* Of what is empty and stays so there is one of each kind, and mounts of it for the places: for

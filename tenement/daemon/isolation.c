@@ -137,6 +137,15 @@ static void hide_ours(struct daemon *d, struct isolation *isolation)
 
 /* ---- what this one sees ---- */
 
+static bool is_its_own(const struct ten_spec *spec, const char *path)
+{
+	bool own = config_path_within(path, spec->dir);
+
+	for (size_t i = 0; spec->claims && spec->claims[i]; i++)
+		own = own || config_path_within(path, spec->claims[i]);
+	return own;
+}
+
 static void show_its_own(struct daemon *d, const struct ten_spec *spec, const struct run *run,
 	struct isolation *isolation)
 {
@@ -147,10 +156,13 @@ static void show_its_own(struct daemon *d, const struct ten_spec *spec, const st
 
 	enum view_kind stored = run->reads_only ? VIEW_READ : VIEW_WRITE;
 
-	show(view, stored, VIEW_NO_LINKS, spec->dir);
+	show(view, stored, VIEW_NO_LINKS | VIEW_OWN, spec->dir);
 	for (size_t i = 0; spec->claims && spec->claims[i]; i++)
-		show(view, stored, VIEW_NO_LINKS, spec->claims[i]);
-	show(view, VIEW_WRITE, VIEW_NO_LINKS, sockets);
+		show(view, stored, VIEW_NO_LINKS | VIEW_OWN, spec->claims[i]);
+	if (is_its_own(spec, sockets)) /* where it could put a link */
+		view_add(view, VIEW_WRITE, VIEW_NO_LINKS | VIEW_OWN, sockets, NULL, NULL);
+	else
+		show(view, VIEW_WRITE, VIEW_NO_LINKS | VIEW_OWN, sockets);
 	if (credentials)
 		show(view, VIEW_READ, VIEW_NO_LINKS, credentials);
 	if (spec->values.ready == READY_NOTIFY)
@@ -210,14 +222,21 @@ static int add_all_asked(
 	return add_mounts(d, spec, view, err);
 }
 
+/* Where PATH leads. A tenant's links are not followed: it could have shown to it what it likes. */
+static char *led_to(const struct ten_spec *spec, const char *path)
+{
+	return is_its_own(spec, path) ? config_path_normalize(path) : real(path);
+}
+
 /* A program that is named by a path, and what it is a link to. */
-static void show_program(struct view *view, const struct spawn_words *words)
+static void show_program(
+	struct view *view, const struct ten_spec *spec, const struct spawn_words *words)
 {
 	autofree char *path = config_path_join(words->workdir, words->argv[0]);
 	autofree char *plain = config_path_normalize(path);
-	autofree char *target = real(plain);
+	autofree char *target = led_to(spec, plain);
 	autofree char *beside = config_path_parent(plain);
-	autofree char *folder = real(beside);
+	autofree char *folder = led_to(spec, beside);
 	autofree char *target_folder = config_path_parent(target);
 
 	if (!strchr(words->argv[0], '/'))
@@ -239,25 +258,28 @@ static size_t depth(const char *path)
 /* The folder that tenement.toml is in, where it is one of tenement's own, as /etc/tenement: what is
  * replaced in a folder that is hidden stays hidden. Where programs are in there as well it is left,
  * for nobody knows what else of it they need. */
-static void hide_its_folder(struct isolation *isolation, const struct spawn_words *words)
+static void hide_its_folder(
+	struct isolation *isolation, const struct ten_spec *spec, const struct spawn_words *words)
 {
 	autofree char *folder = config_path_parent(isolation->kept[3]);
-	autofree char *workdir = real(words->workdir);
+	autofree char *workdir = led_to(spec, words->workdir);
 	autofree char *path = config_path_join(words->workdir, words->argv[0]);
-	autofree char *program = real(path);
+	autofree char *plain = config_path_normalize(path);
+	autofree char *program = led_to(spec, plain);
 
 	if (depth(folder) >= 2 && !config_path_within(workdir, folder) &&
 		!config_path_within(path, folder) && !config_path_within(program, folder))
 		view_add(&isolation->view, VIEW_HIDE, VIEW_FIRM, folder, NULL, NULL);
 }
 
-static void show_what_it_runs(struct isolation *isolation, const struct spawn_words *words)
+static void show_what_it_runs(
+	struct isolation *isolation, const struct ten_spec *spec, const struct spawn_words *words)
 {
-	autofree char *workdir = real(words->workdir);
+	autofree char *workdir = led_to(spec, words->workdir);
 
 	view_uncover(&isolation->view, workdir, VIEW_OPTIONAL, "workdir");
 	view_uncover(&isolation->view, words->workdir, VIEW_OPTIONAL, "workdir");
-	show_program(&isolation->view, words);
+	show_program(&isolation->view, spec, words);
 }
 
 static void show_group(const struct run *run, struct view *view)
@@ -340,12 +362,12 @@ int isolation_plan(struct daemon *d, const struct ten_spec *spec, const struct r
 	}
 	hide_ours(d, isolation);
 	if (!isolation->rootfs)
-		hide_its_folder(isolation, words);
+		hide_its_folder(isolation, spec, words);
 	if (add_all_asked(d, spec, &isolation->view, err) < 0)
 		return -1;
 	show_its_own(d, spec, run, isolation);
 	if (!isolation->rootfs)
-		show_what_it_runs(isolation, words);
+		show_what_it_runs(isolation, spec, words);
 	show_group(run, &isolation->view);
 	show_resolvers(run, &isolation->view);
 	view_sort(&isolation->view);

@@ -132,7 +132,8 @@ void sandbox_clear(struct sandbox *sandbox)
 
 void sandbox_end(struct daemon *d, const struct run *run)
 {
-	if (run->spec && sandbox_is_gvisor(run->spec))
+	/* (an adopted one may have another spec than it was started by) */
+	if (run->level == ISOLATION_SANDBOX || (run->spec && sandbox_is_gvisor(run->spec)))
 		sandbox_gvisor_remove(d, run->key);
 }
 

@@ -95,23 +95,14 @@ static bool is_kernels(const char *path)
 	return false;
 }
 
-static bool is_its_own(const struct view *view, const char *path)
-{
-	for (size_t i = 0; i < view->count; i++)
-		if (view->items[i].kind == VIEW_WRITE && !(view->items[i].flags & VIEW_ASKED) &&
-			config_path_within(path, view->items[i].destination))
-			return true;
-	return false;
-}
-
 /* An operator's path may be led elsewhere by a link, of a tenant's too: what is shown is what was
  * looked at. As common/enter.c has it. */
 static int check_kept(const struct sandbox_bundle *bundle, const struct view_item *item,
 	const char *real, struct ten_error *err)
 {
-	bool elsewhere = strcmp(item->source, item->destination) != 0;
+	bool elsewhere = strcmp(real, item->destination) != 0;
 
-	if (!(item->flags & VIEW_ASKED) || is_its_own(bundle->view, real))
+	if (!(item->flags & VIEW_ASKED) || view_is_own(bundle->view, real))
 		return 0;
 	for (char *const *kept = bundle->kept; kept && *kept; kept++)
 		if (config_path_within(real, *kept) ||
@@ -119,6 +110,9 @@ static int check_kept(const struct sandbox_bundle *bundle, const struct view_ite
 			return ten_error_set(err, 0,
 				"%s: %s would show %s, which is kept from tenants", item->said_by,
 				item->source, *kept);
+	if (view_is_own(bundle->view, item->source))
+		return ten_error_set(err, 0, "%s: a link leads %s out of the tenant's own folder",
+			item->said_by, item->source);
 	return 0;
 }
 

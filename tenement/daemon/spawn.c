@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@
 #include "common/loopback.h"
 #include "common/process.h"
 #include "common/program_find.h"
+#include "config_path.h"
 #include "daemon/activation.h"
 #include "daemon/cgroup.h"
 #include "daemon/cgroup_tree.h"
@@ -82,6 +84,31 @@ int spawn_identity(struct daemon *d, const struct ten_spec *spec, uint32_t *uid,
 	return 0;
 }
 
+/* Its folder is shown to the tenant, and below runtime_dir given to it: none that others share. */
+static int check_socket_folder(
+	struct daemon *d, const struct ten_spec *spec, const char *path, struct ten_error *err)
+{
+	static const char *const ours[] = { "sockets", "credentials", "sandboxes", "notify.d",
+		"instances", "failures" };
+	autofree char *own = mem_printf("%s/sockets/%s", d->runtime_dir, spec->key);
+	autofree char *folder = config_path_parent(path);
+	bool shared = isolation_level(d, spec) != ISOLATION_PROCESS &&
+		      (strcmp(folder, d->runtime_dir) == 0 || strcmp(folder, d->data_dir) == 0 ||
+			      strcmp(folder, d->conf_dir) == 0);
+
+	for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++) {
+		autofree char *place = mem_printf("%s/%s", d->runtime_dir, ours[i]);
+
+		shared = shared || config_path_within(folder, place);
+	}
+	if (!shared || strcmp(folder, own) == 0)
+		return 0;
+	return ten_error_set(err, 0,
+		"socket: %s is a folder of tenement's own: use one of the tenant's, as "
+		"{runtime_dir}/{name}-{id}/socket, or leave socket out",
+		folder);
+}
+
 char *spawn_socket_path(struct daemon *d, const struct ten_spec *spec, struct ten_error *err)
 {
 	char *path = spec->socket_path ? mem_strdup(spec->socket_path)
@@ -92,6 +119,10 @@ char *spawn_socket_path(struct daemon *d, const struct ten_spec *spec, struct te
 			*path == '/' ? "longer than 107 bytes: set [settings] runtime_dir to a "
 				       "shorter one"
 				     : "not absolute");
+		free(path);
+		return NULL;
+	}
+	if (check_socket_folder(d, spec, path, err) < 0) {
 		free(path);
 		return NULL;
 	}
@@ -275,6 +306,9 @@ static void isolate(const struct child *child)
 	if ((child->sandbox.kind == SANDBOX_KIND_GVISOR ? enter_processes : enter_view)(
 		    &child->isolation.enter, &err) < 0)
 		fail(child, err.text);
+	/* Until the init is executed its memory and descriptors are the daemon's, and the app is in
+	 * there with it: where both have one uid from the start nothing else keeps them apart. */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (!child->isolation.init)
 		return;
 	app = fork_app();
@@ -418,6 +452,7 @@ static int launch(struct daemon *d, struct instance *instance, struct child *chi
 	run->cgroup = cgroup_make(run->key);
 	if (isolation_plan(d, run->spec, run, &child->words, &child->isolation, err) < 0)
 		return -1;
+	run->level = child->isolation.level;
 	if (sandbox_plan(d, run, &child->isolation, &child->words, &child->sandbox, err) < 0)
 		return -1;
 	child->become.workdir = child->words.workdir;
@@ -427,7 +462,6 @@ static int launch(struct daemon *d, struct instance *instance, struct child *chi
 	child->init = child->isolation.init ? isolation_init_fd(err) : -1;
 	if (child->isolation.init && child->init < 0)
 		return -1;
-	run->level = child->isolation.level;
 	run->init = child->isolation.init;
 	group = cgroup_open(run->cgroup);
 	if (limits_begin(instance, err) < 0)

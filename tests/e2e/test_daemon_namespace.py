@@ -406,7 +406,7 @@ def test_links_lead_nowhere_new(one, outside):
     own.joinpath("config").unlink()
     own.joinpath("config").symlink_to("/etc")
     t.ten("start", "app:a", status=None)
-    wait_reason(t, "no place for", "config")
+    wait_reason(t, "config", "out of the tenant's own folder")
     own.joinpath("config").unlink()
     own.joinpath("config").mkdir()
     os.chown(own / "config", own.stat().st_uid, own.stat().st_gid)
@@ -417,6 +417,45 @@ def test_links_lead_nowhere_new(one, outside):
     (outside / "link").symlink_to(t.conf_dir)
     t.write("app-b.toml", t.tenant("app", read_only_paths=[f"{outside}/link"]))
     wait_reason(t, "kept from tenants", key="app:b")
+    # One to what that lies in: what is shown through it would cover what hides it.
+    (outside / "above").symlink_to(t.root)
+    t.write("app-b.toml", t.tenant("app", read_only_paths=[f"{outside}/above"]))
+    t.ten("start", "app:b", status=None)
+    wait_reason(t, "above", "kept from tenants", key="app:b")
+
+
+@pytest.mark.parametrize("values, text, reason_words", [
+    ({"workdir": "{dir}/link", "command": "/usr/bin/python3 APPS/app.py echo"}, "", ["workdir"]),
+    ({"command": "{dir}/link/run"}, "", ["command"]),
+    ({}, "source = '{dir}/link'\ndestination = '/mnt'", ["mounts", "out of the tenant's own folder"]),
+])
+def test_a_tenants_links_uncover_nothing(one, outside, values, text, reason_words):
+    """A link of its own, where its workdir, its program or a mount is to be in its own folder."""
+    t = one(start=False)
+    put(outside, "secret/x", "found")
+    put(outside, "secret/run", "#!/bin/sh\n", mode=0o755)
+    values = {name: value.replace("APPS", str(t.apps)) for name, value in values.items()}
+    t.write("app.toml", t.service("app", isolation="namespace", hide_paths=[str(outside)], **values)
+            + (f"[[service.app.mounts]]\n{text}\n" if text else ""))
+    t.start()
+    t.get("app:a")
+    wait_reason(t, "No such file")
+    (t.data_dir / "app" / "a" / "link").symlink_to(outside / "secret")
+    t.ten("start", "app:a", status=None)
+    wait_reason(t, *reason_words)
+    assert t.instance("app:a")["state"] in ("failed", "backoff")
+
+
+@pytest.mark.parametrize("place", ["{runtime_dir}/s", "{runtime_dir}/sockets/{id}.sock", "{runtime_dir}/credentials/s"])
+def test_a_socket_is_in_no_folder_of_ours(one, place):
+    """That folder would be shown to the tenant and, below runtime_dir, given to it."""
+    t = one(keys=("app:a", "app:b"), start=False)
+    t.write("app-a.toml", t.tenant("app", socket=place))
+    t.start()
+    t.wait_ok("app:b")
+    t.get("app:a")
+    wait_reason(t, "socket", "tenement's own")
+    assert (t.runtime_dir / "sockets").stat().st_uid == os.geteuid()
 
 
 # A root of its own
