@@ -20,6 +20,7 @@
 #include "common/process.h"
 #include "common/program_find.h"
 #include "common/programs.h"
+#include "common/secret_file.h"
 #include "daemon/orphans.h"
 #include "daemon/sandbox_bundle.h"
 #include "mem.h"
@@ -184,6 +185,13 @@ int sandbox_gvisor_prepare(struct daemon *d, const struct run *run,
 
 	if (fd < 0)
 		return ten_error_set(err, errno, "%s", program);
+	/* What is in there is in the environment, which runsc reads from the bundle. */
+	if (run->spec->values.env_file && run->spec->values.env_file[0]) {
+		autofree char *lack = secret_place_lack(d->runtime_dir);
+
+		if (lack)
+			return ten_error_set(err, 0, "env_file, in gVisor: %s", lack);
+	}
 	sandbox_gvisor_remove(d, run->key);
 	if (files_make_dirs(sandboxes, 0711, err) < 0 || write_bundle(&bundle, run, err) < 0)
 		return -1;

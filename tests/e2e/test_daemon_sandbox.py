@@ -524,6 +524,27 @@ def test_gvisor_goes_on_under_a_new_daemon(make):
 
 
 @needs_gvisor
+@needs_root
+def test_gvisor_writes_no_secret_to_a_disk(make, tmp_path):
+    """The bundle has the environment; as for credentials, that has to be on a tmpfs."""
+    secret = pathlib.Path("/etc") / f"tenement-test-{os.getpid()}.env"
+    t = make("gvisor", start=False, env_file=[str(secret)])
+    kind = subprocess.run(["stat", "-f", "-c", "%T", t.root], capture_output=True, text=True, check=True).stdout
+    if kind.strip() == "tmpfs":
+        pytest.skip("the test's folder is on a tmpfs")
+    secret.touch(mode=0o600)
+    secret.write_text("TOKEN=hunter2\n")
+    try:
+        t.start()
+        t.get("box:alice")
+        wait_until(lambda: "not on a tmpfs" in (t.instance("box:alice")["reason"] or ""), what="a reason")
+        assert "hunter2" not in "".join(path.read_text(errors="replace") for path in t.runtime_dir.rglob("*")
+                                        if path.is_file())
+    finally:
+        secret.unlink()
+
+
+@needs_gvisor
 def test_what_gvisor_left_is_swept_at_the_start(make):
     t = make("gvisor", start=False)
     stale = t.runtime_dir / "sandboxes" / "box:gone" / "state"
