@@ -1,14 +1,16 @@
 """The networks of tenants: who reaches whom, and what is left when they end."""
 
 import os
+import re
 import signal
+import socket
 import subprocess
 import time
 
 import pytest
 
 from daemon_rig import kill_daemon, status, wait_problem
-from harness import SLOWNESS, processes_of, wait_until
+from harness import SLOWNESS, SOURCE, processes_of, wait_until
 from network_rig import (NEIGHBOUR, Greeter, connect, declare, guarded_ports, links, machine, needs_root,
                          needs_tools, reach, run, tables, wait_nothing_left)
 
@@ -411,6 +413,70 @@ def test_ports_of_neighbours_are_closed_at_each_level(tenement, level):
     t.wait_ok("web:a", timeout=40), t.wait_ok("web:b", timeout=40)
     assert reach(t, "web:b", host="127.0.0.1", port=port_of(t, "web:a")) == CLOSED
     assert connect("127.0.0.1", port_of(t, "web:b"), NEIGHBOUR) == CLOSED
+
+
+# ---- the table in tenement-isolation(7)
+
+NETWORKS = {"host": {}, "none": {"network": "none"}, "private": {"network": "private"},
+            "egress": {"network": "private", "egress": True}}
+PLACES = {
+    "host-loopback": lambda w: {"host": "127.0.0.1", "port": w.ours.port},
+    "host-address": lambda w: {"host": "192.0.2.1", "port": w.ours.port},
+    "our-listeners": lambda w: {"host": "127.0.0.1", "port": w.t.port},
+    "neighbour-host": lambda w: {"host": "127.0.0.1", "port": port_of(w.t, "other:a")},
+    "neighbour-private": lambda w: {"host": address_of(w.t, "own:a"), "port": port_of(w.t, "own:a")},
+    "abstract-socket": lambda w: {"path": f"@tenement-test-{w.t.port}"},
+    "socket-names": lambda w: {"path": f"@tenement-test-{w.t.port}"},
+    "other-machine": lambda w: {"host": "192.0.2.2", "port": w.there},
+    "metadata": lambda w: {"host": "169.254.169.254", "port": w.cloud},
+}
+
+
+def read_table():
+    """{place: {network: cell}}"""
+    page = (SOURCE / "tenement" / "man" / "tenement-isolation.7").read_text()
+    for text in re.findall(r"^\.TS\n.*?\.\n(.*?)^\.TE$", page, re.M | re.S):
+        rows = [line.split("\t") for line in text.splitlines() if "\t" in line]
+        if rows[0][0] == "to":
+            return {row[0]: dict(zip(rows[0][2:], row[2:])) for row in rows[1:]}
+    return {}
+
+
+TABLE = read_table()
+
+
+def test_each_row_of_the_table_is_tried():
+    assert set(TABLE) == set(PLACES)
+    assert all(set(cells) == set(NETWORKS) for cells in TABLE.values())
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_table_of_networks(tenement, machine, network):
+    class World:
+        t = tenement()
+        ours = Greeter()
+        there, cloud = machine.greeter(), machine.greeter("169.254.169.254")
+        abstract = socket.socket(socket.AF_UNIX)
+    t = World.t
+    run("ip", "route", "add", "169.254.169.254", "via", "192.0.2.2")
+    World.abstract.bind(f"\0tenement-test-{t.port}")
+    World.abstract.listen(9)
+    declare(t, ["web:a"], listen="socket" if network == "none" else "any", **NETWORKS[network])
+    declare(t, ["other:a"])
+    declare(t, ["own:a"], network="private")
+    for key in ("web:a", "other:a", "own:a"):
+        t.wait_ok(key)
+    got = {}
+    for row, place in PLACES.items():
+        given = place(World)
+        said = (t.get("web:a", f"/socket?path={given['path']}").text if row == "socket-names" else
+                reach(t, "web:a", timeout=0.5 if row == "our-listeners" else 3, **given)).split()[0]
+        # (the proxy waits for a request; and who is out of reach may not be told so)
+        if said == "ETIMEDOUT":
+            said = "open" if row == "our-listeners" else OUT_OF_REACH
+        got[row] = "open" if said == "ok" else said
+    World.ours.close(), World.abstract.close()
+    assert got == {row: cells[network] for row, cells in TABLE.items()}
 
 
 # ---- what is refused
