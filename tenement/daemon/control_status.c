@@ -13,6 +13,7 @@
 #include "daemon/record.h"
 #include "daemon/instance.h"
 #include "daemon/override.h"
+#include "daemon/port_guard.h"
 #include "daemon/reconcile.h"
 #include "daemon/rollout.h"
 #include "daemon/limits.h"
@@ -251,6 +252,12 @@ static json_t *warnings(struct daemon *d)
 					      "other; run `ten serve` as root"));
 	if (network)
 		json_array_append_new(list, json_string(network));
+	if (port_guard_is_forgeable(d))
+		json_array_append_new(list,
+			json_string(
+				"tenants with network = \"host\" can write their own "
+				"X-Forwarded-For: trusted_proxies holds loopback, and there are "
+				"no rules that keep them from our listeners"));
 	secret_watch_each_problem(add_secret, list);
 	return list;
 }

@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "daemon/keeper_link.h"
 #include "daemon/listen_socket.h"
+#include "daemon/port_guard.h"
 #include "daemon/upgrade.h"
 #include "mem.h"
 #include "text.h"
@@ -467,6 +468,7 @@ void listeners_update(struct daemon *d)
 		log_error("%s", err.text);
 	close_unwanted(d);
 	note_addresses();
+	port_guard_settings_changed(d); /* before anybody accepts there */
 	upgrade_reload(d);
 }
 

@@ -2,6 +2,8 @@
  * The ports of tenants on the machine's own network: rules of nftables by which nobody connects to
  * one but the proxy, root, and the tenant whose it is; from other machines nobody. A port is
  * closed before the process it was given to begins, and open to all again when it is nobody's.
+ * Neither does a tenant connect to our own listeners from an address of trusted_proxies, as whose
+ * its headers would be believed.
  */
 #ifndef TEN_PORT_GUARD_H
 #define TEN_PORT_GUARD_H
@@ -17,6 +19,13 @@ void port_guard_stop(struct daemon *d); /* the end of the tenement */
 void port_guard_add(struct daemon *d, struct run *run);
 void port_guard_remove(struct daemon *d, const struct run *run); /* with port_guard_turn() */
 void port_guard_turn(struct daemon *d);
+
+/* trusted_proxies or the addresses that are listened on may have changed. */
+void port_guard_settings_changed(struct daemon *d);
+
+/* Whether tenants are believed as trusted_proxies, since loopback is among those and the rules are
+ * not in force. */
+bool port_guard_is_forgeable(const struct daemon *d);
 
 /* Why the rules are not in force; NULL: they are. */
 const char *port_guard_problem(void);

@@ -19,6 +19,7 @@
 #include "daemon/observe.h"
 #include "daemon/network.h"
 #include "daemon/override.h"
+#include "daemon/port_guard.h"
 #include "daemon/publish.h"
 #include "daemon/record.h"
 #include "daemon/rollout.h"
@@ -224,6 +225,7 @@ void reconcile_mark_settings(struct daemon *d)
 	budget_look(d);
 	workers_update(d);
 	listeners_update(d);
+	port_guard_settings_changed(d);
 	usage_settings_changed(d);
 	config_set_each_service(d->set, mark_route, d);
 	config_set_each_instance(d->set, mark_spec, d);

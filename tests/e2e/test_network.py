@@ -10,7 +10,7 @@ import time
 import pytest
 
 from daemon_rig import kill_daemon, status, wait_problem
-from harness import SLOWNESS, SOURCE, processes_of, wait_until
+from harness import SLOWNESS, SOURCE, free_port, processes_of, wait_until
 from network_rig import (NEIGHBOUR, Greeter, connect, declare, guarded_ports, links, machine, needs_root,
                          needs_tools, reach, run, tables, wait_nothing_left)
 
@@ -149,6 +149,49 @@ def test_end_leaves_nothing(tenement):
     t.stop()
     wait_nothing_left()
     assert open("/proc/sys/net/ipv4/ip_forward").read() == "0\n"
+
+
+# ---- our listeners, to a tenant that has an address of trusted_proxies
+
+
+def test_tenant_is_no_trusted_proxy(tenement):
+    t = tenement(settings={"trusted_proxies": ["127.0.0.0/8"]})
+    declare(t, ["web:a"])
+    t.wait_ok("web:a")
+
+    def asks(host="127.0.0.1", port=None):
+        # (the proxy waits for a request)
+        return reach(t, "web:a", host=host, port=port or t.port, timeout=0.2)
+    assert asks() == CLOSED
+    assert asks("127.0.0.2") == CLOSED
+    assert connect("127.0.0.1", t.port, NEIGHBOUR) == "ok"  # who is no tenant
+    kill_daemon(t)
+    assert asks() == CLOSED
+    for trusted, said in ((["10.0.0.0/8", "::1"], "ETIMEDOUT"), (["::/0"], CLOSED), ([], "ETIMEDOUT"),
+                          (["::ffff:127.0.0.1"], CLOSED)):
+        t.settings["trusted_proxies"] = trusted
+        t.write_main()
+        wait_until(lambda said=said: asks() == said, what=f"{said} with {trusted}")
+    # One more listener, closed before anybody accepts there.
+    second = free_port()
+    t.settings["listen"] = [f"127.0.0.1:{t.port}", f"127.0.0.1:{second}"]
+    t.write_main()
+    wait_until(lambda: connect("127.0.0.1", second) == "ok", what="the second")
+    assert asks(port=second) == CLOSED
+    run("nft", "flush", "ruleset")
+    wait_until(lambda: asks(port=second) == asks() == CLOSED, what="the rules again")
+
+
+def test_tenant_is_no_trusted_proxy_by_ipv6(tenement):
+    port = free_port()
+    t = tenement(settings={"trusted_proxies": ["::1", "fd00::/8"]}, start=False)
+    t.settings["listen"] = [f"127.0.0.1:{t.port}", f"[::]:{port}"]
+    t.start()
+    declare(t, ["web:a"])
+    t.wait_ok("web:a")
+    assert reach(t, "web:a", host="::1", port=port, timeout=0.2) == CLOSED
+    assert reach(t, "web:a", host="127.0.0.1", port=t.port, timeout=0.2) == "ETIMEDOUT"
+    assert connect("::1", port, NEIGHBOUR) == "ok"
 
 
 # ---- none

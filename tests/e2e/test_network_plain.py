@@ -43,3 +43,17 @@ def test_private_is_refused(tenement):
     t.write("web.toml", t.service("web", network="private"))
     t.write("web-a.toml", t.tenant("web"))
     wait_problem(t, "private", "root")
+
+
+def test_trusted_loopback_is_told_of(tenement):
+    t = tenement(settings={"trusted_proxies": ["::/0"]})
+
+    def told():
+        return any("X-Forwarded-For" in text for text in status(t)["warnings"])
+    wait_until(told, what="the warning")
+    t.settings["trusted_proxies"] = ["10.0.0.0/8", "::ffff:10.0.0.1", "fd00::/8"]
+    t.write_main()
+    wait_until(lambda: not told(), what="no warning")
+    t.settings["trusted_proxies"] = ["127.0.0.2"]
+    t.write_main()
+    wait_until(told, what="the warning")
