@@ -244,8 +244,8 @@ def test_fits_80_columns(ten, daemon, args):
         reason="exit status 1, 4 times in 12 s; last output: " + "x" * 300)]
     daemon.status["trouble"] = [{"instance": "a-service-with-a-name:tenant-with-a-long-name",
                                  "state": "failed", "reason": "word " * 60}]
-    daemon.status["warnings"] = ["tenants share the uid of the daemon and are not protected from each "
-                                 "other: run ten serve as root " * 3]
+    daemon.status["warnings"] = ["all tenants share the daemon's uid: those with isolation = \"process\" are not "
+                                 "protected from each other; run `ten serve` as root " * 3]
     daemon.history[0]["files"] *= 30
     daemon.overrides[0]["what"] = "split = { " + "v = 1, " * 30 + "}"
     daemon.routes[0]["split"] = {f"v{i}": 5 for i in range(20)}
