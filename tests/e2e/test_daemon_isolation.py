@@ -198,6 +198,9 @@ def test_a_link_in_place_of_its_socket_gets_nothing(tenement):
     wait_until(lambda: t.instance("bad:mallory"))
     for _ in range(5):
         answer = t.get("bad:mallory")
+        if answer.status == 200:  # it was ready for a moment, before it put the link there
+            assert answer.json()["env"]["TENANT_ID"] == "mallory"
+            continue
         assert answer.status in (502, 503, 504), answer
         assert b"alice" not in answer.body
     assert t.instance("echo:alice")["requests"] == requests
