@@ -39,6 +39,11 @@ int egress_parse(const char *text, struct egress_rule *rule, struct ten_error *e
 			"\"%.80s\": networks of tenants are IPv4: write \"NETWORK:PORT\", as in "
 			"\"10.0.0.0/8:5432\"",
 			text);
+	if (strspn(network, "0123456789.") < strcspn(network, "/"))
+		return ten_error_set(err, 0,
+			"\"%.80s\" is no network in CIDR form, and names are not looked up: write "
+			"\"NETWORK:PORT\", as in \"10.0.0.0/8:5432\"",
+			text);
 	if (config_network_parse(network, &rule->network, err) < 0)
 		return -1;
 	if (text[len] && read_ports(text + len + 1, rule, err) < 0)

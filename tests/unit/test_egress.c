@@ -40,6 +40,7 @@ START_TEST(refused_rules)
 	refuse("", "CIDR");
 	refuse("db.example", "CIDR");
 	refuse("db.example:5432", "CIDR");
+	refuse("db.example:5432", "names are not looked up");
 	refuse("10.0.0.1/8:80", "bits set");
 	refuse("10.0.0.0/33:80", "prefix");
 	refuse("10.0.0.0/8:", "no port");
