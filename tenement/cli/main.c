@@ -23,7 +23,8 @@ static int take_globals(struct cli *cli)
 		return cli_usage(cli, "-o csv: only of usage");
 	if (output && !cli->json && !cli->csv && strcmp(output, "text") != 0 &&
 		strcmp(output, "table") != 0)
-		return cli_usage(cli, "-o %s: the formats are json and text", output);
+		return cli_usage(cli, "-o %s: the formats are json and text%s", output,
+			cli->command && cli->command->run == cmd_usage ? ", and csv" : "");
 	cli->timeout_secs = timeout ? human_parse_secs(timeout) : CLI_TIMEOUT_SECS;
 	if (cli->timeout_secs < 0)
 		return cli_usage(

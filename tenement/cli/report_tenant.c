@@ -102,7 +102,8 @@ static void print_declared(const struct cli *cli, const json_t *instance)
 	autofree char *state =
 		strcmp(declared, effective) == 0 || !*effective
 			? mem_strdup(declared)
-			: mem_printf("%s (now %s, by an override)", declared, effective);
+			: mem_printf("%s (now %s, %s)", declared, effective,
+				  *overridden ? "by an override" : "by storage_over");
 
 	autofree char *but =
 		mem_printf("%s is wrong now: the last good state of it is in force (ten check)",

@@ -131,6 +131,7 @@ def test_stop_answers_507_until_there_is_room(tenement):
     look_now(t)
     wait_level(t, "full")
     t.wait_state(KEY, "stopped")
+    assert "(now stopped, by storage_over)" in t.ten("status", KEY).stdout
     answer = t.get(KEY)
     assert answer.status == 507
     assert answer.json() == {"error": "the application's storage is full", "status": 507}
