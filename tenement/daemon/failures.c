@@ -12,7 +12,9 @@
 #include "common/files.h"
 #include "common/log.h"
 #include "daemon/folders.h"
+#include "daemon/rollout.h"
 #include "mem.h"
+#include "option_value.h"
 #include "text.h"
 #include "utf8.h"
 
@@ -29,6 +31,19 @@ void failures_note(struct instance *instance)
 	instance->failures = mem_resize(
 		instance->failures, instance->failure_count + 1, sizeof(*instance->failures));
 	instance->failures[instance->failure_count++] = daemon_now();
+}
+
+uint64_t failures_hash(const struct ten_spec *spec, uint64_t restart_hash)
+{
+	return spec ? option_hash_bytes(&spec->live_hash, sizeof(spec->live_hash), restart_hash)
+		    : restart_hash;
+}
+
+void failures_blame(struct daemon *d, struct instance *instance, uint64_t restart_hash)
+{
+	const struct ten_spec *spec = instance->spec ? rollout_spec(d, instance) : NULL;
+
+	instance->failed_hash = failures_hash(spec, restart_hash);
 }
 
 void failures_forget(struct instance *instance)

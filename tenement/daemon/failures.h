@@ -16,6 +16,11 @@
 
 /* It failed now. */
 void failures_note(struct instance *instance);
+
+/* Of what is asked for, all that a change of is reason to try again what failed: what restarts it,
+ * which is given, and what does not (a limit that was too small). */
+uint64_t failures_hash(const struct ten_spec *spec, uint64_t restart_hash);
+void failures_blame(struct daemon *d, struct instance *instance, uint64_t restart_hash);
 /* What is older than restart_window counts no more. */
 void failures_forget_old(struct daemon *d, struct instance *instance);
 /* The slate is clean: somebody asked for it anew, or it changed. */

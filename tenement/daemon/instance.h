@@ -159,7 +159,7 @@ struct instance {
 	uint64_t freezes;
 	uint64_t oom_kills; /* since the daemon started, see oom.h */
 	double drain_deadline;
-	uint64_t failed_hash; /* restart_hash of what failed */
+	uint64_t failed_hash; /* of what failed: failures_blame() */
 
 	struct instance_secrets *secrets; /* that are watched; NULL: none, see secret_watch.h */
 	uint64_t failed_secrets;          /* what they were when it failed */

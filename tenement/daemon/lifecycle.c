@@ -174,9 +174,9 @@ static void fail(struct daemon *d, struct instance *instance, enum plan_action a
 
 	failures_note(instance);
 	if (instance->run)
-		instance->failed_hash = instance->run->restart_hash;
+		failures_blame(d, instance, instance->run->restart_hash);
 	else if (instance->spec)
-		instance->failed_hash = rollout_spec(d, instance)->restart_hash;
+		failures_blame(d, instance, rollout_spec(d, instance)->restart_hash);
 	secret_watch_failed(d, instance);
 	back = rollout_failed(d, instance, reason);
 	drop_run(d, instance);
@@ -222,7 +222,7 @@ static void put_off(struct daemon *d, struct instance *instance, const struct te
 		delay = longest;
 	if (delay > SHORTAGE_SECONDS_MAX)
 		delay = SHORTAGE_SECONDS_MAX;
-	instance->failed_hash = rollout_spec(d, instance)->restart_hash;
+	failures_blame(d, instance, rollout_spec(d, instance)->restart_hash);
 	secret_watch_failed(d, instance);
 	instance->failed_start = instance->again = instance->unhealthy = false;
 	drop_run(d, instance);
@@ -248,6 +248,7 @@ static void rest(struct daemon *d, struct instance *instance, const char *why)
 		instance_set_reason(instance, describe_exit(instance->run, "ended by itself: "));
 	else if (!(instance->run && instance->run->killed) &&
 		 (instance->state == INSTANCE_STOPPING || instance->state == INSTANCE_FAILED ||
+			 instance->state == INSTANCE_BACKOFF ||
 			 instance->state == INSTANCE_DRAINING))
 		instance_set_reason(instance, NULL);
 	if (instance->state == INSTANCE_FAILED || instance->state == INSTANCE_BACKOFF ||

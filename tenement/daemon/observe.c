@@ -74,6 +74,9 @@ void observe_instance(struct daemon *d, const struct instance *instance, struct 
 	if (run && run->boot && run->exit != PLAN_EXIT_NONE && instance->state == INSTANCE_READY)
 		have->state = INSTANCE_STARTING;
 	/* What failed is tried again when its file changes. */
-	if ((instance->state == INSTANCE_FAILED || instance->state == INSTANCE_BACKOFF) && !run)
+	if ((instance->state == INSTANCE_FAILED || instance->state == INSTANCE_BACKOFF) && !run) {
 		have->restart_hash = instance->failed_hash;
+		want->restart_hash = failures_hash(
+			spec ? rollout_spec(d, moving(instance)) : NULL, want->restart_hash);
+	}
 }

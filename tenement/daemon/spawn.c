@@ -313,7 +313,10 @@ static void isolate(const struct child *child)
 		return;
 	app = fork_app();
 	if (app < 0)
-		fail(child, "forking in its namespaces");
+		fail(child, errno == EAGAIN
+				    ? "no process is left for it: is pids_limit too small? (the "
+				      "first in its PID namespace counts)"
+				    : "forking in its namespaces");
 	if (app > 0)
 		be_init(child, app);
 }

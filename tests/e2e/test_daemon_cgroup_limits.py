@@ -156,6 +156,28 @@ def test_who_is_given_up_for_memory_says_so(eater):
     assert "out of memory (limit 48 MiB)" in e.t.ten("status", "eat:a").stdout
 
 
+def test_who_is_given_up_for_a_limit_is_tried_again_when_that_is_raised(eater):
+    e = eater()
+    e.t.settings["max_restarts"] = 0
+    e.start(memory_limit_mb=48, failed_cooldown=3600)
+    e.get("/eat?mb=200", status=502)
+    e.t.wait_state("eat:a", "failed")
+    e.declare(memory_limit_mb=400, failed_cooldown=3600)
+    e.t.wait_ok("eat:a")
+    e.get("/eat?mb=200")
+
+
+def test_a_tenant_with_no_room_for_its_first_processes_says_so(eater):
+    e = eater()
+    e.t.settings["max_restarts"] = 0
+    e.declare(pids_limit=1, isolation="namespace")
+    e.t.start()
+    if any("namespace" in line for line in e.t.control("GET", "/api/status").json()["degraded"]):
+        pytest.skip("no namespaces here")
+    e.t.get("eat:a")
+    assert "is pids_limit too small?" in e.t.wait_state("eat:a", "failed")["reason"]
+
+
 def test_a_tenant_outlives_a_child_that_wanted_more_memory(eater, layer):
     e = eater(layer).start(memory_limit_mb=48)
     pid = pids(e.t)["eat:a"]

@@ -104,6 +104,25 @@ def test_who_failed_is_tried_again_when_its_file_changes(one):
     assert status(t)["trouble"] == []
 
 
+def test_who_failed_is_tried_again_when_what_changes_at_once_changes(one):
+    """As a limit that was too small does, or a time that was too short."""
+    t = one("echo --start-delay 3", settings={"max_restarts": 0}, startup_timeout=1)
+    t.get("x:a")
+    t.wait_state("x:a", "failed")
+    t.write("x.toml", t.service("x", "echo --start-delay 3", startup_timeout=20))
+    t.wait_ok("x:a")
+
+
+def test_who_waits_for_its_next_try_says_so_no_more_when_its_file_changes(one):
+    t = one("echo", settings={"max_restarts": 9, "backoff_base_ms": 60000, "backoff_max_ms": 60000},
+            tenant={"workdir": "/no/such/folder"})
+    t.control("POST", "/api/instances/x:a/start")
+    assert "/no/such/folder" in t.wait_state("x:a", "backoff")["reason"]
+    t.write("x-a.toml", t.tenant("x"))
+    assert t.wait_state("x:a", "asleep")["reason"] == ""
+    assert status(t)["trouble"] == []
+
+
 def test_who_failed_and_is_declared_running_comes_back_when_mended(one):
     t = one("dies", settings={"max_restarts": 1}, tenant={"state": "running"})
     t.wait_state("x:a", "failed")
