@@ -61,6 +61,14 @@ static void allow_item(struct sandbox *sandbox, const struct view_item *item)
 		allow(sandbox, item->destination, CONFINE_READ);
 }
 
+/* What it is run from. In a folder of its own it has all rights already, and a link of its own
+ * there would have given to it what it leads to. */
+static void allow_run_from(struct sandbox *sandbox, const struct view *view, const char *path)
+{
+	if (!view_is_own(view, path))
+		allow(sandbox, path, CONFINE_READ);
+}
+
 static int plan_native(const struct run *run, const struct isolation *isolation,
 	const struct spawn_words *words, struct sandbox *sandbox, struct ten_error *err)
 {
@@ -77,12 +85,14 @@ static int plan_native(const struct run *run, const struct isolation *isolation,
 		allow(sandbox, "/", CONFINE_READ);
 	for (size_t i = 0; i < view->count; i++)
 		allow_item(sandbox, &view->items[i]);
-	allow(sandbox, words->workdir, CONFINE_READ);
+	sandbox->workdir = config_path_normalize(words->workdir);
+	allow_run_from(sandbox, view, sandbox->workdir);
 	if (strchr(words->argv[0], '/')) {
 		autofree char *path = config_path_join(words->workdir, words->argv[0]);
+		autofree char *plain = config_path_normalize(path);
 
-		sandbox->program_folder = config_path_parent(path);
-		allow(sandbox, sandbox->program_folder, CONFINE_READ);
+		sandbox->program_folder = config_path_parent(plain);
+		allow_run_from(sandbox, view, sandbox->program_folder);
 	}
 	sandbox->confine.paths = sandbox->paths;
 	return 0;
@@ -127,6 +137,7 @@ void sandbox_clear(struct sandbox *sandbox)
 		close(sandbox->program);
 	free(sandbox->paths);
 	free(sandbox->program_folder);
+	free(sandbox->workdir);
 	*sandbox = (struct sandbox){ .program = -1 };
 }
 

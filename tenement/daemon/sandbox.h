@@ -11,10 +11,10 @@
 
 struct sandbox {
 	enum sandbox_kind { SANDBOX_KIND_NONE, SANDBOX_KIND_NATIVE, SANDBOX_KIND_GVISOR } kind;
-	struct confine confine;     /* NATIVE */
-	struct confine_path *paths; /* of that; their texts are the view's or static */
-	char *program_folder;       /* one of those */
-	int program;                /* GVISOR: what is to be executed; -1: none */
+	struct confine confine;         /* NATIVE */
+	struct confine_path *paths;     /* of that; their texts are the view's or static */
+	char *workdir, *program_folder; /* two of those */
+	int program;                    /* GVISOR: what is to be executed; -1: none */
 };
 
 /* Whether SPEC's tenant runs in gVisor. */

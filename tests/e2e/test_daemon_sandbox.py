@@ -269,6 +269,25 @@ print(json.dumps(told))
     assert (t.data_dir / "box" / "alice" / "by-exec").exists()
 
 
+def test_a_link_where_it_is_run_from_gives_nothing(make):
+    """To be run from a folder gives the right to read it, and what a tenant's own leads to is its own choice."""
+    t = make("native", start=False)
+    t.write("box.toml", t.service("box", command=f"/usr/bin/python3 {t.apps}/app.py", isolation="sandbox", sandbox="native",
+                                  startup_timeout=30, workdir="{dir}/here", read_only_paths=[str(t.apps)]))
+    folder = t.data_dir / "box" / "alice"
+    t.start()
+    t.get("box:alice", timeout=60)  # there is no such folder
+    (folder / "here").symlink_to("/var")
+    assert t.ten("restart", "box:alice", status=None).returncode == 0, state_of(t, "box:alice")
+    assert tell(t, "box:alice", """
+import os
+try:
+    told = os.listdir("/var")
+except OSError as error:
+    told = error.errno
+""") == 13
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_files_outside_of_its_own_cannot_be_had(make, kind):
     t = make(kind, tenants=("alice", "bob"), start=False)
