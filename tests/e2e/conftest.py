@@ -3,13 +3,14 @@
 import ctypes
 import fcntl
 import os
+import re
 import socket
 import struct
 
 import pytest
 
 import harness
-from harness import Tenement
+from harness import SLOWNESS, Tenement
 
 CLONE_NEWNET = 0x40000000
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
@@ -49,3 +50,14 @@ def tenement():
             troubles.append(error)
     if troubles:
         raise troubles[0]
+
+
+# What tries the kernel, or runsc, rather than our own programs: a build with sanitizers has nothing to add to it,
+# and is slow.
+PLAIN_ALONE = re.compile(r"test_isolation_attacks\.py|gvisor")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items if SLOWNESS > 1 else ():
+        if PLAIN_ALONE.search(item.nodeid):
+            item.add_marker(pytest.mark.skip(reason="tried in the plain build alone"))
