@@ -242,16 +242,24 @@ void control_wait(struct control_call *call, double seconds,
 	ev_timer_start(loop, &connection->timer);
 }
 
-void control_stream(struct control_call *call, struct control_connection **handle)
+void control_stream_as(
+	struct control_call *call, const char *type, struct control_connection **handle)
 {
 	struct control_connection *connection = call->connection;
 
 	connection->streaming = true;
 	ev_timer_stop(call->d->loop, &connection->timer);
-	text_puts(&connection->out,
-		"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: "
-		"chunked\r\n\r\n");
+	text_printf(&connection->out,
+		"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nCache-Control: no-store\r\n"
+		"Transfer-Encoding: chunked\r\n\r\n",
+		type);
+	flush(connection);
 	*handle = connection;
+}
+
+void control_stream(struct control_call *call, struct control_connection **handle)
+{
+	control_stream_as(call, "application/x-ndjson", handle);
 }
 
 bool control_send(struct control_connection *connection, const char *bytes, size_t len)
@@ -271,8 +279,7 @@ void control_stream_end(struct control_connection *connection)
 {
 	text_puts(&connection->out, "0\r\n\r\n");
 	connection->streaming = false;
-	ev_timer_set(&connection->timer, IDLE_SECONDS, 0.);
-	ev_timer_start(connection->daemon->loop, &connection->timer);
+	end_wait(connection);
 	flush(connection);
 }
 
@@ -330,6 +337,17 @@ bool control_query(const struct control_call *call, const char *name, char *out,
 		return true;
 	}
 	return false;
+}
+
+bool control_header(const struct control_call *call, const char *name, char *out, size_t size)
+{
+	const struct http_field *field = http_head_field(&call->connection->head, name);
+
+	if (!field || field->value_len >= size)
+		return false;
+	memcpy(out, field->value, field->value_len);
+	out[field->value_len] = '\0';
+	return true;
 }
 
 /* ---- requests ---- */

@@ -45,7 +45,10 @@ void control_wait(struct control_call *call, double seconds,
 
 /* An answer in chunks, as they come. False: the reader is gone or too slow. */
 void control_stream(struct control_call *call, struct control_connection **handle);
+void control_stream_as(
+	struct control_call *call, const char *type, struct control_connection **handle);
 bool control_send(struct control_connection *connection, const char *bytes, size_t len);
+/* What control_wait() was given for the stream is released. */
 void control_stream_end(struct control_connection *connection);
 
 /* Parameters of the body and the query. */
@@ -54,6 +57,8 @@ bool control_flag(const struct control_call *call, const char *name);
 double control_timeout(const struct control_call *call); /* "timeout", default 30 s */
 /* Of the query; copied into OUT, false when not there. */
 bool control_query(const struct control_call *call, const char *name, char *out, size_t size);
+/* Of the head of the request; likewise, and false when it does not fit. */
+bool control_header(const struct control_call *call, const char *name, char *out, size_t size);
 
 /* The handlers: each answers, or returns false when the path is not its own. */
 struct instance;
