@@ -42,7 +42,7 @@ static void add_address(struct table *table, const char *url)
 
 static void add_stored(struct table *table, const json_t *instance)
 {
-	int64_t bytes = answer_number(instance, "stored_bytes");
+	int64_t bytes = answer_number(instance, "storage_used_bytes");
 	char size[STORAGE_SIZE_MAX] = "";
 
 	if (bytes >= 0)
@@ -76,7 +76,7 @@ int cmd_ps(struct cli *cli)
 {
 	bool all = cli->flags.value[FLAG_ALL] != NULL;
 	autojson json_t *answer = NULL;
-	const json_t *instances, *instance;
+	const json_t *instance;
 	struct table *table;
 	size_t i;
 	/* What is not shown is not asked for. */
@@ -90,14 +90,13 @@ int cmd_ps(struct cli *cli)
 		answer_print(answer);
 		return CLI_DONE;
 	}
-	instances = answer_list(answer, "instances");
-	if (!json_array_size(instances) && !cli->quiet) {
+	if (!json_array_size(answer) && !cli->quiet) {
 		puts(all ? "No tenants are declared."
 			 : "No tenants run. (`ten ps -a` shows those that sleep.)");
 		return CLI_DONE;
 	}
 	table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
-	json_array_foreach (instances, i, instance) {
+	json_array_foreach (answer, i, instance) {
 		if (cli->quiet)
 			puts(answer_text(instance, "id"));
 		else

@@ -59,7 +59,7 @@ static void list(struct control_call *call)
 	if (count)
 		qsort(sorted, count, sizeof(*sorted), compare_keys);
 	/* One by one: as a tree, all of them are many times as large as their text. */
-	text_puts(&out, "{\"instances\":[");
+	text_puts(&out, "[");
 	for (size_t i = 0; i < count; i++) {
 		text_puts(&out, i ? "," : "");
 		if (!add_json(&out, *brief == '1' ? describe_instance_brief(d, sorted[i])
@@ -68,7 +68,7 @@ static void list(struct control_call *call)
 			return;
 		}
 	}
-	text_puts(&out, "]}\n");
+	text_puts(&out, "]\n");
 	control_answer_text(call, "application/json", &out);
 }
 

@@ -101,6 +101,16 @@ static void put_last_good(struct daemon *d, json_t *json, const struct ten_spec 
 	json_object_set_new(json, "wrong_file", wrong ? json_string(wrong) : json_null());
 }
 
+/* In whole, and its two numbers again by the names that lists of instances are known for. */
+static void put_storage(json_t *json, const struct instance *instance)
+{
+	json_t *storage = storage_describe(instance);
+
+	json_object_set(json, "storage_used_bytes", json_object_get(storage, "used_bytes"));
+	json_object_set(json, "storage_quota_bytes", json_object_get(storage, "quota_bytes"));
+	json_object_set_new(json, "storage", storage);
+}
+
 json_t *describe_instance(struct daemon *d, struct instance *instance)
 {
 	const struct ten_spec *spec = instance->spec ? instance->spec : instance->published;
@@ -151,7 +161,7 @@ json_t *describe_instance(struct daemon *d, struct instance *instance)
 	json_object_set_new(json, "isolation",
 		json_string(isolation_name(run ? run->level : isolation_level(d, spec))));
 	json_object_set_new(json, "degraded", describe_strv(spec->degraded));
-	json_object_set_new(json, "storage", storage_describe(instance));
+	put_storage(json, instance);
 	json_object_set_new(json, "dir", json_string(spec->dir));
 	put_url(d, json, spec);
 	return json;
@@ -183,7 +193,7 @@ json_t *describe_instance_brief(struct daemon *d, struct instance *instance)
 		json_object_set_new(
 			json, "reason", json_string(instance->reason ? instance->reason : full));
 	if (stored != STORAGE_UNKNOWN)
-		json_object_set_new(json, "stored_bytes", json_integer((json_int_t)stored));
+		json_object_set_new(json, "storage_used_bytes", json_integer((json_int_t)stored));
 	if (json_array_size(list))
 		json_object_set(json, "overridden", list);
 	if (spec)

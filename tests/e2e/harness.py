@@ -342,7 +342,7 @@ class Tenement:
 
     def instances(self):
         """{"notes:alice": {...}} of all, running or not."""
-        listed = self.control("GET", "/api/instances?all=1").json()["instances"]
+        listed = self.control("GET", "/api/instances?all=1").json()
         return {one["id"]: one for one in listed}
 
     def instance(self, key):

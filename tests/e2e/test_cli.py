@@ -278,12 +278,12 @@ def test_ps_with_nothing(ten, daemon):
     assert "No tenants run." in ten("ps").stdout
     assert "No tenants are declared." in ten("ps", "-a").stdout
     assert ten("ps", "-aq").stdout == ""
-    assert json.loads(ten("ps", "-o", "json").stdout) == {"instances": []}
+    assert json.loads(ten("ps", "-o", "json").stdout) == []
 
 
 def test_ps_of_1000_is_one_question(ten, daemon):
     daemon.instances = [instance(f"notes:t{number:04}", "asleep") for number in range(1000)]
-    body = json.dumps({"instances": daemon.instances}).encode()
+    body = json.dumps(daemon.instances).encode()
     daemon.on("GET", "/api/instances", 200, body)
     lines = ten("ps", "-a").stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["TENANT", *(one["id"] for one in daemon.instances)]
@@ -405,7 +405,7 @@ def test_status_of_a_tenant(ten, daemon):
 def test_missing_fields_do_not_matter(ten, daemon):
     """An older or newer daemon."""
     daemon.on("GET", "/api/status", 200, {"tenants": 5, "problems": "x", "workers": None})
-    daemon.on("GET", "/api/instances", 200, {"instances": [{"id": "a:b"}, {"id": 7}, None]})
+    daemon.on("GET", "/api/instances", 200, [{"id": "a:b"}, {"id": 7}, None])
     daemon.on("GET", "/api/history", 200, [])
     ten("status")
     assert "a:b" in ten("ps").stdout

@@ -91,7 +91,7 @@ def test_the_brief_list_says_what_the_long_one_does(tenement):
     t.wait_state("no:a", "failed")
     t.ten("stop", "tiny:t1", "--hold", status=None)
     long = t.instances()
-    brief = {one["id"]: one for one in t.control("GET", "/api/instances?all=1&brief=1").json()["instances"]}
+    brief = {one["id"]: one for one in t.control("GET", "/api/instances?all=1&brief=1").json()}
     assert list(brief) == list(long) and len(brief) == 5
     assert {one["state"] for one in brief.values()} >= {"ready", "asleep", "suspended", "failed"}
     for key, one in brief.items():
@@ -101,7 +101,7 @@ def test_the_brief_list_says_what_the_long_one_does(tenement):
         for name in set(QUIET) - set(one):
             assert not long[key][name] or (name == "health" and not long[key]["pid"])
         assert set(one) - set(QUIET) == {"id", "state", "state_secs", "url"}
-    up = t.control("GET", "/api/instances?brief=1").json()["instances"]
+    up = t.control("GET", "/api/instances?brief=1").json()
     assert [one["id"] for one in up] == ["tiny:t0"]
     shown = t.ten("ps", "-a").stdout
     assert str(long["tiny:t0"]["pid"]) in shown and long["no:a"]["reason"][:10] in shown
