@@ -134,6 +134,20 @@ static void cells_take_back(struct board *board, uint32_t worker, uint64_t first
 	}
 }
 
+static void answers_take_back(struct board *board, uint32_t worker, uint64_t first, uint64_t end)
+{
+	for (uint64_t slot = first; slot < end; slot++) {
+		struct board_answers *from = &board->answers[worker][slot];
+		struct board_answers *to = &board->carried_answers[slot];
+
+		carry(&to->took_us, &from->took_us);
+		for (unsigned i = 0; i < BOARD_CODES; i++)
+			carry(&to->codes[i], &from->codes[i]);
+		for (unsigned i = 0; i < BOARD_TIMES; i++)
+			carry(&to->times[i], &from->times[i]);
+	}
+}
+
 static void peers_take_back(struct board *board, uint32_t worker, uint64_t first, uint64_t end)
 {
 	for (uint64_t place = first; place < end; place++)
@@ -154,8 +168,9 @@ static int region_clear(struct board *board, int fd, uint32_t worker, off_t at, 
 		hole = lseek(fd, data, SEEK_HOLE);
 		if (hole < 0 || hole > end)
 			hole = end;
-		take_back(
-			board, worker, (uint64_t)(data - at) / size, (uint64_t)(hole - at) / size);
+		/* One may lie across the end. */
+		take_back(board, worker, (uint64_t)(data - at) / size,
+			((uint64_t)(hole - at) + size - 1) / size);
 		data = hole;
 	}
 	if (data < 0 && errno != ENXIO)
@@ -169,6 +184,8 @@ int board_worker_clear(struct board *board, int fd, uint32_t worker, struct ten_
 {
 	off_t cells = (off_t)offsetof(struct board, cells) +
 		      (off_t)worker * (off_t)sizeof(board->cells[0]);
+	off_t answers = (off_t)offsetof(struct board, answers) +
+			(off_t)worker * (off_t)sizeof(board->answers[0]);
 	off_t ledger = (off_t)offsetof(struct board, peer_ledgers) +
 		       (off_t)worker * (off_t)sizeof(board->peer_ledgers[0]);
 	struct board_worker *page;
@@ -179,6 +196,8 @@ int board_worker_clear(struct board *board, int fd, uint32_t worker, struct ten_
 	atomic_fetch_or(&page->clearings, 1);
 	if (region_clear(board, fd, worker, cells, sizeof(struct board_cell), ROUTE_SLOTS_MAX,
 		    cells_take_back) < 0 ||
+		region_clear(board, fd, worker, answers, sizeof(struct board_answers),
+			ROUTE_SLOTS_MAX, answers_take_back) < 0 ||
 		region_clear(board, fd, worker, ledger, sizeof(uint32_t), BOARD_PEERS,
 			peers_take_back) < 0)
 		return ten_error_set(err, errno, "board: clearing worker %u", worker);
@@ -208,6 +227,15 @@ void board_wake_clear(struct board_wake *wake)
 	atomic_store(&wake->first_byte_us, 0);
 }
 
+static void answers_clear(struct board_answers *answers)
+{
+	atomic_store(&answers->took_us, 0);
+	for (unsigned i = 0; i < BOARD_CODES; i++)
+		atomic_store(&answers->codes[i], 0);
+	for (unsigned i = 0; i < BOARD_TIMES; i++)
+		atomic_store(&answers->times[i], 0);
+}
+
 void board_slot_clear(struct board *board, uint32_t number)
 {
 	struct board_slot *slot = &board->slots[number];
@@ -223,6 +251,7 @@ void board_slot_clear(struct board *board, uint32_t number)
 	for (unsigned i = 0; i < BOARD_REFUSALS; i++)
 		atomic_store(&slot->refusals[i], 0);
 	atomic_fetch_and(&board->touched[number / 64], ~(1ull << (number % 64)));
+	answers_clear(&board->carried_answers[number]);
 	for (uint32_t i = 0; i < BOARD_WORKERS_MAX; i++) {
 		struct board_cell *cell = &board->cells[i][number];
 
@@ -232,6 +261,7 @@ void board_slot_clear(struct board *board, uint32_t number)
 		atomic_store(&cell->requests, 0);
 		atomic_store(&cell->bytes_in, 0);
 		atomic_store(&cell->bytes_out, 0);
+		answers_clear(&board->answers[i][number]);
 	}
 }
 

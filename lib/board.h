@@ -31,10 +31,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "board_answers.h"
 #include "error.h"
 #include "route_table.h"
 
-#define BOARD_VERSION     5
+#define BOARD_VERSION     6
 #define BOARD_WORKERS_MAX 64
 #define BOARD_LANES_MAX   (BOARD_WORKERS_MAX / 2) /* a lane's next worker needs a page, too */
 #define BOARD_PICKS_MAX   65536
@@ -159,6 +160,9 @@ struct board {
 	_Alignas(4096) _Atomic uint32_t peer_ledgers[BOARD_WORKERS_MAX][BOARD_PEERS];
 	_Alignas(4096) struct board_cell cells[BOARD_WORKERS_MAX][ROUTE_SLOTS_MAX];
 	_Alignas(4096) struct board_wake wakes[ROUTE_SLOTS_MAX];
+	_Alignas(4096) struct board_answers answers[BOARD_WORKERS_MAX][ROUTE_SLOTS_MAX];
+	struct board_answers carried_answers[ROUTE_SLOTS_MAX];
+	struct board_gone gone[BOARD_GONE_MAX];
 };
 _Static_assert(BOARD_WORKERS_MAX == 64, "a bit each");
 

@@ -126,13 +126,24 @@ static void declare(struct daemon *d, struct instance *instance)
 	d->hosts_changed = true;
 }
 
+static bool is_declared(void *data, const char *service)
+{
+	const struct daemon *d = data;
+
+	return config_set_service(d->set, service) != NULL;
+}
+
 static void take_out(struct daemon *d, struct instance *instance)
 {
+	autofree char *service = mem_strndup(instance->key, strcspn(instance->key, ":"));
+
 	rollout_left(d, instance);
 	wake_times_collect(d, instance);
 	if (instance->published)
 		publish_remove_hosts(d, instance);
 	usage_slot_ends(d, instance);
+	if (instance_is_used(d, instance))
+		board_gone_add(d->board, instance->target.slot, service, is_declared, d);
 	route_table_slot_give_back(d->table, instance->target);
 	d->by_slot[instance->target.slot] = NULL;
 	instance->known = false;

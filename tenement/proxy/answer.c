@@ -80,6 +80,7 @@ static int answer_write(struct exchange *exchange, const struct answer *answer)
 	if (head < 0 || head >= HEAD_MAX - HTTP_WINDOW_BEFORE)
 		return -1;
 	top->end += (uint32_t)head;
+	exchange->status = answer->status;
 	if (exchange->note)
 		exchange->note->head_sent = (uint64_t)head;
 	if (exchange->method != HTTP_METHOD_HEAD) {

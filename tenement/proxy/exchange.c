@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <utlist.h>
 
+#include "common/clock.h"
 #include "proxy/admit.h"
 #include "proxy/answer.h"
 #include "proxy/ask.h"
@@ -143,6 +144,17 @@ static void let_go(struct exchange *exchange)
 	ask_leave(exchange);
 	exchange_drop_upstream(exchange);
 	exchange_leave_board(exchange);
+}
+
+void exchange_count(struct exchange *exchange)
+{
+	struct worker *worker = exchange->worker;
+	uint64_t took_us = clock_us(CLOCK_MONOTONIC) - exchange->head_us;
+
+	exchange->head_us = 0;
+	if (exchange->resolved_generation)
+		board_answers_count(
+			&worker->answers[exchange->target.slot], exchange->status, took_us);
 }
 
 void exchange_release(struct exchange *exchange)

@@ -57,6 +57,8 @@ struct exchange {
 	enum exchange_state state;
 	struct deadline deadline;
 	uint64_t began_ms;
+	uint64_t head_us; /* its head was there; 0: is not yet, or it is counted */
+	uint16_t status;  /* of the answer; 0: none yet */
 
 	struct http_window up;   /* what the client sent */
 	struct http_window top;  /* the head that goes out: request's, response's, our own */
@@ -180,9 +182,14 @@ void exchange_drop_upstream(struct exchange *exchange);
 /* How large .up has to be for the head that is allowed. */
 uint32_t exchange_head_room(const struct exchange *exchange);
 
-/* The access log is written for what is over. */
+/* Count it among what was answered, once. */
+void exchange_count(struct exchange *exchange);
+
+/* What is over is counted, and written into the access log. */
 static inline void exchange_log(struct exchange *exchange, bool complete)
 {
+	if (exchange->head_us)
+		exchange_count(exchange);
 	if (exchange->note)
 		access_note_write(exchange, complete);
 }

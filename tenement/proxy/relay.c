@@ -256,6 +256,8 @@ static void head_take(struct exchange *exchange, uint32_t head_bytes)
 	}
 	exchange->answer_seen = true;
 	exchange->down.at = exchange->down.ready = exchange->down.at + head_bytes;
+	if (!interim)
+		exchange->status = head->status;
 	if (exchange->note && !interim)
 		access_note_answer(exchange->note, head->status, transport_pending(&exchange->top));
 	if (interim) {

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "common/clock.h"
 #include "proxy/client.h"
 #include "proxy/dispatch.h"
 #include "proxy/exchange.h"
@@ -68,6 +69,7 @@ static void request_begin(struct exchange *exchange, uint32_t head_bytes)
 
 	deadline_stop(&exchange->deadline);
 	atomic_fetch_add_explicit(&worker->page->requests, 1, memory_order_relaxed);
+	exchange->head_us = clock_us(CLOCK_MONOTONIC);
 	client_trust(exchange->client);
 	exchange->client->served = true;
 	exchange->method = head->method;

@@ -165,6 +165,7 @@ void tunnel_begin(struct exchange *exchange)
 	admit_leave_place(exchange);
 	exchange->upgraded = true;
 	exchange->state = EXCHANGE_TUNNEL;
+	exchange_count(exchange);
 	/* Whatever has been read on either side belongs to the new protocol. */
 	exchange->up.ready = exchange->up.end;
 	exchange->down.ready = exchange->down.end;

@@ -326,6 +326,7 @@ static int page_init(struct worker *worker, int board_fd, struct ten_error *err)
 	worker->page = &worker->board->workers[worker->index];
 	board_worker_enter(worker->board, worker->index);
 	worker->cells = worker->board->cells[worker->index];
+	worker->answers = worker->board->answers[worker->index];
 	settings_refresh(worker, route_table_generation(worker->table));
 	atomic_store(&worker->page->acknowledged, worker->generation);
 	return 0;

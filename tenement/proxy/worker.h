@@ -53,7 +53,8 @@ struct worker {
 	struct settings settings;
 	struct board *board;
 	struct board_worker *page;
-	struct board_cell *cells; /* ours, by slot */
+	struct board_cell *cells;      /* ours, by slot */
+	struct board_answers *answers; /* likewise */
 	int daemon_bell;
 	int own_bell;
 	bool ring; /* ring the daemon's bell at the end of this turn */
