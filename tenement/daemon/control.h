@@ -1,6 +1,8 @@
 /*
- * The management API: HTTP/1.1 and JSON on {runtime_dir}/control.sock, for whom the kernel says
- * may (SO_PEERCRED): root, the daemon's own user, members of admin_group.
+ * The management API: HTTP/1.1 and JSON. {runtime_dir}/control.sock is for whom the kernel says may
+ * (SO_PEERCRED): root, the daemon's own user, members of admin_group. {runtime_dir}/api/api.sock is
+ * where proxy workers bring what is asked at the root domain and on api_listen: there everybody is
+ * a stranger without a token. What there is to be asked is in endpoints.c.
  */
 #ifndef TEN_CONTROL_H
 #define TEN_CONTROL_H
@@ -8,8 +10,11 @@
 #include <jansson.h>
 
 #include "daemon/daemon.h"
+#include "daemon/principal.h"
 #include "http_head.h"
 
+struct control_connection;
+struct instance;
 struct text;
 
 int control_start(struct daemon *d, struct ten_error *err);
@@ -18,24 +23,45 @@ void control_stop(struct daemon *d);
 /* The turn's acting is done: answer those who waited for it. */
 void control_turn(struct daemon *d);
 
+/* The path of the socket that proxy workers are to connect to. Of the daemon. */
+const char *control_api_path(const struct daemon *d);
+
 /* ---- for the handlers (control_*.c) ---- */
 
 struct control_call {
 	struct daemon *d;
 	struct control_connection *connection;
-	uid_t uid;
+	const struct http_head *head;
+	struct principal who;
 	enum http_method method;
 	const char *path;  /* without the query, NUL-terminated */
 	const char *query; /* "" when there is none */
 	json_t *body;      /* an object; empty when there was none; borrowed */
-	char by[32];       /* "uid 0" */
+	const char *raw;   /* of endpoints that take another body: NUL-terminated */
+	size_t raw_len;
+	struct instance *instance; /* the path's {instance}, which WHO sees; NULL: it has none */
+	const char *name;          /* the path's other placeholder */
+	const char *by;            /* who.name */
 };
 
 /* Answer. Takes the reference to JSON. */
 void control_answer(struct control_call *call, int status, json_t *json);
 void control_answer_text(struct control_call *call, const char *type, const struct text *body);
+void control_answer_empty(struct control_call *call, int status);
+
+/* {"error": ..., "where": {...}}; where is the path and method, or WHERE, of which the reference is
+ * taken. */
 void control_refuse(struct control_call *call, int status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+void control_refuse_where(struct control_call *call, int status, json_t *where, const char *format,
+	...) __attribute__((format(printf, 4, 5)));
+
+/* One more header of the answer that is to come, without its end of line. */
+void control_add_header(struct control_call *call, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* A header of the request, copied into OUT; false: there is none, or it is longer. */
+bool control_header(const struct control_call *call, const char *name, char *out, size_t size);
 
 /* Answer later: LOOK is asked after each turn, and a last time with TIME_IS_UP, until it returns an
  * answer. DATA is freed by RELEASE when it is over, also when the client has gone. */
@@ -57,23 +83,8 @@ bool control_flag(const struct control_call *call, const char *name);
 double control_timeout(const struct control_call *call); /* "timeout", default 30 s */
 /* Of the query; copied into OUT, false when not there. */
 bool control_query(const struct control_call *call, const char *name, char *out, size_t size);
-/* Of the head of the request; likewise, and false when it does not fit. */
-bool control_header(const struct control_call *call, const char *name, char *out, size_t size);
 
-/* The handlers: each answers, or returns false when the path is not its own. */
-struct instance;
-bool control_metrics(struct control_call *call);
-void control_exec(struct control_call *call, struct instance *instance);
-void control_hold(struct control_call *call, struct instance *instance);
-void control_release(struct control_call *call, struct instance *instance);
-void control_why(struct control_call *call, struct instance *instance);
-void control_weight(struct control_call *call, struct instance *instance);
-bool control_status(struct control_call *call);
-bool control_instances(struct control_call *call);
-bool control_routes(struct control_call *call);
-bool control_config(struct control_call *call);
-bool control_logs(struct control_call *call);
-bool control_upgrade(struct control_call *call);
-bool control_usage(struct control_call *call);
+/* Whether it is root or the daemon's own user, by the control socket. */
+bool control_is_own(const struct control_call *call);
 
 #endif

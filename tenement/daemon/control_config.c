@@ -9,6 +9,7 @@
 #include "daemon/apply.h"
 #include "daemon/confdir.h"
 #include "daemon/control.h"
+#include "daemon/endpoints.h"
 #include "daemon/describe.h"
 #include "daemon/hold.h"
 #include "daemon/instance.h"
@@ -222,7 +223,7 @@ static bool carry_out(struct control_call *call, struct apply *apply)
 	return true;
 }
 
-static void apply(struct control_call *call)
+void control_config_apply(struct control_call *call)
 {
 	struct apply apply = { 0 };
 
@@ -239,7 +240,7 @@ static void apply(struct control_call *call)
 	apply_clear(&apply);
 }
 
-static void diff(struct control_call *call)
+void control_config_diff(struct control_call *call)
 {
 	struct apply apply = { 0 };
 	char **confirm, **restart_needed;
@@ -263,7 +264,7 @@ static void diff(struct control_call *call)
 	apply_clear(&apply);
 }
 
-static void check(struct control_call *call)
+void control_config_check(struct control_call *call)
 {
 	struct apply apply = { 0 };
 
@@ -294,7 +295,7 @@ static json_t *values_json(enum option_scope scope, const void *values)
 	return json;
 }
 
-static void settings(struct control_call *call)
+void control_config_settings(struct control_call *call)
 {
 	const struct setting_values *values = config_set_settings(call->d->set);
 	json_t *json = values_json(OPTION_SETTING, values), *listeners = json_array();
@@ -308,7 +309,7 @@ static void settings(struct control_call *call)
 
 /* ---- overrides, history ---- */
 
-static void list_overrides(struct control_call *call)
+void control_overrides_list(struct control_call *call)
 {
 	json_t *array = json_array();
 	struct override *override, *next;
@@ -328,7 +329,7 @@ static void list_overrides(struct control_call *call)
 	control_answer(call, 200, json_pack("{s:o}", "overrides", array));
 }
 
-static void clear_overrides(struct control_call *call, const char *target)
+static void clear(struct control_call *call, const char *target)
 {
 	int cleared;
 
@@ -342,20 +343,17 @@ static void clear_overrides(struct control_call *call, const char *target)
 		control_answer(call, 200, json_pack("{s:i}", "cleared", cleared));
 }
 
-static void overrides(struct control_call *call, const char *rest)
+void control_overrides_clear(struct control_call *call)
 {
-	if (call->method == HTTP_METHOD_GET && !*rest) {
-		list_overrides(call);
-	} else if (call->method == HTTP_METHOD_DELETE) {
-		const char *target = *rest ? rest + 1 : NULL;
-
-		clear_overrides(call, target);
-	} else {
-		control_refuse(call, 405, "%s is asked with GET or DELETE", call->path);
-	}
+	clear(call, NULL);
 }
 
-static void history(struct control_call *call)
+void control_override_clear(struct control_call *call)
+{
+	clear(call, call->name);
+}
+
+void control_history(struct control_call *call)
 {
 	char limit_text[16];
 	int64_t limit = 20;
@@ -400,7 +398,7 @@ static bool take_undo(struct control_call *call, json_t *generation, struct appl
 	return true;
 }
 
-static void undo(struct control_call *call)
+void control_undo(struct control_call *call)
 {
 	json_t *number = json_object_get(call->body, "generation");
 	uint64_t wanted = number ? (uint64_t)json_integer_value(number) : call->d->generation;
@@ -426,7 +424,7 @@ static void undo(struct control_call *call)
 	json_decref(generation);
 }
 
-static void pause_acting(struct control_call *call)
+void control_pause(struct control_call *call)
 {
 	struct ten_error err;
 
@@ -436,40 +434,8 @@ static void pause_acting(struct control_call *call)
 		control_answer(call, 200, json_pack("{s:b}", "paused", true));
 }
 
-static void go_on(struct control_call *call)
+void control_unpause(struct control_call *call)
 {
 	reconcile_unpause(call->d);
 	control_answer(call, 200, json_pack("{s:b}", "paused", false));
-}
-
-bool control_config(struct control_call *call)
-{
-	static const struct endpoint {
-		const char *path;
-		enum http_method method;
-		void (*run)(struct control_call *call);
-	} endpoints[] = {
-		{ "/api/config", HTTP_METHOD_GET, settings },
-		{ "/api/config/apply", HTTP_METHOD_POST, apply },
-		{ "/api/config/diff", HTTP_METHOD_POST, diff },
-		{ "/api/config/check", HTTP_METHOD_POST, check },
-		{ "/api/history", HTTP_METHOD_GET, history },
-		{ "/api/undo", HTTP_METHOD_POST, undo },
-		{ "/api/pause", HTTP_METHOD_POST, pause_acting },
-		{ "/api/unpause", HTTP_METHOD_POST, go_on },
-	};
-	const char *rest = call->path + strlen("/api/overrides");
-
-	for (size_t i = 0; i < sizeof(endpoints) / sizeof(*endpoints); i++) {
-		if (strcmp(call->path, endpoints[i].path) == 0 &&
-			call->method == endpoints[i].method) {
-			endpoints[i].run(call);
-			return true;
-		}
-	}
-	if (strncmp(call->path, "/api/overrides", strlen("/api/overrides")) != 0 ||
-		(*rest && *rest != '/'))
-		return false;
-	overrides(call, rest);
-	return true;
 }

@@ -4,6 +4,7 @@
 #include "common/become.h"
 #include "daemon/cgroup_tree.h"
 #include "daemon/control.h"
+#include "daemon/endpoints.h"
 #include "daemon/describe.h"
 #include "daemon/instance.h"
 #include "daemon/isolation.h"
@@ -72,8 +73,9 @@ static int confinement(struct daemon *d, const struct run *run, struct spawn_wor
 }
 
 /* For `ten exec`, which takes on the identity itself: secrets and all, for who could read them. */
-void control_exec(struct control_call *call, struct instance *instance)
+void control_instance_exec(struct control_call *call)
 {
+	struct instance *instance = call->instance;
 	struct run scratch = { .uid = BECOME_KEEP, .gid = BECOME_KEEP };
 	struct run *run = instance->run ? instance->run : &scratch;
 	const struct ten_spec *spec = rollout_spec(call->d, instance);
@@ -87,7 +89,7 @@ void control_exec(struct control_call *call, struct instance *instance)
 	json_t *confined = NULL;
 	char **groups;
 
-	if (call->uid != 0 && call->uid != call->d->uid) {
+	if (!control_is_own(call)) {
 		control_refuse(call, 403, "`ten exec` is for root and the daemon's own user");
 		return;
 	}

@@ -3,14 +3,16 @@
 
 #include "daemon/budget.h"
 #include "daemon/control.h"
+#include "daemon/endpoints.h"
 #include "daemon/describe.h"
 #include "daemon/hold.h"
 #include "daemon/instance.h"
 #include "daemon/schedule.h"
 #include "mem.h"
 
-void control_hold(struct control_call *call, struct instance *instance)
+void control_instance_hold(struct control_call *call)
 {
+	struct instance *instance = call->instance;
 	const json_t *seconds = json_object_get(call->body, "seconds");
 	json_int_t number = json_integer_value(seconds);
 	struct ten_error err = { 0 };
@@ -35,8 +37,10 @@ void control_hold(struct control_call *call, struct instance *instance)
 	control_answer(call, 200, describe_instance(call->d, instance));
 }
 
-void control_release(struct control_call *call, struct instance *instance)
+void control_instance_release(struct control_call *call)
 {
+	struct instance *instance = call->instance;
+
 	if (!hold_release(call->d, instance)) {
 		control_refuse(call, 404, "%s is not held", instance->key);
 		return;
@@ -120,8 +124,9 @@ static json_t *not_woken_by(struct daemon *d, const struct instance *instance)
 	return json;
 }
 
-void control_why(struct control_call *call, struct instance *instance)
+void control_instance_why(struct control_call *call)
 {
+	struct instance *instance = call->instance;
 	struct daemon *d = call->d;
 	const struct ten_spec *spec = instance->spec;
 	bool up = instance->run != NULL;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "daemon/control.h"
+#include "daemon/endpoints.h"
 #include "daemon/declare.h"
 #include "daemon/describe.h"
 #include "daemon/instance.h"
@@ -14,8 +15,6 @@
 #include "daemon/storage.h"
 #include "mem.h"
 #include "text.h"
-
-#define PREFIX "/api/instances"
 
 static bool is_up(enum instance_state state)
 {
@@ -41,7 +40,7 @@ static bool add_json(struct text *out, json_t *json)
 	return text != NULL;
 }
 
-static void list(struct control_call *call)
+void control_instances_list(struct control_call *call)
 {
 	struct daemon *d = call->d;
 	size_t room = HASH_COUNT(d->instances), count = 0;
@@ -53,7 +52,8 @@ static void list(struct control_call *call)
 	control_query(call, "all", all, sizeof(all));
 	control_query(call, "brief", brief, sizeof(brief));
 	HASH_ITER (hh, d->instances, instance, next) {
-		if (instance->known && (*all == '1' || is_up(instance->state)))
+		if (instance->known && principal_sees(&call->who, instance) &&
+			(*all == '1' || is_up(instance->state)))
 			sorted[count++] = instance;
 	}
 	if (count)
@@ -170,8 +170,9 @@ static bool is_full(struct control_call *call, const struct instance *instance)
 	return why != NULL;
 }
 
-static void start(struct control_call *call, struct instance *instance)
+void control_instance_start(struct control_call *call)
 {
+	struct instance *instance = call->instance;
 	if (is_full(call, instance))
 		return;
 	/* What was stopped by hand goes back to what is declared; what is declared down is lifted.
@@ -196,8 +197,9 @@ static void start(struct control_call *call, struct instance *instance)
 	wait_for(call, instance->key, true, 0, NULL);
 }
 
-static void stop(struct control_call *call, struct instance *instance)
+void control_instance_stop(struct control_call *call)
 {
+	struct instance *instance = call->instance;
 	if (instance->wanted_state == TENANT_RUNNING && set_state(call, instance, "stopped") < 0)
 		return;
 	instance->wanted_awake = false;
@@ -207,8 +209,9 @@ static void stop(struct control_call *call, struct instance *instance)
 	wait_for(call, instance->key, false, instance->run ? instance->run->pid : 0, NULL);
 }
 
-static void restart(struct control_call *call, struct instance *instance)
+void control_instance_restart(struct control_call *call)
 {
+	struct instance *instance = call->instance;
 	pid_t old = instance->run ? instance->run->pid : 0;
 
 	if (is_full(call, instance))
@@ -228,8 +231,9 @@ static void restart(struct control_call *call, struct instance *instance)
 	wait_for(call, instance->key, true, old, NULL);
 }
 
-static void suspend(struct control_call *call, struct instance *instance)
+void control_instance_suspend(struct control_call *call)
 {
+	struct instance *instance = call->instance;
 	if (set_state(call, instance, "suspended") == 0)
 		wait_for(call, instance->key, false, 0, NULL);
 }
@@ -260,8 +264,9 @@ static json_t *settled_look(struct daemon *d, void *data, bool time_is_up, int *
 	return describe_instance(d, instance);
 }
 
-static void resume(struct control_call *call, struct instance *instance)
+void control_instance_resume(struct control_call *call)
 {
+	struct instance *instance = call->instance;
 	struct settled *settled;
 	bool declared = instance->spec->tenant.state == TENANT_SUSPENDED;
 
@@ -278,8 +283,9 @@ static void resume(struct control_call *call, struct instance *instance)
 	control_wait(call, control_timeout(call), settled_look, settled, settled_release);
 }
 
-static void undeclare(struct control_call *call, struct instance *instance)
+void control_instance_undeclare(struct control_call *call)
 {
+	struct instance *instance = call->instance;
 	autofree char *file = NULL;
 	autofree char *key = mem_strdup(instance->key);
 	autofree char *dir = mem_strdup(instance->spec->dir);
@@ -292,7 +298,7 @@ static void undeclare(struct control_call *call, struct instance *instance)
 	wait_for(call, key, false, 0, json_pack("{s:s, s:s}", "removed", file, "data", dir));
 }
 
-static void spawn(struct control_call *call)
+void control_instance_spawn(struct control_call *call)
 {
 	const char *service = control_string(call, "process");
 	const char *id = control_string(call, "id");
@@ -318,9 +324,10 @@ static void spawn(struct control_call *call)
 	wait_for(call, key, true, 0, json_pack("{s:s, s:s}", "instance", key, "file", file));
 }
 
-static void show(struct control_call *call, struct instance *instance)
+void control_instance_show(struct control_call *call)
 {
-	bool own = call->uid == 0 || call->uid == call->d->uid;
+	struct instance *instance = call->instance;
+	bool own = control_is_own(call);
 	char secrets[8] = "";
 
 	control_query(call, "secrets", secrets, sizeof(secrets));
@@ -328,75 +335,8 @@ static void show(struct control_call *call, struct instance *instance)
 		call, 200, describe_instance_whole(call->d, instance, own && *secrets == '1'));
 }
 
-static void stored(struct control_call *call, struct instance *instance)
+void control_instance_storage(struct control_call *call)
 {
+	struct instance *instance = call->instance;
 	control_answer(call, 200, storage_describe(instance));
-}
-
-static void act(struct control_call *call, struct instance *instance, const char *verb)
-{
-	static const struct verb {
-		const char *name;
-		enum http_method method;
-		void (*run)(struct control_call *call, struct instance *instance);
-	} verbs[] = {
-		{ "", HTTP_METHOD_GET, show },
-		{ "exec", HTTP_METHOD_GET, control_exec },
-		{ "start", HTTP_METHOD_POST, start },
-		{ "stop", HTTP_METHOD_POST, stop },
-		{ "restart", HTTP_METHOD_POST, restart },
-		{ "suspend", HTTP_METHOD_POST, suspend },
-		{ "resume", HTTP_METHOD_POST, resume },
-		{ "undeclare", HTTP_METHOD_POST, undeclare },
-		{ "hold", HTTP_METHOD_POST, control_hold },
-		{ "release", HTTP_METHOD_POST, control_release },
-		{ "why", HTTP_METHOD_GET, control_why },
-		{ "storage", HTTP_METHOD_GET, stored },
-		{ "weight", HTTP_METHOD_PUT, control_weight },
-	};
-
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++) {
-		if (strcmp(verbs[i].name, verb) != 0)
-			continue;
-		if (verbs[i].method != call->method)
-			control_refuse(call, 405, "%s is asked with another method", call->path);
-		else
-			verbs[i].run(call, instance);
-		return;
-	}
-	control_refuse(call, 404, "nothing is called \"%s\" of an instance", verb);
-}
-
-bool control_instances(struct control_call *call)
-{
-	const char *rest = call->path + strlen(PREFIX);
-	autofree char *key = NULL;
-	struct instance *instance;
-	const char *slash;
-
-	if (strncmp(call->path, PREFIX, strlen(PREFIX)) != 0 || (*rest && *rest != '/'))
-		return false;
-	if (!*rest && call->method == HTTP_METHOD_GET) {
-		list(call);
-		return true;
-	}
-	if (strcmp(rest, "/spawn") == 0 && call->method == HTTP_METHOD_POST) {
-		spawn(call);
-		return true;
-	}
-	if (!*rest) {
-		control_refuse(call, 405, "%s is asked with GET", call->path);
-		return true;
-	}
-	slash = strchr(++rest, '/');
-	key = slash ? mem_strndup(rest, (size_t)(slash - rest)) : mem_strdup(rest);
-	instance = instance_find(call->d, key);
-	if (!instance || !instance->spec || !instance->known) {
-		autofree char *text = describe_unknown(call->d, key);
-
-		control_refuse(call, 404, "%s", text);
-		return true;
-	}
-	act(call, instance, slash ? slash + 1 : "");
-	return true;
 }

@@ -9,6 +9,7 @@
 
 #include "common/files.h"
 #include "daemon/control.h"
+#include "daemon/endpoints.h"
 #include "daemon/describe.h"
 #include "daemon/instance.h"
 #include "daemon/log_tail.h"
@@ -182,25 +183,23 @@ static void start_following(struct control_call *call, const char *key, json_t *
 	control_send(follower->connection, out.data ? out.data : "", out.len);
 }
 
-bool control_logs(struct control_call *call)
+void control_logs(struct control_call *call)
 {
 	char key[CONFIG_INSTANCE_MAX] = "", limit_text[16], follow_text[8];
 	int64_t limit = LIMIT_DEFAULT;
 	json_t *lines;
 
-	if (strcmp(call->path, "/api/logs") != 0)
-		return false;
 	control_query(call, "id", key, sizeof(key));
-	if (!instance_find(call->d, key)) {
+	if (!instance_find(call->d, key) || !principal_sees_key(&call->who, key)) {
 		autofree char *text = describe_unknown(call->d, key);
 
 		control_refuse(call, 404, "%s", text);
-		return true;
+		return;
 	}
 	if (control_query(call, "limit", limit_text, sizeof(limit_text)) &&
 		!wire_number(limit_text, 0, LIMIT_MAX, &limit)) {
 		control_refuse(call, 422, "limit is a number from 0 to %d", LIMIT_MAX);
-		return true;
+		return;
 	}
 	lines = log_tail_lines(call->d, key, (size_t)limit, LOG_TAIL_ALL);
 	if (control_query(call, "follow", follow_text, sizeof(follow_text)) &&
@@ -210,5 +209,4 @@ bool control_logs(struct control_call *call)
 		answer_lines(call, lines);
 	}
 	json_decref(lines);
-	return true;
 }

@@ -4,6 +4,7 @@
 
 #include "daemon/budget.h"
 #include "daemon/control.h"
+#include "daemon/endpoints.h"
 #include "daemon/health.h"
 #include "daemon/instance.h"
 #include "daemon/oom.h"
@@ -289,14 +290,12 @@ static void put_all(struct daemon *d, struct text *text)
 	wake_times_put(d, text);
 }
 
-bool control_metrics(struct control_call *call)
+void control_metrics(struct control_call *call)
 {
 	struct daemon *d = call->d;
 	autotext struct text text = { 0 };
 	uint64_t settled;
 
-	if (strcmp(call->path, "/metrics") != 0 || call->method != HTTP_METHOD_GET)
-		return false;
 	/* While a dead worker's numbers are carried over, some are in neither place. */
 	for (int i = 0; i < TRIES_MAX; i++) {
 		text_free(&text);
@@ -306,5 +305,4 @@ bool control_metrics(struct control_call *call)
 			break;
 	}
 	control_answer_text(call, "text/plain; version=0.0.4; charset=utf-8", &text);
-	return true;
 }

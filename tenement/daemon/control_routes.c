@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemon/control.h"
+#include "daemon/endpoints.h"
 #include "daemon/declare.h"
 #include "daemon/describe.h"
 #include "daemon/instance.h"
@@ -129,7 +130,7 @@ static bool is_declared(struct control_call *call, const char *service, const ch
 }
 
 /* All of FROM's weight goes to TO; without a route so far, TO gets everything. */
-static void move_route(struct control_call *call)
+void control_route_move(struct control_call *call)
 {
 	const char *service = control_string(call, "process");
 	const char *from = control_string(call, "from");
@@ -171,8 +172,9 @@ static void move_route(struct control_call *call)
 
 /* Where `balance` shares the traffic the weight is the instance's; where a route does, the route's.
  */
-void control_weight(struct control_call *call, struct instance *instance)
+void control_instance_weight(struct control_call *call)
 {
+	struct instance *instance = call->instance;
 	const json_t *number = json_object_get(call->body, "weight");
 	json_int_t weight = json_integer_value(number);
 	const char *service = instance->spec->service_name;
@@ -233,18 +235,10 @@ static void list_one(void *data, const char *service)
 	publish_split_free(split, count);
 }
 
-bool control_routes(struct control_call *call)
+void control_routes_list(struct control_call *call)
 {
-	if (strcmp(call->path, "/api/routes") == 0 && call->method == HTTP_METHOD_GET) {
-		struct listing listing = { call->d, json_array() };
+	struct listing listing = { call->d, json_array() };
 
-		config_set_each_service(call->d->set, list_one, &listing);
-		control_answer(call, 200, json_pack("{s:o}", "routes", listing.routes));
-		return true;
-	}
-	if (strcmp(call->path, "/api/route") == 0 && call->method == HTTP_METHOD_POST) {
-		move_route(call);
-		return true;
-	}
-	return false;
+	config_set_each_service(call->d->set, list_one, &listing);
+	control_answer(call, 200, json_pack("{s:o}", "routes", listing.routes));
 }

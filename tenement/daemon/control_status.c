@@ -6,6 +6,7 @@
 #include "daemon/cgroup.h"
 #include "daemon/confdir.h"
 #include "daemon/control.h"
+#include "daemon/endpoints.h"
 #include "daemon/describe.h"
 #include "daemon/hold.h"
 #include "daemon/network.h"
@@ -262,7 +263,7 @@ static json_t *warnings(struct daemon *d)
 	return list;
 }
 
-bool control_status(struct control_call *call)
+void control_status(struct control_call *call)
 {
 	struct daemon *d = call->d;
 	struct tally tally = { .trouble = json_array(), .degraded = json_object() };
@@ -273,11 +274,6 @@ bool control_status(struct control_call *call)
 	autofree char *limits = limits_describe();
 	json_int_t total = 0;
 
-	if (strcmp(call->path, "/api/status") != 0 || call->method != HTTP_METHOD_GET) {
-		json_decref(tally.trouble);
-		json_decref(tally.degraded);
-		return false;
-	}
 	confdir_status(d, &status);
 	hold_prune(d);
 	count(d, &tally);
@@ -322,5 +318,4 @@ bool control_status(struct control_call *call)
 	json_object_set_new(json, "draining_workers", workers(d, SEAT_RETIRED));
 	json_decref(tally.degraded);
 	control_answer(call, 200, json);
-	return true;
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "daemon/control.h"
+#include "daemon/endpoints.h"
 #include "daemon/upgrade.h"
 #include "mem.h"
 
@@ -37,19 +38,16 @@ static json_t *look(struct daemon *d, void *data, bool time_is_up, int *status)
 	return json_pack("{s:s}", "error", report->failed);
 }
 
-bool control_upgrade(struct control_call *call)
+void control_upgrade(struct control_call *call)
 {
 	struct ten_error err;
 	uint64_t *number;
 
-	if (strcmp(call->path, "/api/upgrade") != 0 || call->method != HTTP_METHOD_POST)
-		return false;
 	if (upgrade_begin(call->d, &err) < 0) {
 		control_refuse(call, 409, "%s", err.text);
-		return true;
+		return;
 	}
 	number = mem_alloc(sizeof(*number));
 	*number = upgrade_report()->number;
 	control_wait(call, control_timeout(call), look, number, free);
-	return true;
 }

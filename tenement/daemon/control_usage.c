@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemon/control.h"
+#include "daemon/endpoints.h"
 #include "daemon/describe.h"
 #include "daemon/instance.h"
 #include "daemon/storage.h"
@@ -51,21 +52,27 @@ static json_t *now_of(struct daemon *d, const struct instance *instance)
 	return json;
 }
 
+struct glance {
+	struct principal who;
+	uint64_t read;
+};
+
 static json_t *top_look(struct daemon *d, void *data, bool time_is_up, int *status)
 {
-	const uint64_t *which = data;
+	const struct glance *glance = data;
 	json_t *list, *answer;
 	struct run *run, *next;
 
 	(void)status;
-	if (!usage_is_read(*which) && !time_is_up)
+	if (!usage_is_read(glance->read) && !time_is_up)
 		return NULL;
 	list = json_array();
 	HASH_ITER (by_pid, d->runs, run, next) {
 		const struct instance *instance = instance_find(d, run->key);
 		struct cgroup_usage now;
 
-		if (instance && instance->run == run && usage_now(instance, &now))
+		if (instance && instance->run == run && principal_sees(&glance->who, instance) &&
+			usage_now(instance, &now))
 			json_array_append_new(list, now_of(d, instance));
 	}
 	answer =
@@ -73,12 +80,13 @@ static json_t *top_look(struct daemon *d, void *data, bool time_is_up, int *stat
 	return answer;
 }
 
-static void top(struct control_call *call)
+void control_top(struct control_call *call)
 {
-	uint64_t *which = mem_alloc(sizeof(*which));
+	struct glance *glance = mem_alloc(sizeof(*glance));
 
-	*which = usage_read(call->d, USAGE_TO_SHOW);
-	control_wait(call, ANSWER_SECONDS, top_look, which, free);
+	glance->who = call->who;
+	glance->read = usage_read(call->d, USAGE_TO_SHOW);
+	control_wait(call, ANSWER_SECONDS, top_look, glance, free);
 }
 
 /* ---- what was ---- */
@@ -215,6 +223,11 @@ static int read_tenant(struct control_call *call, struct usage_query *query)
 	char *colon;
 
 	control_query(call, "tenant", text, sizeof(text));
+	if (!principal_sees_key(&call->who, text)) {
+		control_refuse(call, 403, "%s is for %s alone: say tenant=SERVICE:ID",
+			call->who.name, call->who.of);
+		return -1;
+	}
 	colon = strchr(text, ':');
 	if (colon)
 		*colon++ = '\0';
@@ -229,7 +242,7 @@ static int read_tenant(struct control_call *call, struct usage_query *query)
 	return 0;
 }
 
-static void ask(struct control_call *call)
+void control_usage(struct control_call *call)
 {
 	struct usage_query query = { 0 };
 	struct question *question;
@@ -249,19 +262,4 @@ static void ask(struct control_call *call)
 	/* (what comes in pieces is as of the first) */
 	question->read = query.after_tenant ? 0 : usage_read(call->d, USAGE_TO_STORE);
 	control_wait(call, ANSWER_SECONDS, question_look, question, question_release);
-}
-
-bool control_usage(struct control_call *call)
-{
-	bool is_top = strcmp(call->path, "/api/top") == 0;
-
-	if (!is_top && strcmp(call->path, "/api/usage") != 0)
-		return false;
-	if (call->method != HTTP_METHOD_GET)
-		control_refuse(call, 405, "%s is asked with GET", call->path);
-	else if (is_top)
-		top(call);
-	else
-		ask(call);
-	return true;
 }

@@ -9,6 +9,8 @@ bool principal_sees_key(const struct principal *who, const char *key)
 	const char *colon = strchr(key, ':');
 
 	switch (who->scope) {
+	case SCOPE_NONE:
+		return false;
 	case SCOPE_ALL:
 		return true;
 	case SCOPE_TENANT:

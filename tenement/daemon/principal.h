@@ -12,6 +12,7 @@
 struct instance;
 
 enum principal_scope {
+	SCOPE_NONE, /* nobody has said who it is */
 	SCOPE_ALL,
 	SCOPE_TENANT,   /* all that bear the id OF, in every service */
 	SCOPE_INSTANCE, /* OF alone, "service:id" */

@@ -1,0 +1,192 @@
+/* A request to the management API: who asks, and whether a browser was tricked into asking. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "daemon/control_connection.h"
+#include "daemon/endpoints.h"
+#include "mem.h"
+
+#define STRANGER_BODY_MAX 4096
+
+void control_audit(const struct control_connection *connection, int status)
+{
+	/* until there is an audit log, the daemon's own */
+	log_info("%s from %s: %s %s: %d", connection->who.name, connection->address,
+		connection->method, connection->path, status);
+}
+
+void control_health(struct control_call *call)
+{
+	control_answer(call, 200, json_pack("{s:s}", "status", "ok"));
+}
+
+static bool changes_something(enum http_method method)
+{
+	return method != HTTP_METHOD_GET && method != HTTP_METHOD_HEAD &&
+	       method != HTTP_METHOD_OPTIONS;
+}
+
+/* ---- who asks ---- */
+
+static void know_local(struct control_connection *connection)
+{
+	struct principal *who = &connection->who;
+
+	*who = (struct principal){ .local = true, .uid = connection->uid, .scope = SCOPE_ALL };
+	snprintf(who->name, sizeof(who->name), "uid %u", connection->uid);
+	snprintf(connection->address, sizeof(connection->address), "local");
+}
+
+static void know_stranger(struct control_connection *connection)
+{
+	const struct http_field *real = http_head_field(&connection->head, "x-real-ip");
+
+	connection->who = (struct principal){ .uid = (uid_t)-1 };
+	snprintf(connection->who.name, sizeof(connection->who.name), "nobody");
+	if (connection->by_proxy && real && real->value_len < sizeof(connection->address))
+		snprintf(connection->address, sizeof(connection->address), "%.*s",
+			(int)real->value_len, real->value);
+	else
+		snprintf(connection->address, sizeof(connection->address), "uid %u",
+			connection->uid);
+}
+
+/* Who asks, by what the head shows. False: it was refused. */
+static bool know(struct control_connection *connection)
+{
+	if (connection->door == CONTROL_DOOR_LOCAL)
+		know_local(connection);
+	else
+		know_stranger(connection);
+	return true;
+}
+
+/* ---- what a browser says of where a request comes from ---- */
+
+/* "http://example.com:8080" of what was asked: the proxy has checked Host, and says the scheme. */
+static bool is_own_origin(const struct control_call *call, const char *origin)
+{
+	const struct http_text *authority = &call->head->authority;
+	char proto[8] = "http";
+	autofree char *own = NULL;
+
+	control_header(call, "x-forwarded-proto", proto, sizeof(proto));
+	own = mem_printf("%s://%.*s", proto, (int)authority->len, authority->data);
+	return strcasecmp(origin, own) == 0;
+}
+
+/* Tenants' pages are same-site with ours, so that no cookie's SameSite keeps them out: what is
+ * asked has to come from our own origin, or from no page at all. */
+static bool is_tricked(struct control_call *call)
+{
+	char origin[512] = "", site[32] = "";
+	bool has_origin = http_head_field(call->head, "origin") != NULL;
+
+	control_header(call, "origin", origin, sizeof(origin));
+	control_header(call, "sec-fetch-site", site, sizeof(site));
+	if (*site && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0)
+		return true;
+	return has_origin && !is_own_origin(call, origin);
+}
+
+/* ---- one request ---- */
+
+static void handle(struct control_connection *connection, const char *body, size_t len)
+{
+	const struct http_head *head = &connection->head;
+	autofree char *path = mem_strndup(head->path.data, head->path.len);
+	autofree char *query =
+		mem_strndup(head->query.data ? head->query.data : "", head->query.len);
+	struct control_call call = { .d = connection->daemon,
+		.connection = connection,
+		.head = head,
+		.method = head->method,
+		.path = path,
+		.query = query };
+
+	call.who = connection->who;
+	call.by = call.who.name;
+	connection->known = false;
+	if (connection->door != CONTROL_DOOR_LOCAL && is_tricked(&call))
+		control_refuse(&call, 403, "this was asked by a page of another origin");
+	else
+		endpoints_dispatch(&call, body, len);
+}
+
+/* Whether the head says what cannot be; that is answered. */
+static bool refuse_head(struct control_connection *connection, int bytes)
+{
+	const struct http_head *head = &connection->head;
+
+	if (bytes < 0)
+		control_refuse_raw(connection, head->refused_status, head->refused_reason);
+	else if (connection->refused)
+		control_refuse_raw(connection, 403,
+			"your uid has no right here: use root, the daemon's user, or a member of "
+			"admin_group");
+	else if (head->body == HTTP_BODY_CHUNKED)
+		control_refuse_raw(connection, 411, "a body has a Content-Length here");
+	else if (head->content_length > CONTROL_BODY_MAX)
+		control_refuse_raw(connection, 413, "a body has at most 8 MiB here");
+	else
+		return false;
+	return true;
+}
+
+/* A head is there: note what is asked, and who asks. False: it was refused. */
+static bool take_head(struct control_connection *connection)
+{
+	const struct http_head *head = &connection->head;
+
+	if (connection->known)
+		return true;
+	free(connection->method);
+	free(connection->path);
+	connection->method = mem_strndup(head->method_text.data, head->method_text.len);
+	connection->path = mem_strndup(head->path.data, head->path.len);
+	connection->closing = !http_head_keeps_alive(head);
+	connection->to_audit = changes_something(head->method);
+	text_free(&connection->headers);
+	connection->known = know(connection);
+	return connection->known;
+}
+
+bool control_take_request(struct control_connection *connection)
+{
+	struct http_head *head = &connection->head;
+	autofree char *body = NULL;
+	size_t rest;
+	int bytes;
+
+	if (!connection->in.len || connection->closing || connection->look || connection->streaming)
+		return false;
+	/* Who asks on without reading answers is asked to read first. */
+	if (connection->out.len - connection->sent > CONTROL_OUTPUT_MAX)
+		return false;
+	http_head_init(head, HTTP_REQUEST, CONTROL_HEAD_MAX, 100);
+	bytes = http_head_parse(head, connection->in.data, connection->in.len);
+	if (bytes == 0 || refuse_head(connection, bytes) || !take_head(connection))
+		return false;
+	/* Nobody is let fill our memory before he has said who he is. */
+	if (connection->who.scope == SCOPE_NONE && head->content_length > STRANGER_BODY_MAX) {
+		control_refuse_raw(connection, 401, "a body of that size needs a token");
+		return false;
+	}
+	if (head->expects_continue && connection->in.len == (size_t)bytes && head->content_length) {
+		text_puts(&connection->out, "HTTP/1.1 100 Continue\r\n\r\n");
+		control_flush(connection);
+	}
+	if (connection->in.len - (size_t)bytes < head->content_length)
+		return false;
+	body = mem_strndup("", 0);
+	body = mem_resize(body, head->content_length + 1, 1);
+	memcpy(body, connection->in.data + bytes, head->content_length);
+	body[head->content_length] = '\0';
+	handle(connection, body, head->content_length);
+	rest = (size_t)bytes + head->content_length;
+	memmove(connection->in.data, connection->in.data + rest, connection->in.len - rest);
+	connection->in.len -= rest;
+	return true;
+}
