@@ -114,7 +114,7 @@ const struct command commands[] = {
 	  "SINCE is how long a tenant has been in its state, IDLE how long ago it had its last work."
 	  "\n\n"
 	  "\tten ps -a\n"
-	  "\tten ps -a -o json | jq -r '.instances[] | select(.state == \"failed\") | .id'" },
+	  "\tten ps -a -o json | jq -r '.[] | select(.state == \"failed\") | .id'" },
 	{ "top", "[SERVICE|SERVICE:ID]", GROUP_TENANTS, WORDS_TENANTS,
 	  FLAG_BIT(FLAG_LINES) | FLAG_BIT(FLAG_ONCE) | FLAG_BIT(FLAG_SORT), 0, 1, 0, cmd_top,
 	  "Show what the tenants that run use, again and again.",
