@@ -24,6 +24,7 @@ struct confdir;
 struct control;
 struct override;
 struct rollout;
+struct tokens;
 struct run;
 
 struct daemon {
@@ -90,6 +91,7 @@ struct daemon {
 	struct control *control;
 	struct override *overrides;
 	struct rollout *rollouts;
+	struct tokens *tokens;
 };
 
 /* Seconds and milliseconds of CLOCK_MONOTONIC, as the board has them. */

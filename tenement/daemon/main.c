@@ -42,6 +42,7 @@
 #include "daemon/settings.h"
 #include "daemon/storage.h"
 #include "daemon/storage_helper.h"
+#include "daemon/tokens.h"
 #include "daemon/uids.h"
 #include "daemon/upgrade.h"
 #include "daemon/usage.h"
@@ -184,8 +185,10 @@ static int prepare(struct daemon *d, struct ten_error *err)
 	if (workers_share(d, err) < 0 || listeners_start(d, err) < 0 ||
 		override_load_all(d, err) < 0 || apply_finish_journal(d, err) < 0 ||
 		rollout_load(d, err) < 0 || storage_start(d, err) < 0 ||
-		confdir_start(d, err) < 0 || schedule_start(d, err) < 0 ||
-		notify_start(d, err) < 0 || control_start(d, err) < 0)
+		confdir_start(d, err) < 0 || schedule_start(d, err) < 0 || notify_start(d, err) < 0)
+		return -1;
+	tokens_start(d);
+	if (control_start(d, err) < 0)
 		return -1;
 	return 0;
 }
@@ -347,6 +350,7 @@ int main(int argc, char **argv)
 	usage_stop(d);
 	accepted_queue_finish(d);
 	control_stop(d);
+	tokens_stop(d);
 	if (d->shutting_down) {
 		listeners_remove_sockets();
 		network_stop(d);
