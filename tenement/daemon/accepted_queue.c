@@ -1,16 +1,14 @@
 #include "daemon/accepted_queue.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/queue.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/log.h"
+#include "daemon/helper.h"
 #include "mem.h"
 
 #define SLICE 8 /* texts at once: a wake waits for no more */
@@ -26,9 +24,7 @@ struct queued {
 static TAILQ_HEAD(, queued) queue = TAILQ_HEAD_INITIALIZER(queue);
 static ev_check turn;
 static ev_idle busy; /* keeps the loop from sleeping */
-static ev_io syncer_ended;
-static pid_t syncer; /* 0: there is none */
-static int syncer_fd = -1;
+static struct helper syncer;
 static bool sync_again; /* what was stored since it began */
 
 static void sync_here(struct daemon *d)
@@ -37,12 +33,9 @@ static void sync_here(struct daemon *d)
 		log_warn("syncing %s: %s", d->data_dir, strerror(errno));
 }
 
-/* It holds nothing of the daemon's but the folder, and ends with it. */
-static void syncer_main(pid_t daemon, int folder)
+/* It holds nothing of the daemon's but the folder. */
+static void syncer_main(int folder)
 {
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != daemon)
-		_exit(0);
 	dup2(folder, STDIN_FILENO);
 	syscall(SYS_close_range, 3u, ~0u, 0u);
 	_exit(syncfs(STDIN_FILENO) < 0 ? errno : 0);
@@ -50,45 +43,27 @@ static void syncer_main(pid_t daemon, int folder)
 
 static void sync_begin(struct daemon *d);
 
-static void on_synced(struct ev_loop *loop, ev_io *io, int events)
+static void on_synced(struct daemon *d, struct helper *helper, const siginfo_t *end)
 {
-	struct daemon *d = ev_userdata(loop);
-	siginfo_t end = { 0 };
-
-	(void)events;
-	waitid(P_PID, (id_t)syncer, &end, WEXITED | WNOHANG);
-	if (end.si_code == CLD_EXITED && end.si_status)
-		log_warn("syncing %s: %s", d->data_dir, strerror(end.si_status));
-	ev_io_stop(loop, io);
-	close(syncer_fd);
-	syncer_fd = -1;
-	syncer = 0;
+	(void)helper;
+	if (end->si_code == CLD_EXITED && end->si_status)
+		log_warn("syncing %s: %s", d->data_dir, strerror(end->si_status));
 	if (sync_again && TAILQ_EMPTY(&queue))
 		sync_begin(d);
 }
 
 static void sync_begin(struct daemon *d)
 {
-	pid_t self = getpid();
+	pid_t pid;
 
-	sync_again = syncer != 0;
-	if (syncer)
+	sync_again = syncer.pid != 0;
+	if (syncer.pid)
 		return;
-	syncer = fork();
-	if (syncer == 0)
-		syncer_main(self, d->own_fd);
-	syncer_fd = syncer > 0 ? (int)syscall(SYS_pidfd_open, syncer, 0) : -1;
-	if (syncer_fd < 0) {
-		/* What cannot be waited for beside other things is not left alone. */
-		if (syncer > 0)
-			waitid(P_PID, (id_t)syncer, &(siginfo_t){ 0 }, WEXITED);
-		else
-			sync_here(d);
-		syncer = 0;
-		return;
-	}
-	ev_io_init(&syncer_ended, on_synced, syncer_fd, EV_READ);
-	ev_io_start(d->loop, &syncer_ended);
+	pid = helper_fork(d, &syncer, on_synced);
+	if (pid == 0)
+		syncer_main(d->own_fd);
+	if (pid < 0)
+		sync_here(d);
 }
 
 static void store_one(struct daemon *d, struct queued *queued)
@@ -164,7 +139,7 @@ void accepted_queue_store(struct daemon *d, const char *name)
 
 void accepted_queue_finish(struct daemon *d)
 {
-	if (TAILQ_EMPTY(&queue) && !syncer)
+	if (TAILQ_EMPTY(&queue) && !syncer.pid)
 		return;
 	while (!TAILQ_EMPTY(&queue))
 		store_one(d, TAILQ_FIRST(&queue));

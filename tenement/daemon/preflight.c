@@ -3,17 +3,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/fds.h"
 #include "common/programs.h"
+#include "daemon/helper.h"
 #include "mem.h"
 
 #define SECONDS   20.0
@@ -23,11 +21,9 @@
 #define EXIT_NOT_RUN 127 /* as shells say it */
 
 static struct {
-	pid_t pid; /* 0: none runs */
+	struct helper helper;
 	char *program;
 	int out;
-	int process;
-	ev_io ended;
 	ev_timer timer;
 	void (*done)(struct daemon *d, const char *version, const char *why);
 } flight;
@@ -38,7 +34,6 @@ static void become(struct daemon *d, int out, int table, char *const *argv)
 	int fds[FDS_COUNT] = { table, d->board_fd };
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	signal(SIGPIPE, SIG_DFL);
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 ||
 		dup2(out, STDERR_FILENO) < 0)
 		_exit(126);
@@ -53,7 +48,7 @@ static void become(struct daemon *d, int out, int table, char *const *argv)
 			setresgid(d->proxy_gid, d->proxy_gid, d->proxy_gid) < 0 ||
 			setresuid(d->proxy_uid, d->proxy_uid, d->proxy_uid) < 0))
 		_exit(126);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* once more: now it is somebody else */
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	execv(argv[0], argv);
 	dprintf(STDERR_FILENO, "%s\n", strerror(errno));
@@ -74,46 +69,34 @@ static char *last_words(int out)
 	return mem_strdup(line ? line + 1 : said);
 }
 
-static void over(struct daemon *d, int status)
+static void on_end(struct daemon *d, struct helper *helper, const siginfo_t *end)
 {
 	autofree char *said = last_words(flight.out);
-	autofree char *program = flight.program;
+	autofree char *program = mem_steal(&flight.program);
 	autofree char *why = NULL;
 	char *word = strrchr(said, ' ');
+	bool exited = end->si_code == CLD_EXITED;
 
-	ev_io_stop(d->loop, &flight.ended);
+	(void)helper;
 	ev_timer_stop(d->loop, &flight.timer);
 	close(flight.out);
-	close(flight.process);
-	flight.pid = 0;
-	flight.program = NULL;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && *said) {
+	if (exited && end->si_status == 0 && *said) {
 		flight.done(d, word ? word + 1 : said, NULL);
 		return;
 	}
-	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+	if (!exited && end->si_status == SIGKILL)
 		why = mem_printf("%s did not come to an end", program);
-	else if (WIFSIGNALED(status))
+	else if (!exited)
 		why = mem_printf("%s did not start: ended by signal %d (%s)", program,
-			WTERMSIG(status), strsignal(WTERMSIG(status)));
-	else if (WEXITSTATUS(status) == 0)
+			end->si_status, strsignal(end->si_status));
+	else if (end->si_status == 0)
 		why = mem_printf("%s: it says nothing", program);
-	else if (WEXITSTATUS(status) == EXIT_NOT_RUN)
+	else if (end->si_status == EXIT_NOT_RUN)
 		why = mem_printf("%s: %s", program, *said ? said : "it cannot be run");
 	else
-		why = mem_printf("%s did not start: exit status %d%s%s", program,
-			WEXITSTATUS(status), *said ? ": " : "", said);
+		why = mem_printf("%s did not start: exit status %d%s%s", program, end->si_status,
+			*said ? ": " : "", said);
 	flight.done(d, NULL, why);
-}
-
-static void on_end(struct ev_loop *loop, ev_io *io, int events)
-{
-	int status;
-
-	(void)io;
-	(void)events;
-	if (waitpid(flight.pid, &status, WNOHANG) == flight.pid)
-		over(ev_userdata(loop), status);
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
@@ -121,7 +104,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)loop;
 	(void)timer;
 	(void)events;
-	kill(flight.pid, SIGKILL);
+	helper_kill(&flight.helper);
 }
 
 static void fail(struct daemon *d, const char *program, const char *what)
@@ -138,44 +121,35 @@ void preflight_start(struct daemon *d, const char *program, const char *argument
 	char *argv[] = { path, (char *)argument, NULL };
 	autoclose int table = route_table_reader_fd(d->table_fd, NULL);
 	int ends[2];
+	pid_t pid;
 
 	flight.done = done;
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) {
 		fail(d, path, "pipe");
 		return;
 	}
-	flight.pid = fork();
-	if (flight.pid == 0)
+	pid = helper_fork(d, &flight.helper, on_end);
+	if (pid == 0)
 		become(d, ends[1], table, argv);
-	close(ends[1]);
-	flight.process = flight.pid > 0 ? (int)syscall(SYS_pidfd_open, flight.pid, 0) : -1;
-	if (flight.process < 0) {
+	if (pid < 0)
 		fail(d, path, "fork");
+	close(ends[1]);
+	if (pid < 0) {
 		close(ends[0]);
-		if (flight.pid > 0 && kill(flight.pid, SIGKILL) == 0)
-			waitpid(flight.pid, NULL, 0);
-		flight.pid = 0;
 		return;
 	}
 	flight.out = ends[0];
 	flight.program = mem_steal(&path);
-	ev_io_init(&flight.ended, on_end, flight.process, EV_READ);
-	ev_io_start(d->loop, &flight.ended);
 	ev_timer_init(&flight.timer, on_timer, SECONDS, 0.);
 	ev_timer_start(d->loop, &flight.timer);
 }
 
 void preflight_stop(struct daemon *d)
 {
-	if (!flight.pid)
+	if (!flight.helper.pid)
 		return;
-	kill(flight.pid, SIGKILL);
-	waitpid(flight.pid, NULL, 0);
-	ev_io_stop(d->loop, &flight.ended);
+	helper_end(d, &flight.helper);
 	ev_timer_stop(d->loop, &flight.timer);
 	close(flight.out);
-	close(flight.process);
-	free(flight.program);
-	flight.program = NULL;
-	flight.pid = 0;
+	free(mem_steal(&flight.program));
 }

@@ -4,20 +4,18 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "daemon/cgroup.h"
+#include "daemon/helper.h"
 #include "mem.h"
 
 #define PIDS_MAX  1024
@@ -27,9 +25,7 @@
 
 /* The one at work, and those whose turn comes. */
 static struct instance *present;
-static pid_t helper;
-static int helper_fd = -1; /* pidfd */
-static ev_io helper_ended;
+static struct helper helper;
 static TAILQ_HEAD(, instance) waiting = TAILQ_HEAD_INITIALIZER(waiting);
 
 /* ---- the helper ---- */
@@ -72,20 +68,14 @@ static bool reclaim_group(int group, const char *text)
 	return group >= 0 && (write(group, text, strlen(text)) > 0 || errno == EAGAIN);
 }
 
-static void helper_main(pid_t daemon, int group, const char *text, const pid_t *pids, size_t count)
+static void helper_main(int group, const char *text, const pid_t *pids, size_t count)
 {
 	struct sched_param idle = { 0 };
 
-	/* It holds nothing of the daemon's, its lock above all, and ends with it. */
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != daemon)
-		_exit(0);
+	/* It holds nothing of the daemon's. */
 	if (group >= 0)
 		group = dup2(group, HELPER_FD);
 	syscall(SYS_close_range, group >= 0 ? HELPER_FD + 1u : (unsigned)HELPER_FD, ~0u, 0u);
-	for (int signal = 1; signal < NSIG; signal++)
-		if (signal != SIGKILL && signal != SIGSTOP)
-			sigaction(signal, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
 	setpriority(PRIO_PROCESS, 0, NICE);
 	sched_setscheduler(0, SCHED_IDLE, &idle);
 	if (!reclaim_group(group, text))
@@ -98,25 +88,13 @@ static void helper_main(pid_t daemon, int group, const char *text, const pid_t *
 
 static void next(struct daemon *d);
 
-static void forget_helper(struct daemon *d)
+static void on_ended(struct daemon *d, struct helper *over, const siginfo_t *end)
 {
-	ev_io_stop(d->loop, &helper_ended);
-	close(helper_fd);
-	helper_fd = -1;
-	helper = 0;
+	(void)over;
+	(void)end;
 	if (present)
 		present->reclaiming = false;
 	present = NULL;
-}
-
-static void on_ended(struct ev_loop *loop, ev_io *io, int events)
-{
-	struct daemon *d = ev_userdata(loop);
-
-	(void)io;
-	(void)events;
-	waitid(P_PID, (id_t)helper, &(siginfo_t){ 0 }, WEXITED | WNOHANG);
-	forget_helper(d);
 	next(d);
 }
 
@@ -126,41 +104,29 @@ static void begin(struct daemon *d, struct instance *instance)
 	autofree pid_t *pids = mem_alloc(PIDS_MAX * sizeof(*pids));
 	autoclose int group = -1;
 	char text[24] = "";
-	pid_t self = getpid();
+	pid_t pid;
 	size_t count = run->cgroup ? cgroup_pids(run->cgroup, pids, PIDS_MAX) : 0;
 
 	if (!run->cgroup)
 		pids[count++] = run->pid;
 	if (run->cgroup)
 		group = cgroup_reclaim_open(run->cgroup, text);
-	helper = fork();
-	if (helper == 0)
-		helper_main(self, group, text, pids, count);
-	if (helper < 0) {
+	pid = helper_fork(d, &helper, on_ended);
+	if (pid == 0)
+		helper_main(group, text, pids, count);
+	if (pid < 0) {
 		log_warn("%s: handing back its memory: %s", instance->key, strerror(errno));
-		helper = 0;
-		instance->reclaiming = false;
-		return;
-	}
-	helper_fd = (int)syscall(SYS_pidfd_open, helper, 0);
-	if (helper_fd < 0) {
-		/* It cannot be waited for without waiting: there must be none. */
-		kill(helper, SIGKILL);
-		waitid(P_PID, (id_t)helper, &(siginfo_t){ 0 }, WEXITED);
-		helper = 0;
 		instance->reclaiming = false;
 		return;
 	}
 	present = instance;
-	ev_io_init(&helper_ended, on_ended, helper_fd, EV_READ);
-	ev_io_start(d->loop, &helper_ended);
 }
 
 static void next(struct daemon *d)
 {
 	struct instance *instance;
 
-	while (!helper && (instance = TAILQ_FIRST(&waiting))) {
+	while (!helper.pid && (instance = TAILQ_FIRST(&waiting))) {
 		TAILQ_REMOVE(&waiting, instance, reclaim);
 		begin(d, instance);
 	}
@@ -184,7 +150,7 @@ void reclaim_cancel(struct daemon *d, struct instance *instance)
 	if (present == instance) {
 		/* Its end starts the next. */
 		present = NULL;
-		kill(helper, SIGKILL);
+		helper_kill(&helper);
 	} else {
 		TAILQ_REMOVE(&waiting, instance, reclaim);
 	}

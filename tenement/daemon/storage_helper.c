@@ -3,65 +3,47 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/log.h"
-#include "common/process.h"
+#include "daemon/helper.h"
 #include "mem.h"
 #include "text.h"
 
 #define AGAIN_SECONDS 1.0 /* after one that ended; more each time */
 #define AGAIN_MOST    60.0
 
-static pid_t helper;       /* 0: there is none */
-static int helper_fd = -1; /* pidfd */
+static struct helper helper;
 static int link_fd = -1;
-static ev_io heard, ended;
+static ev_io heard;
 static double not_before, delay;
 static storage_answered *tell;
 static storage_lost *lose;
 
-static void child(int link, int data, pid_t daemon)
+static void child(int link, int data)
 {
 	char *const argv[] = { "tenement-storage", STORAGE_HELPER_FLAG, NULL };
 	/* (both may stand where the other is to be) */
 	int high_link = fcntl(link, F_DUPFD, STORAGE_HELPER_DATA + 1);
 	int high_data = fcntl(data, F_DUPFD, STORAGE_HELPER_DATA + 1);
 
-	process_hear_signals();
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != daemon || dup2(high_link, STORAGE_HELPER_LINK) < 0 ||
-		dup2(high_data, STORAGE_HELPER_DATA) < 0)
+	if (dup2(high_link, STORAGE_HELPER_LINK) < 0 || dup2(high_data, STORAGE_HELPER_DATA) < 0)
 		_exit(127);
 	syscall(SYS_close_range, STORAGE_HELPER_DATA + 1u, ~0u, 0u);
 	execv("/proc/self/exe", argv);
 	_exit(127);
 }
 
-static void forget(struct daemon *d)
+static void on_ended(struct daemon *d, struct helper *over, const siginfo_t *end)
 {
+	(void)over;
+	(void)end;
 	ev_io_stop(d->loop, &heard);
-	ev_io_stop(d->loop, &ended);
 	close(fd_steal(&link_fd));
-	close(fd_steal(&helper_fd));
-	helper = 0;
-}
-
-static void on_ended(struct ev_loop *loop, ev_io *io, int events)
-{
-	struct daemon *d = ev_userdata(loop);
-
-	(void)io;
-	(void)events;
-	waitid(P_PID, (id_t)helper, &(siginfo_t){ 0 }, WEXITED | WNOHANG);
-	forget(d);
 	delay = delay > 0 ? delay * 2 : AGAIN_SECONDS;
 	if (delay > AGAIN_MOST)
 		delay = AGAIN_MOST;
@@ -87,43 +69,32 @@ static void on_heard(struct ev_loop *loop, ev_io *io, int events)
 		return;
 	/* What says no more ends; on_ended() is told. */
 	ev_io_stop(loop, io);
-	kill(helper, SIGKILL);
+	helper_kill(&helper);
 }
 
 static bool begin(struct daemon *d)
 {
 	int ends[2];
-	sigset_t before;
-	pid_t self = getpid();
+	pid_t pid;
 
 	if (daemon_now() < not_before)
 		return false;
 	not_before = daemon_now() + AGAIN_SECONDS;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return false;
-	process_hold_signals(&before);
-	helper = fork();
-	if (helper == 0)
-		child(ends[1], d->data_fd, self);
-	sigprocmask(SIG_SETMASK, &before, NULL);
-	close(ends[1]);
-	helper_fd = helper > 0 ? (int)syscall(SYS_pidfd_open, helper, 0) : -1;
-	if (helper_fd < 0) {
+	pid = helper_fork(d, &helper, on_ended);
+	if (pid == 0)
+		child(ends[1], d->data_fd);
+	if (pid < 0)
 		log_warn("looking at how much is stored: %s", strerror(errno));
-		/* It cannot be waited for without waiting: there must be none. */
-		if (helper > 0) {
-			kill(helper, SIGKILL);
-			waitid(P_PID, (id_t)helper, &(siginfo_t){ 0 }, WEXITED);
-		}
-		helper = 0;
+	close(ends[1]);
+	if (pid < 0) {
 		close(ends[0]);
 		return false;
 	}
 	link_fd = ends[0];
 	ev_io_init(&heard, on_heard, link_fd, EV_READ);
 	ev_io_start(d->loop, &heard);
-	ev_io_init(&ended, on_ended, helper_fd, EV_READ);
-	ev_io_start(d->loop, &ended);
 	return true;
 }
 
@@ -148,7 +119,7 @@ bool storage_helper_ask(struct daemon *d, const struct storage_ask *ask, const c
 			continue;
 		text_add(&message, below + 1, strlen(below + 1) + 1);
 	}
-	if (message.len > STORAGE_MESSAGE_MAX || (!helper && !begin(d)))
+	if (message.len > STORAGE_MESSAGE_MAX || (!helper.pid && !begin(d)))
 		return false;
 	return send(link_fd, message.data, message.len, MSG_DONTWAIT | MSG_NOSIGNAL) ==
 	       (ssize_t)message.len;

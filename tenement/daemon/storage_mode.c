@@ -4,17 +4,15 @@
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "common/process.h"
+#include "daemon/helper.h"
 #include "mem.h"
 
 #ifndef AT_RECURSIVE
@@ -24,13 +22,11 @@
 
 /* A process beside the daemon that changes the mounts of one: setns(2) is for good. */
 struct change {
+	struct helper helper; /* (first) */
 	char *key;
 	pid_t of; /* the tenant's process */
 	uint64_t start_time;
 	bool reads_only;
-	pid_t child;
-	int child_fd; /* pidfd */
-	ev_io ended;
 };
 
 /* ---- the child ---- */
@@ -47,12 +43,11 @@ static int set_one(const char *path, bool reads_only)
 		&attributes, sizeof(attributes));
 }
 
-static void child_main(const struct change *change, pid_t daemon, bool root, char *const *folders)
+static void child_main(const struct change *change, bool root, char *const *folders)
 {
 	int process = (int)syscall(SYS_pidfd_open, change->of, 0);
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (process < 0 || getppid() != daemon || !process_is(change->of, change->start_time))
+	if (process < 0 || !process_is(change->of, change->start_time))
 		_exit(ESRCH);
 	if (setns(process, root ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER) < 0)
 		_exit(errno);
@@ -82,21 +77,15 @@ static void restart(struct daemon *d, struct instance *instance, bool reads_only
 	instance_mark(d, instance);
 }
 
-static void on_ended(struct ev_loop *loop, ev_io *io, int events)
+static void on_ended(struct daemon *d, struct helper *helper, const siginfo_t *end)
 {
-	struct daemon *d = ev_userdata(loop);
-	struct change *change = io->data;
+	struct change *change = (struct change *)helper;
 	struct instance *instance = instance_find(d, change->key);
 	struct run *run = instance ? instance->run : NULL;
-	siginfo_t end = { 0 };
 
-	(void)events;
-	ev_io_stop(loop, io);
-	waitid(P_PID, (id_t)change->child, &end, WEXITED | WNOHANG);
-	close(change->child_fd);
 	if (run && run->pid == change->of && run->start_time == change->start_time) {
 		run->mode_changes = false;
-		if (end.si_code == CLD_EXITED && end.si_status == 0) {
+		if (end->si_code == CLD_EXITED && end->si_status == 0) {
 			run->reads_only = change->reads_only;
 			log_info("%s: its folder is %s", change->key,
 				change->reads_only ? "not writable any more" : "writable again");
@@ -104,7 +93,7 @@ static void on_ended(struct ev_loop *loop, ev_io *io, int events)
 		} else if (run->exit == PLAN_EXIT_NONE && instance->state == INSTANCE_READY) {
 			run->reads_only = change->reads_only; /* (by its next process) */
 			restart(d, instance, change->reads_only,
-				end.si_code == CLD_EXITED ? end.si_status : EINTR);
+				end->si_code == CLD_EXITED ? end->si_status : EINTR);
 		}
 	}
 	free_change(change);
@@ -127,29 +116,11 @@ static char **folders_of(const struct ten_spec *spec)
 
 static bool begin(struct daemon *d, struct change *change, char *const *folders)
 {
-	pid_t self = getpid();
-	sigset_t before;
+	pid_t pid = helper_fork(d, &change->helper, on_ended);
 
-	process_hold_signals(&before);
-	change->child = fork();
-	if (change->child == 0) {
-		process_hear_signals();
-		child_main(change, self, d->root, folders);
-	}
-	sigprocmask(SIG_SETMASK, &before, NULL);
-	if (change->child < 0)
-		return false;
-	change->child_fd = (int)syscall(SYS_pidfd_open, change->child, 0);
-	if (change->child_fd < 0) {
-		/* It cannot be waited for without waiting: there must be none. */
-		kill(change->child, SIGKILL);
-		waitid(P_PID, (id_t)change->child, &(siginfo_t){ 0 }, WEXITED);
-		return false;
-	}
-	ev_io_init(&change->ended, on_ended, change->child_fd, EV_READ);
-	change->ended.data = change;
-	ev_io_start(d->loop, &change->ended);
-	return true;
+	if (pid == 0)
+		child_main(change, d->root, folders);
+	return pid > 0;
 }
 
 void storage_mode_want(struct daemon *d, struct instance *instance, bool reads_only)

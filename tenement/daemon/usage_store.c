@@ -3,18 +3,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "common/process.h"
+#include "daemon/helper.h"
 #include "daemon/usage.h"
 #include "mem.h"
 #include "text.h"
@@ -49,10 +46,9 @@ static uint64_t lost;    /* likewise */
 
 static struct usage_setup setup;
 static bool was_run;
-static pid_t keeper; /* of usage.db; 0: there is none */
-static int keeper_fd = -1;
+static struct helper keeper; /* of usage.db */
 static int link_fd = -1;
-static ev_io keeper_ended, link_in, link_out;
+static ev_io link_in, link_out;
 static ev_timer again;
 static struct text out, in;
 
@@ -139,13 +135,8 @@ static void let_go(struct daemon *d)
 
 	ev_io_stop(d->loop, &link_in);
 	ev_io_stop(d->loop, &link_out);
-	if (keeper_fd >= 0)
-		ev_io_stop(d->loop, &keeper_ended);
 	if (link_fd >= 0)
 		close(fd_steal(&link_fd));
-	if (keeper_fd >= 0)
-		close(fd_steal(&keeper_fd));
-	keeper = 0;
 	text_free(&out);
 	text_free(&in);
 	for (sent = TAILQ_FIRST(&messages); sent; sent = next) {
@@ -171,13 +162,10 @@ static void on_again(struct ev_loop *loop, ev_timer *timer, int events)
 		pump(ev_userdata(loop));
 }
 
-static void on_keeper_ended(struct ev_loop *loop, ev_io *io, int events)
+static void on_keeper_ended(struct daemon *d, struct helper *helper, const siginfo_t *end)
 {
-	struct daemon *d = ev_userdata(loop);
-
-	(void)io;
-	(void)events;
-	waitid(P_PID, (id_t)keeper, &(siginfo_t){ 0 }, WEXITED | WNOHANG);
+	(void)helper;
+	(void)end;
 	if (is_waiting())
 		set_trouble("the process that keeps " USAGE_DB_FILE " has ended");
 	let_go(d);
@@ -192,66 +180,31 @@ static void queue(enum usage_word word, uint64_t number, const void *payload, si
 	text_add(&out, payload, bytes);
 }
 
-/* Without a copy of the daemon's memory: posix_spawn() borrows it. */
-static int spawn(struct daemon *d, int theirs)
-{
-	static char name[] = USAGE_KEEPER, word[] = "--usage";
-	char *argv[] = { name, word, NULL };
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t how;
-	sigset_t none, all;
-	int rc;
-
-	sigemptyset(&none);
-	sigfillset(&all);
-	sigdelset(&all, SIGPIPE); /* ignored there as it is here */
-	posix_spawn_file_actions_init(&files);
-	posix_spawnattr_init(&how);
-	posix_spawn_file_actions_adddup2(&files, theirs, STDIN_FILENO);
-	posix_spawn_file_actions_adddup2(&files, d->own_fd, FOLDER_FD);
-	posix_spawnattr_setsigmask(&how, &none);
-	posix_spawnattr_setsigdefault(&how, &all);
-	posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	rc = posix_spawn(&keeper, "/proc/self/exe", &files, &how, argv, environ);
-	posix_spawn_file_actions_destroy(&files);
-	posix_spawnattr_destroy(&how);
-	if (rc == 0)
-		return 0;
-	keeper = 0;
-	errno = rc;
-	return -1;
-}
-
 static void on_in(struct ev_loop *loop, ev_io *io, int events);
 static void on_out(struct ev_loop *loop, ev_io *io, int events);
 
 static int run_keeper(struct daemon *d)
 {
+	static char name[] = USAGE_KEEPER, word[] = "--usage";
+	char *const argv[] = { name, word, NULL };
+	struct helper_fd fds[] = { { -1, STDIN_FILENO }, { d->own_fd, FOLDER_FD } };
 	int ends[2];
-	int rc;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
 		return -1;
-	rc = spawn(d, ends[1]);
-	close(ends[1]);
-	link_fd = ends[0];
-	if (rc == 0)
-		keeper_fd = (int)syscall(SYS_pidfd_open, keeper, 0);
-	if (keeper_fd < 0) {
+	fds[0].fd = ends[1];
+	if (helper_spawn(d, &keeper, argv, fds, sizeof(fds) / sizeof(*fds), on_keeper_ended) < 0) {
 		int because = errno;
 
-		close(fd_steal(&link_fd));
-		/* (it ends with its socket, which is near) */
-		if (keeper)
-			waitid(P_PID, (id_t)keeper, &(siginfo_t){ 0 }, WEXITED);
-		keeper = 0;
+		close(ends[0]);
+		close(ends[1]);
 		errno = because;
 		return -1;
 	}
-	ev_io_init(&keeper_ended, on_keeper_ended, keeper_fd, EV_READ);
+	close(ends[1]);
+	link_fd = ends[0];
 	ev_io_init(&link_in, on_in, link_fd, EV_READ);
 	ev_io_init(&link_out, on_out, link_fd, EV_WRITE);
-	ev_io_start(d->loop, &keeper_ended);
 	ev_io_start(d->loop, &link_in);
 	/* Had it made a database before, that should be there: another is none to go on with. */
 	if (was_run) {
@@ -292,7 +245,7 @@ static void pump(struct daemon *d)
 {
 	struct sent *sent;
 
-	if (!keeper && run_keeper(d) < 0) {
+	if (!keeper.pid && run_keeper(d) < 0) {
 		set_trouble(strerror(errno));
 		try_again(d);
 		return;
@@ -403,7 +356,7 @@ void usage_store_setup(struct daemon *d, int64_t hour)
 	setup.board = board;
 	setup.hour = hour;
 	setup.keep_days = config_set_settings(d->set)->usage_days;
-	if (!keeper)
+	if (!keeper.pid)
 		return;
 	queue(USAGE_SETUP, 0, &setup, sizeof(setup));
 	flush(d);
@@ -511,7 +464,7 @@ void usage_store_stop(struct daemon *d)
 	ev_timer_stop(d->loop, &again);
 	if (!TAILQ_EMPTY(&messages))
 		pump(d);
-	while (keeper && is_waiting() &&
+	while (keeper.pid && is_waiting() &&
 		wait_for(link_fd, (short)(POLLIN | (out.len ? POLLOUT : 0)), &ms)) {
 		char buffer[READ_BYTES];
 		ssize_t got = recv(link_fd, buffer, sizeof(buffer), MSG_DONTWAIT);
@@ -523,16 +476,12 @@ void usage_store_stop(struct daemon *d)
 		take_all(d);
 		flush(d);
 	}
-	if (!keeper)
+	if (!keeper.pid)
 		return;
 	close(fd_steal(&link_fd));
 	ms = END_MS;
-	if (!wait_for(keeper_fd, POLLIN, &ms))
-		kill(keeper, SIGKILL);
-	waitid(P_PID, (id_t)keeper, &(siginfo_t){ 0 }, WEXITED);
-	ev_io_stop(d->loop, &keeper_ended);
+	wait_for(keeper.fd, POLLIN, &ms);
+	helper_end(d, &keeper);
 	ev_io_stop(d->loop, &link_in);
 	ev_io_stop(d->loop, &link_out);
-	close(fd_steal(&keeper_fd));
-	keeper = 0;
 }
