@@ -1,8 +1,11 @@
 #include "cli/answer.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "cli/visible.h"
+#include "mem.h"
 #include "text.h"
 
 const char *answer_text(const json_t *object, const char *key)
@@ -68,6 +71,57 @@ void answer_print(const json_t *answer)
 {
 	json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY | harmless());
 	putchar('\n');
+}
+
+/* A harmless string in place of VALUE; NULL: it is none, or harmless as it is. */
+static json_t *harmless_string(const json_t *value)
+{
+	autofree char *text = NULL;
+
+	if (!json_is_string(value))
+		return NULL;
+	text = visible_lines(json_string_value(value));
+	return strcmp(text, json_string_value(value)) == 0 ? NULL : json_string(text);
+}
+
+static void make_object_harmless(json_t *object)
+{
+	autojson json_t *renamed = json_object();
+	const char *key;
+	json_t *value, *string;
+	void *next;
+
+	json_object_foreach_safe(object, next, key, value)
+	{
+		autofree char *name = visible_line(key);
+
+		string = harmless_string(value);
+		if (string)
+			json_object_set_new(object, key, string);
+		else
+			answer_make_harmless(value);
+		if (strcmp(name, key) != 0) {
+			json_object_set(renamed, name, json_object_get(object, key));
+			json_object_del(object, key);
+		}
+	}
+	json_object_update(object, renamed);
+}
+
+void answer_make_harmless(json_t *answer)
+{
+	json_t *value, *string;
+	size_t i;
+
+	if (json_is_object(answer))
+		make_object_harmless(answer);
+	json_array_foreach (answer, i, value) {
+		string = harmless_string(value);
+		if (string)
+			json_array_set_new(answer, i, string);
+		else
+			answer_make_harmless(value);
+	}
 }
 
 void answer_release(json_t **answer)

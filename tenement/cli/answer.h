@@ -27,6 +27,9 @@ char *answer_joined(const json_t *object, const char *key, const char *between);
 void answer_print(const json_t *answer);
 void answer_print_line(const json_t *answer); /* in one line */
 
+/* Spell out what would steer a terminal in all strings and keys of it; newlines stay. */
+void answer_make_harmless(json_t *answer);
+
 void answer_release(json_t **answer);
 
 #endif

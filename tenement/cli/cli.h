@@ -38,6 +38,9 @@ struct cli {
 	bool csv;   /* -o csv, for commands that have it */
 	bool quiet; /* only ids */
 	long timeout_secs;
+	char *token; /* what is shown to the daemon, see bearer.h; owned; NULL: nothing */
+	const char *token_from;
+	bool token_looked_for;
 	struct term term;
 };
 

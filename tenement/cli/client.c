@@ -4,12 +4,15 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cli/answer.h"
+#include "cli/bearer.h"
+#include "cli/remote.h"
 #include "cli/socket.h"
 #include "mem.h"
 #include "text.h"
@@ -17,11 +20,14 @@
 #define ANSWER_MAX     (256u << 20)
 #define GRACE_SECS     10 /* beyond --timeout, for the daemon to say that it is over */
 #define PROGRESS_AFTER 0.4
+#define ERROR_SHOWN    4000 /* bytes */
 
 /* One request on its way. */
 struct call {
 	struct cli *cli;
 	CURL *curl;
+	bool is_remote; /* by a URL; else by the socket */
+	struct remote remote;
 	struct control_socket socket;
 	struct curl_slist *headers;
 	struct text answer;
@@ -65,6 +71,17 @@ static void give_lines(struct call *call)
 	call->answer.len = (size_t)(end - begin);
 }
 
+/* What something in between shows to people, be it with status 200. */
+static bool is_page(const struct call *call)
+{
+	const char *type = NULL;
+
+	if (!call->is_remote)
+		return false;
+	curl_easy_getinfo(call->curl, CURLINFO_CONTENT_TYPE, &type);
+	return type && strncasecmp(type, "text/html", 9) == 0;
+}
+
 static size_t on_data(char *data, size_t size, size_t count, void *user)
 {
 	struct call *call = user;
@@ -72,7 +89,7 @@ static size_t on_data(char *data, size_t size, size_t count, void *user)
 
 	text_add(&call->answer, data, size * count);
 	curl_easy_getinfo(call->curl, CURLINFO_RESPONSE_CODE, &status);
-	if (call->visit && status == 200)
+	if (call->visit && status == 200 && !is_page(call))
 		give_lines(call);
 	if (call->answer.len > ANSWER_MAX) {
 		call->too_long = true;
@@ -88,29 +105,57 @@ static void call_end(struct call *call)
 	if (call->curl)
 		curl_easy_cleanup(call->curl);
 	control_socket_free(&call->socket);
+	server_clear(&call->remote.server);
 	text_free(&call->answer);
 }
 #define autocall __attribute__((cleanup(call_end)))
 
-static int call_begin(struct call *call, struct cli *cli, const char *path)
+/* Find the daemon, or the exit code and why not said. */
+static int find_daemon(struct call *call, struct cli *cli)
 {
 	struct ten_error err;
-	autofree char *url = mem_printf("http://localhost%s", path);
-	const char *token = cli->flags.value[FLAG_TOKEN];
 
-	call->cli = cli;
-	clock_gettime(CLOCK_MONOTONIC, &call->begun);
+	call->is_remote = server_is_remote(cli);
+	if (call->is_remote) {
+		if (server_parse(cli->flags.value[FLAG_SERVER], &call->remote.server, &err) < 0)
+			return cli_fail(CLI_USAGE, "%s", err.text);
+		return bearer_find(cli, &call->remote.server);
+	}
 	if (control_socket_find(cli, &call->socket, &err) < 0)
 		return cli_fail(CLI_USAGE, "%s", err.text);
 	if (call->socket.code)
 		return control_socket_explain(&call->socket, call->socket.code);
+	return bearer_find(cli, NULL);
+}
+
+static void aim(struct call *call, const char *path)
+{
+	autofree char *url = mem_printf(
+		"%s%s", call->is_remote ? call->remote.server.base : "http://localhost", path);
+
+	curl_easy_setopt(call->curl, CURLOPT_URL, url);
+	if (call->is_remote) {
+		remote_prepare(&call->remote, call->curl);
+	} else {
+		curl_easy_setopt(call->curl, CURLOPT_UNIX_SOCKET_PATH, call->socket.address);
+		curl_easy_setopt(call->curl, CURLOPT_PROXY, "");
+	}
+}
+
+static int call_begin(struct call *call, struct cli *cli, const char *path)
+{
+	int code;
+
+	call->cli = cli;
+	clock_gettime(CLOCK_MONOTONIC, &call->begun);
+	code = find_daemon(call, cli);
+	if (code)
+		return code;
 	call->curl = curl_easy_init();
 	if (!call->curl)
 		return cli_fail(CLI_FAILED, "libcurl cannot be used");
-	curl_easy_setopt(call->curl, CURLOPT_URL, url);
-	curl_easy_setopt(call->curl, CURLOPT_UNIX_SOCKET_PATH, call->socket.address);
+	aim(call, path);
 	curl_easy_setopt(call->curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(call->curl, CURLOPT_PROXY, "");
 	curl_easy_setopt(call->curl, CURLOPT_WRITEFUNCTION, on_data);
 	curl_easy_setopt(call->curl, CURLOPT_WRITEDATA, call);
 	curl_easy_setopt(call->curl, CURLOPT_NOPROGRESS, 0L);
@@ -118,14 +163,34 @@ static int call_begin(struct call *call, struct cli *cli, const char *path)
 	curl_easy_setopt(call->curl, CURLOPT_XFERINFODATA, call);
 	call->headers = curl_slist_append(call->headers, "Expect:");
 	call->headers = curl_slist_append(call->headers, "Connection: close");
-	if (token) {
-		autofree char *header = mem_printf("Authorization: Bearer %s", token);
+	if (cli->token) {
+		autofree char *header = mem_printf("Authorization: Bearer %s", cli->token);
 
-		if (strpbrk(token, "\r\n"))
-			return cli_fail(CLI_USAGE, "--token: not a token");
 		call->headers = curl_slist_append(call->headers, header);
 	}
 	return CLI_DONE;
+}
+
+/* What to do about a refusal, where there is something. */
+static void advise(const struct call *call, long status, const char *text)
+{
+	const struct cli *cli = call->cli;
+	curl_off_t seconds = 0;
+
+	if (status == 401 && !cli->token) {
+		cli_note("a token is shown by TENEMENT_TOKEN or --token @FILE; `ten token-gen` on "
+			 "the server makes one");
+	} else if (status == 401) {
+		cli_note("%s was shown: it is wrong, or was revoked, or its time is over; "
+			 "`ten tokens` on the server lists those that hold",
+			cli->token_from);
+	} else if (status == 404 && strstr(text, "this tenement knows no")) {
+		cli_note("it may be older than this ten, which is " TEN_VERSION);
+	} else if (status == 429) {
+		curl_easy_getinfo(call->curl, CURLINFO_RETRY_AFTER, &seconds);
+		if (seconds > 0)
+			cli_note("try again in %" CURL_FORMAT_CURL_OFF_T " s", seconds);
+	}
 }
 
 /* An answer that is an error: its text for people, and what it means for the exit code. */
@@ -140,25 +205,31 @@ static int explain_status(const struct call *call, long status)
 		code = CLI_CONFLICT;
 	else if (status == 408 || status == 504)
 		code = CLI_TIMED_OUT;
-	else if (status == 503)
+	else if (status == 502 || status == 503)
 		code = CLI_UNREACHABLE;
+	if (!*text && call->is_remote)
+		return remote_explain_stranger(&call->remote, call->curl, status);
 	if (!*text)
 		return cli_fail(code, "the daemon answered with status %ld", status);
-	return cli_fail(code, "%s", text);
+	cli_fail(code, "%.*s", ERROR_SHOWN, text);
+	advise(call, status, text);
+	return code;
 }
 
 static int explain_failure(const struct call *call, CURLcode failed, const char *reason)
 {
 	long os_error = 0;
 
+	if (call->too_long)
+		return cli_fail(CLI_FAILED, "the daemon's answer is too long");
+	if (call->is_remote)
+		return remote_explain(&call->remote, call->curl, failed, reason);
 	curl_easy_getinfo(call->curl, CURLINFO_OS_ERRNO, &os_error);
 	if (failed == CURLE_COULDNT_CONNECT)
 		return control_socket_explain(
 			&call->socket, os_error ? (int)os_error : ECONNREFUSED);
 	if (failed == CURLE_OPERATION_TIMEDOUT)
 		return cli_fail(CLI_TIMED_OUT, "the daemon did not answer in time");
-	if (call->too_long)
-		return cli_fail(CLI_FAILED, "the daemon's answer is too long");
 	if (failed == CURLE_GOT_NOTHING || failed == CURLE_RECV_ERROR ||
 		failed == CURLE_SEND_ERROR || failed == CURLE_PARTIAL_FILE)
 		return cli_fail(CLI_UNREACHABLE, "the daemon went away before it had answered (%s)",
@@ -182,7 +253,21 @@ static int perform(struct call *call)
 	curl_easy_getinfo(call->curl, CURLINFO_RESPONSE_CODE, &status);
 	if (status < 200 || status > 299)
 		return explain_status(call, status);
+	if (is_page(call))
+		return remote_explain_stranger(&call->remote, call->curl, status);
 	return CLI_DONE;
+}
+
+/* The answer as JSON, NULL where it is none. What comes from elsewhere is somebody's data before it
+ * is an answer: nothing in it steers a terminal. */
+static json_t *read_answer(const struct call *call, json_error_t *wrong)
+{
+	const struct text *text = &call->answer;
+	json_t *json = text->len ? json_loadb(text->data, text->len, 0, wrong) : NULL;
+
+	if (json && call->is_remote && !call->cli->json)
+		answer_make_harmless(json);
+	return json;
 }
 
 static int add_body(struct call *call, json_t *body, char **text)
@@ -225,7 +310,13 @@ int client_ask(struct cli *cli, const struct client_request *request, json_t **a
 	code = perform(&call);
 	if (code)
 		return code;
-	*answer = json_loadb(call.answer.data ? call.answer.data : "", call.answer.len, 0, &wrong);
+	if (!call.answer.len) {
+		*answer = json_object(); /* 204 */
+		return CLI_DONE;
+	}
+	*answer = read_answer(&call, &wrong);
+	if (!*answer && call.is_remote)
+		return remote_explain_stranger(&call.remote, call.curl, 200);
 	if (!*answer)
 		return cli_fail(CLI_FAILED, "the daemon's answer is not JSON: %s", wrong.text);
 	return CLI_DONE;
@@ -251,7 +342,7 @@ json_t *client_peek(struct cli *cli, const char *path)
 		curl_easy_getinfo(call.curl, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK ||
 		status != 200)
 		return NULL;
-	return json_loadb(call.answer.data ? call.answer.data : "", call.answer.len, 0, NULL);
+	return read_answer(&call, NULL);
 }
 
 int client_stream(struct cli *cli, const char *path,
@@ -277,6 +368,8 @@ bool client_reachable(struct cli *cli)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	autoclose int fd = -1;
 
+	if (server_is_remote(cli))
+		return true;
 	if (control_socket_find(cli, &sock, &err) < 0 || sock.code)
 		return false;
 	memcpy(address.sun_path, sock.address, strnlen(sock.address, sizeof(address.sun_path) - 1));

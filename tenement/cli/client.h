@@ -1,8 +1,9 @@
 /*
- * Asking the daemon: HTTP and JSON over its unix socket.
+ * Asking the daemon: HTTP and JSON over its unix socket, or over the network with a token.
  *
  * The socket is at {data_dir}/.tenement/run/control.sock, where `run` is a link into the runtime
- * folder; --server unix:/path says otherwise. Every failure is said here, with what to do about it.
+ * folder; --server says otherwise: unix:/path, or a URL (server.h, remote.h). Every failure is said
+ * here, with what to do about it.
  */
 #ifndef TEN_CLIENT_H
 #define TEN_CLIENT_H
@@ -37,7 +38,7 @@ int client_stream(struct cli *cli, const char *path,
 /* GET PATH of a daemon that may not be there: NULL then, and nothing is said. */
 json_t *client_peek(struct cli *cli, const char *path);
 
-/* Whether there is a daemon to ask; says nothing. */
+/* Whether there is a daemon to ask, or one elsewhere is meant; says nothing. */
 bool client_reachable(struct cli *cli);
 
 /* "/api/instances/notes:alice" and what follows it; the caller frees. */

@@ -6,11 +6,13 @@
 #include <unistd.h>
 
 #include "cli/answer.h"
+#include "cli/check_remote.h"
 #include "cli/commands.h"
 #include "cli/human.h"
 #include "cli/load.h"
 #include "cli/place.h"
 #include "cli/problems.h"
+#include "cli/server.h"
 #include "common/program_find.h"
 #include "mem.h"
 #include "toml.h"
@@ -232,10 +234,15 @@ int cmd_check(struct cli *cli)
 	struct ten_error err;
 	struct stat info;
 
-	if (cli->flags.value[FLAG_DUMP_JSON])
-		return dump_json(cli);
+	if (cli->flags.value[FLAG_DUMP_JSON]) {
+		int code = server_leave_aside(cli, "--dump-json");
+
+		return code ? code : dump_json(cli);
+	}
 	if (cli->flags.value[FLAG_NAME] && !(path && strcmp(path, "-") == 0))
 		return cli_usage(cli, "--name goes with -, standard input");
+	if (server_is_remote(cli))
+		return check_remote(cli);
 	if (path && strcmp(path, "-") != 0 && stat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
 		if (place_of_folder(cli, path, &place, &err) < 0)
 			return cli_fail(CLI_FAILED, "%s", err.text);

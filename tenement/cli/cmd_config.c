@@ -8,6 +8,7 @@
 #include "cli/load.h"
 #include "cli/nearest.h"
 #include "cli/place.h"
+#include "cli/server.h"
 #include "cli/settings.h"
 #include "mem.h"
 #include "suggest.h"
@@ -185,8 +186,10 @@ int cmd_config(struct cli *cli)
 	const json_t *settings;
 	int code;
 
-	if (cli->flags.value[FLAG_ALL])
-		return list_options(cli, key);
+	if (cli->flags.value[FLAG_ALL]) {
+		code = server_leave_aside(cli, "--all");
+		return code ? code : list_options(cli, key);
+	}
 	code = cli->flags.value[FLAG_SERVER] || client_reachable(cli)
 		       ? client_get(cli, "/api/config", &answer)
 		       : from_files(cli, &answer);

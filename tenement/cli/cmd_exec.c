@@ -17,6 +17,7 @@
 #include "cli/commands.h"
 #include "cli/exec_confine.h"
 #include "cli/exec_join.h"
+#include "cli/server.h"
 #include "cli/socket.h"
 #include "common/become.h"
 #include "common/secret_file.h"
@@ -280,6 +281,10 @@ int cmd_exec(struct cli *cli)
 	int code = cli_check_target(cli, cli->args[0]);
 	char **env;
 
+	if (!code && server_is_remote(cli))
+		code = cli_fail(CLI_FAILED,
+			"\"ten exec\" runs its command on the machine that it is typed on: log in "
+			"to the server and type it there");
 	if (!code)
 		code = client_get(cli, path, &identity);
 	if (!code)

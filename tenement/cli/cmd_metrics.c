@@ -2,10 +2,19 @@
 
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/visible.h"
+#include "text.h"
 
 static void print_line(void *data, const char *line, size_t len)
 {
-	(void)data;
+	const struct cli *cli = data;
+	autotext struct text harmless = { 0 };
+
+	if (len && cli->term.out_is_terminal) {
+		visible_add(&harmless, line, len);
+		line = harmless.data;
+		len = harmless.len;
+	}
 	fwrite(line, 1, len, stdout);
 	putchar('\n');
 }

@@ -225,6 +225,18 @@ const struct command *command_find(const char *name)
 	return NULL;
 }
 
+bool command_is_local(const struct command *command)
+{
+	int (*const local[])(
+		struct cli *) = { cmd_doctor, cmd_help, cmd_init, cmd_serve, cmd_version };
+
+	for (size_t i = 0; i < sizeof(local) / sizeof(*local); i++) {
+		if (command->run == local[i])
+			return true;
+	}
+	return false;
+}
+
 const char *command_nearest(const char *name)
 {
 	autofree const char **names = mem_alloc((command_count + 1) * sizeof(*names));

@@ -5,6 +5,7 @@
 #ifndef TEN_COMMANDS_H
 #define TEN_COMMANDS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -46,6 +47,9 @@ extern const char *const command_groups[GROUP_COUNT]; /* headings */
 
 const struct command *command_find(const char *name); /* NULL: none */
 const char *command_nearest(const char *name);        /* NULL: none is near */
+
+/* Whether it does its work on this machine, and asks no daemon elsewhere. */
+bool command_is_local(const struct command *command);
 
 int cmd_apply(struct cli *cli);
 int cmd_check(struct cli *cli);

@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/help.h"
 #include "cli/human.h"
+#include "cli/server.h"
 #include "cli/visible.h"
 #include "mem.h"
 
@@ -30,6 +31,14 @@ static int take_globals(struct cli *cli)
 		return cli_usage(
 			cli, "--timeout %s: not a time such as 30, 90s, 5m or 1h", timeout);
 	return CLI_DONE;
+}
+
+static int run_command(struct cli *cli)
+{
+	autofree char *what = mem_printf("\"ten %s\"", cli->command->name);
+	int code = command_is_local(cli->command) ? server_leave_aside(cli, what) : CLI_DONE;
+
+	return code ? code : cli->command->run(cli);
 }
 
 static int run(struct cli *cli, int argc, char **argv)
@@ -58,7 +67,7 @@ static int run(struct cli *cli, int argc, char **argv)
 	if (cli->arg_count > cli->command->args_max)
 		return cli_usage(cli, "\"ten %s\" does not know what to do with \"%s\"",
 			cli->command->name, cli->args[cli->command->args_max]);
-	return cli->command->run(cli);
+	return run_command(cli);
 }
 
 int main(int argc, char **argv)
@@ -70,6 +79,7 @@ int main(int argc, char **argv)
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	code = run(&cli, argc > 0 ? argc - 1 : 0, argv + 1);
 	mem_strv_free(cli.args);
+	free(cli.token);
 	curl_global_cleanup();
 	if (fflush(stdout) != 0 || ferror(stdout))
 		return cli_fail(CLI_FAILED, "cannot write to standard output");

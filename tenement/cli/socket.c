@@ -27,13 +27,10 @@ static int take_server(struct control_socket *sock, const char *server, struct t
 		sock->path = mem_strdup(server);
 		return 0;
 	}
-	if (strncmp(server, "http://", 7) == 0 || strncmp(server, "https://", 8) == 0)
-		return ten_error_set(err, 0,
-			"--server %s: this build's API answers on the unix socket only; "
-			"write --server unix:/path/to/control.sock",
-			server);
-	return ten_error_set(
-		err, 0, "--server %s: not an address; write unix:/path/to/control.sock", server);
+	return ten_error_set(err, 0,
+		"--server %s: not an address; write https://HOST[:PORT] or "
+		"unix:/path/to/control.sock",
+		server);
 }
 
 /* A socket's address holds 107 bytes: a longer path is gone to by the descriptor of its folder. */

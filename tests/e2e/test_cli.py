@@ -86,7 +86,6 @@ def test_version(ten):
     (["undo", "x"], '"x" is not the number of a generation'),
     (["history", "-n", "0"], "-n 0: not a number from 1"),
     (["logs", "notes:alice", "-n", "many"], "-n many: not a number of lines"),
-    (["ps", "--server", "https://ten.example.com"], "answers on the unix socket only"),
     (["ps", "--server", "ten.example.com"], "not an address"),
 ])
 def test_wrong_usage(ten, daemon, args, error):
