@@ -177,15 +177,15 @@ def test_nothing_is_sent_in_the_clear(ten, tmp_path):
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root for a hosts file of its own")
 def test_a_name_counts_by_where_it_leads(ten, daemon, tmp_path):
     hosts = tmp_path / "hosts"
-    hosts.write_text("192.0.2.1 near.test far.localhost\n127.0.0.1 ten.test\n")
+    hosts.write_text("192.0.2.1 near.test\n127.0.0.1 ten.test\n")
 
-    def run(server, code):
+    def run(server):
         return subprocess.run(["unshare", "-m", "sh", "-c", f"mount --bind {hosts} /etc/hosts && exec \"$@\"", "-",
                                ten.program, "ps", "-q", "--server", server, "--token", "secret"], check=False,
-                              env=ten.environment(), capture_output=True, text=True), code
-    done, _ = run(f"http://ten.test:{daemon.port}", DONE)
+                              env=ten.environment(), capture_output=True, text=True)
+    done = run(f"http://ten.test:{daemon.port}")
     assert (done.returncode, done.stdout) == (DONE, "notes:alice\n"), done.stderr
-    done, _ = run("http://near.test:1", USAGE)
+    done = run("http://near.test:1")
     assert done.returncode == USAGE and "plain http" in done.stderr
 
 
