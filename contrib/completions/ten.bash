@@ -43,6 +43,7 @@ _ten() {
 	why) flags="" words=tenants ;;
 	rm) flags="" words=tenants ;;
 	logs) flags="--follow --lines" words=tenants ;;
+	events) flags="--follow --lines" words=tenants ;;
 	exec) flags="" words=tenants ;;
 	route) flags="--declare --from --to" words=services ;;
 	weight) flags="--declare" words=tenants ;;
@@ -57,7 +58,7 @@ _ten() {
 		return
 	fi
 	case $words in
-	commands) mapfile -t COMPREPLY < <(compgen -W "init serve status doctor metrics config pause unpause upgrade check diff apply ps top usage spawn start stop restart suspend resume hold release why rm logs exec route weight overrides history undo version help" -- "$word") ;;
+	commands) mapfile -t COMPREPLY < <(compgen -W "init serve status doctor metrics config pause unpause upgrade check diff apply ps top usage spawn start stop restart suspend resume hold release why rm logs events exec route weight overrides history undo version help" -- "$word") ;;
 	files) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
 	tenants) mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" ps -aq 2>/dev/null)" -- "$word") ;;
 	services) mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" ps -aq 2>/dev/null | cut -d: -f1 | sort -u)" -- "$word") ;;

@@ -28,6 +28,7 @@ _ten_commands() {
 		'why:Say what woke a tenant, keeps it awake, and when it will sleep.'
 		'rm:Stop tenants and remove their declaration; their data stays.'
 		'logs:Show what a tenant has written to its output.'
+		'events:Show what happened of late, or with -f what happens.'
 		'exec:Run a command as the tenant sees the world.'
 		'route:Show where services'\'' traffic goes, or swap it.'
 		'weight:Set an instance'\''s share of its service'\''s traffic (0 to 10000).'
@@ -194,6 +195,12 @@ _ten() {
 		'*:argument:_ten_tenants'
 		;;
 	logs)
+		_arguments $everywhere \
+		'(-f --follow)'{-f,--follow}'[Go on with what is written from now on.]' \
+		'(-n --lines)'{-n,--lines}'[How many of the newest, or of those on top.]:N:' \
+		'*:argument:_ten_tenants'
+		;;
+	events)
 		_arguments $everywhere \
 		'(-f --follow)'{-f,--follow}'[Go on with what is written from now on.]' \
 		'(-n --lines)'{-n,--lines}'[How many of the newest, or of those on top.]:N:' \

@@ -173,6 +173,12 @@ const struct command commands[] = {
 	  "On a terminal with times; into a pipe the lines alone. Bytes that are no text, and control "
 	  "characters other than the tab, are kept as \\xNN.\n\n"
 	  "\tten logs notes:alice -n 20 -f" },
+	{ "events", "[SERVICE:ID]", GROUP_TENANTS, WORDS_TENANTS, FLAG_BIT(FLAG_FOLLOW) | FLAG_BIT(FLAG_LINES), 0, 1, 0, cmd_events,
+	  "Show what happened of late, or with -f what happens.",
+	  "Each change of a tenant's state with its reason, files that were taken or refused, removals that are held, "
+	  "roll-outs, deploys, routes. The last 4096 are kept, as long as the daemon lives.\n\n"
+	  "\tten events -n 50\n"
+	  "\tten events notes:alice -f -o json" },
 	{ "exec", "SERVICE:ID [--] [CMD...]", GROUP_TENANTS, WORDS_TENANTS, 0, 1, COMMAND_ARGS_ANY, 2, cmd_exec,
 	  "Run a command as the tenant sees the world.",
 	  "With the tenant's user, environment, working folder and limits, and where it runs in namespaces or in a "

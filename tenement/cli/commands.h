@@ -56,6 +56,7 @@ int cmd_check(struct cli *cli);
 int cmd_config(struct cli *cli);
 int cmd_diff(struct cli *cli);
 int cmd_doctor(struct cli *cli);
+int cmd_events(struct cli *cli);
 int cmd_exec(struct cli *cli);
 int cmd_hold(struct cli *cli);
 int cmd_release(struct cli *cli);

@@ -12,6 +12,7 @@
 #include "common/files.h"
 #include "common/log.h"
 #include "daemon/accepted_queue.h"
+#include "daemon/events.h"
 #include "daemon/owed.h"
 #include "mem.h"
 #include "wire.h"
@@ -212,6 +213,8 @@ void accepted_keep(struct daemon *d, const struct config_change *change, const c
 	if (count) {
 		d->generation++;
 		write_generation(d, files, author);
+		events_note(d, EVENT_RECONCILE, NULL, "%zu file%s changed, by %s", count,
+			count == 1 ? "" : "s", author);
 	}
 	/* Nobody waits for very many; but what went is not to come back with the next life. */
 	for (size_t i = 0; i < count; i++) {

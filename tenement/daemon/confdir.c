@@ -8,6 +8,7 @@
 #include "config_path.h"
 #include "daemon/accepted.h"
 #include "daemon/conf_files.h"
+#include "daemon/events.h"
 #include "daemon/reconcile.h"
 #include "daemon/rollout.h"
 #include "daemon/settings.h"
@@ -116,9 +117,11 @@ static void log_problems(struct daemon *d)
 		const struct conf_file *file =
 			conf_files_find(&d->confdir->files, main ? CONFIG_MAIN : base);
 
-		if (file && file->rejected && file->was_dirty)
-			log_warn("%s:%d:%d: %s", problems[i].file, problems[i].line,
-				problems[i].column, problems[i].message);
+		if (!file || !file->rejected || !file->was_dirty)
+			continue;
+		log_warn("%s:%d:%d: %s", problems[i].file, problems[i].line, problems[i].column,
+			problems[i].message);
+		events_note_problem(d, &problems[i]);
 	}
 }
 
@@ -129,8 +132,10 @@ static void note_verdicts(struct daemon *d, const struct config_change *change)
 	for (size_t i = 0; change->accepted && change->accepted[i]; i++) {
 		struct conf_file *file = conf_files_get(files, change->accepted[i]);
 
-		if (file->rejected)
+		if (file->rejected) {
 			log_info("%s is right again", config_path_name(file->name));
+			events_note(d, EVENT_SOLVED, config_path_name(file->name), "right again");
+		}
 		file->rejected = file->waiting = file->was_dirty = false;
 	}
 	for (size_t i = 0; change->rejected && change->rejected[i]; i++) {
@@ -190,6 +195,13 @@ static void release(struct confdir *confdir)
 	confdir->held_files = confdir->held_instances = NULL;
 }
 
+static void let_go(struct daemon *d)
+{
+	if (d->confdir->held)
+		events_note(d, EVENT_UNHELD, NULL, "no removal is held any more");
+	release(d->confdir);
+}
+
 static void hold(struct daemon *d, const struct conf_batch *batch, char **removed)
 {
 	struct confdir *confdir = d->confdir;
@@ -208,9 +220,10 @@ static void hold(struct daemon *d, const struct conf_batch *batch, char **remove
 	for (size_t i = 0; i < batch->count; i++)
 		if (batch->readings[i].file->waiting)
 			mem_strv_append(&confdir->held_files, batch->readings[i].file->name);
-	if (news)
-		log_warn("removals are held: %s; `ten apply --confirm` if it is meant",
-			confdir->held_why);
+	if (!news)
+		return;
+	log_warn("removals are held: %s; `ten apply --confirm` if it is meant", confdir->held_why);
+	events_note(d, EVENT_HELD, NULL, "%s", confdir->held_why);
 }
 
 /* What takes no tenant away does not wait for what does. */
@@ -273,7 +286,7 @@ static void load_batch(struct daemon *d, struct conf_batch *batch)
 			guard_forget(&d->guard);
 		else
 			guard_note_removals(&d->guard, now, count);
-		release(confdir);
+		let_go(d);
 		if (tried)
 			stage_all(d, batch);
 		judge(d);
@@ -313,7 +326,7 @@ void confdir_load(struct daemon *d)
 	if (batch.count)
 		load_batch(d, &batch);
 	else if (confdir->held && there)
-		release(confdir);
+		let_go(d);
 	d->much_was_read = d->much_was_read || batch.count >= MUCH;
 	conf_batch_free(&batch);
 	conf_files_forget(d, &confdir->files);

@@ -7,6 +7,7 @@
 
 #include "daemon/control.h"
 #include "daemon/endpoints.h"
+#include "daemon/events.h"
 #include "daemon/declare.h"
 #include "daemon/describe.h"
 #include "daemon/instance.h"
@@ -92,6 +93,8 @@ static bool put_split(struct control_call *call, const char *service,
 	}
 	if (rc < 0)
 		control_refuse(call, err.code == EEXIST ? 409 : 422, "%s", err.text);
+	else
+		events_note(call->d, EVENT_ROUTE, service, "%s, by %s", value, call->by);
 	return rc == 0;
 }
 
@@ -204,6 +207,9 @@ void control_instance_weight(struct control_call *call)
 		reconcile_mark_route(call->d, service);
 		if (!done)
 			control_refuse(call, 422, "%s", err.text);
+		else
+			events_note(call->d, EVENT_ROUTE, service, "%s=%s, by %s",
+				instance->spec->id, value, call->by);
 	} else {
 		find_or_add(&split, &count, instance->spec->id)->weight = (uint32_t)weight;
 		done = put_split(call, service, split, count);

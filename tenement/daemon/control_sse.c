@@ -74,14 +74,19 @@ struct control_sse *control_sse_begin(
 	return sse;
 }
 
+void control_sse_send_many(struct control_sse *sse, const struct text *events)
+{
+	ev_timer_again(sse->daemon->loop, &sse->heartbeat);
+	control_send(sse->connection, events->data, events->len);
+}
+
 void control_sse_send_text(
 	struct control_sse *sse, const char *event, const char *id, const char *data, size_t len)
 {
 	autotext struct text out = { 0 };
 
 	sse_put(&out, event, id, data, len);
-	ev_timer_again(sse->daemon->loop, &sse->heartbeat);
-	control_send(sse->connection, out.data, out.len);
+	control_sse_send_many(sse, &out);
 }
 
 void control_sse_send(struct control_sse *sse, const char *event, const char *id, json_t *json)
@@ -106,8 +111,10 @@ bool control_sse_last_id(const struct control_call *call, char *out, size_t size
 
 bool control_sse_wanted(const struct control_call *call)
 {
-	char accept[256];
+	char accept[256], stream[8];
 
+	if (control_query(call, "stream", stream, sizeof(stream)))
+		return strcmp(stream, "1") == 0;
 	return control_header(call, "Accept", accept, sizeof(accept)) &&
 	       strstr(accept, "text/event-stream");
 }

@@ -24,6 +24,8 @@ void control_sse_send(struct control_sse *sse, const char *event, const char *id
 /* The same of text that is there already. */
 void control_sse_send_text(
 	struct control_sse *sse, const char *event, const char *id, const char *data, size_t len);
+/* The same of many, as sse_put() wrote them. */
+void control_sse_send_many(struct control_sse *sse, const struct text *events);
 
 /* There is no more to come: the stream ends properly. */
 void control_sse_end(struct control_sse *sse);
@@ -32,7 +34,7 @@ void control_sse_end(struct control_sse *sse);
  * says nothing. */
 bool control_sse_last_id(const struct control_call *call, char *out, size_t size);
 
-/* Whether the call asks for a stream: Accept names text/event-stream. */
+/* Whether the call asks for a stream: Accept names text/event-stream, or ?stream=1. */
 bool control_sse_wanted(const struct control_call *call);
 
 #endif

@@ -47,6 +47,7 @@ struct daemon {
 	uint32_t proxy_uid, proxy_gid; /* UINT32_MAX: as we are */
 	uint32_t logger_uid, logger_gid;
 	double started;
+	uint64_t boot_id;    /* of this life of the daemon alone */
 	uint64_t generation; /* of accepted configurations */
 
 	/* shared with the proxy */

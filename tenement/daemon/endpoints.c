@@ -39,6 +39,8 @@ const struct endpoint endpoints[] = {
 	{ HTTP_METHOD_GET,    "/api/top",                             RIGHT_SEE,     control_top, BODY_JSON },
 	{ HTTP_METHOD_GET,    "/api/usage",                           RIGHT_SEE,     control_usage, BODY_JSON },
 
+	{ HTTP_METHOD_GET,    "/api/events",                          RIGHT_SEE,     control_events, BODY_JSON },
+
 	{ HTTP_METHOD_GET,    "/api/status",                          RIGHT_SEE_ALL, control_status, BODY_JSON },
 	{ HTTP_METHOD_POST,   "/api/upgrade",                         RIGHT_ADMIN,   control_upgrade, BODY_JSON },
 	{ HTTP_METHOD_POST,   "/api/pause",                           RIGHT_ADMIN,   control_pause, BODY_JSON },

@@ -50,6 +50,7 @@ void control_status(struct control_call *call);
 void control_upgrade(struct control_call *call);
 void control_top(struct control_call *call);
 void control_usage(struct control_call *call);
+void control_events(struct control_call *call);
 void control_logs(struct control_call *call);
 
 void control_instances_list(struct control_call *call);

@@ -11,6 +11,7 @@
 #include "daemon/activation.h"
 #include "daemon/budget.h"
 #include "daemon/cgroup.h"
+#include "daemon/events.h"
 #include "daemon/health.h"
 #include "daemon/hold.h"
 #include "daemon/log_stream.h"
@@ -283,9 +284,11 @@ void instance_set_state(
 	/* Who waits goes on waiting while it starts. */
 	if (state != INSTANCE_STARTING)
 		d->hosts_changed = true;
-	if (was != state)
-		log_info("%s: %s -> %s%s%s", instance->key, instance_state_names[was],
-			instance_state_names[state], why ? ": " : "", why ? why : "");
+	if (was == state)
+		return;
+	log_info("%s: %s -> %s%s%s", instance->key, instance_state_names[was],
+		instance_state_names[state], why ? ": " : "", why ? why : "");
+	events_note_state(d, instance, was, why);
 }
 
 void instance_arm(struct daemon *d, struct instance *instance, double seconds)

@@ -11,6 +11,7 @@
 #include "daemon/activation.h"
 #include "daemon/budget.h"
 #include "daemon/cgroup.h"
+#include "daemon/events.h"
 #include "daemon/failures.h"
 #include "daemon/folders.h"
 #include "daemon/freeze.h"
@@ -124,6 +125,9 @@ static void declare(struct daemon *d, struct instance *instance)
 	publish_or_log(d, instance);
 	reconcile_mark_route(d, instance->spec->service_name);
 	d->hosts_changed = true;
+	/* At a start all of them are. */
+	if (d->first_reconcile_done)
+		events_note(d, EVENT_DECLARED, instance->key, "in %s", instance->spec->file);
 }
 
 static bool is_declared(void *data, const char *service)
@@ -153,6 +157,7 @@ static void take_out(struct daemon *d, struct instance *instance)
 	storage_forget(d, instance->key);
 	folders_remove_socket(d, instance->key);
 	log_info("%s: no longer declared; its data stays", instance->key);
+	events_note(d, EVENT_REMOVED, instance->key, "no longer declared; its data stays");
 }
 
 static char *failure_reason(const struct instance *instance)

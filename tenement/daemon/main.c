@@ -7,10 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/fds.h"
 #include "common/files.h"
 #include "common/log.h"
@@ -315,6 +317,10 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	d->started = daemon_now();
+	/* Of no use to who guesses it; unique is enough. */
+	if (getrandom(&d->boot_id, sizeof(d->boot_id), 0) < 0)
+		d->boot_id = clock_ns(CLOCK_REALTIME);
+	d->boot_id >>= 16;
 	d->uid = geteuid();
 	d->root = d->uid == 0;
 	d->place.root = d->root;

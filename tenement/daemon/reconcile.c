@@ -14,6 +14,7 @@
 #include "daemon/cgroup.h"
 #include "daemon/confdir.h"
 #include "daemon/control.h"
+#include "daemon/events.h"
 #include "daemon/lifecycle.h"
 #include "daemon/listeners.h"
 #include "daemon/observe.h"
@@ -166,6 +167,7 @@ static void turn(struct ev_loop *loop, ev_prepare *watcher, int events)
 	publish(d);
 	network_turn(d);
 	record_write_due(d);
+	events_turn(d);
 	control_turn(d);
 	give_memory_back(d);
 	if (d->dirty || dirty_routes || dirty_settings)
@@ -347,6 +349,7 @@ int reconcile_pause(struct daemon *d, const char *why, struct ten_error *err)
 	if (files_write(d->own_fd, PAUSE_FILE, text, strlen(text), 0600, err) < 0)
 		return -1;
 	reconcile_load_pause(d);
+	events_note(d, EVENT_PAUSE, NULL, "%s", text);
 	return 0;
 }
 
@@ -364,6 +367,8 @@ void reconcile_unpause(struct daemon *d)
 	struct instance *instance, *next;
 
 	unlinkat(d->own_fd, PAUSE_FILE, 0);
+	if (d->paused)
+		events_note(d, EVENT_UNPAUSE, NULL, "files are acted on again");
 	d->paused = false;
 	free(d->paused_why);
 	d->paused_why = NULL;

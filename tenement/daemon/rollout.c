@@ -5,6 +5,7 @@
 
 #include "common/log.h"
 #include "daemon/command_check.h"
+#include "daemon/events.h"
 #include "daemon/reconcile.h"
 #include "daemon/rollout_store.h"
 #include "daemon/rollout_trial.h"
@@ -161,6 +162,7 @@ static void halt(struct daemon *d, struct rollout *rollout, const char *key, con
 	rollout_store_write(d, rollout);
 	said = rollout_describe(d, rollout->service);
 	log_warn("%s", said);
+	events_note(d, EVENT_ROLLOUT, rollout->service, "halted: %s", said);
 }
 
 /* What can be known before anything is stopped. */
@@ -361,6 +363,7 @@ void rollout_begin(struct daemon *d, struct config_template *before)
 	}
 	go_on(rollout);
 	rollout->proven = false;
+	events_note(d, EVENT_ROLLOUT, rollout->service, "begins: the template has changed");
 	HASH_ITER (hh, d->instances, instance, next) {
 		if (is_of(rollout, instance))
 			begin_for(d, instance);
@@ -373,6 +376,8 @@ static void release_all(struct daemon *d, const struct rollout *rollout)
 	struct instance *instance, *next;
 
 	log_info("%s: nobody runs by the template before any more", rollout->service);
+	events_note(d, EVENT_ROLLOUT, rollout->service,
+		"over: nobody runs by the template before any more");
 	rollout_store_remove(d, rollout->service);
 	HASH_ITER (hh, d->instances, instance, next) {
 		if (!is_of(rollout, instance))
@@ -502,6 +507,7 @@ void rollout_go_on(struct daemon *d)
 		if (!rollout->halted_at)
 			continue;
 		log_info("%s: the roll-out goes on, as the operator says", rollout->service);
+		events_note(d, EVENT_ROLLOUT, rollout->service, "goes on, as the operator says");
 		go_on(rollout);
 		rollout_store_write(d, rollout);
 	}
