@@ -293,12 +293,40 @@ int config_check_pair(
 	return check_credential(name, value, err);
 }
 
+const char *const config_check_own_paths[] = {
+	"/health",
+	"/metrics",
+	"/dashboard",
+	"/api/audit",
+	"/api/config",
+	"/api/deploy",
+	"/api/events",
+	"/api/history",
+	"/api/instances",
+	"/api/logs",
+	"/api/openapi.json",
+	"/api/overrides",
+	"/api/pause",
+	"/api/route",
+	"/api/routes",
+	"/api/services",
+	"/api/session",
+	"/api/status",
+	"/api/telemetry",
+	"/api/tls",
+	"/api/tokens",
+	"/api/top",
+	"/api/undo",
+	"/api/unpause",
+	"/api/upgrade",
+	"/api/usage",
+	"/.well-known/acme-challenge",
+	NULL,
+};
+
 int config_check_route_path(const char *path, struct ten_error *err)
 {
-	/* Answered by tenement itself on the root domain, with all that is below them. */
-	static const char *const own[] = { "/health", "/metrics", "/dashboard", "/login",
-		"/api/status", "/api/instances", "/api/services", "/api/logs",
-		"/.well-known/acme-challenge" };
+	const char *const *own = config_check_own_paths;
 	size_t len = strlen(path);
 
 	if (len < 2 || *path != '/')
@@ -318,7 +346,7 @@ int config_check_route_path(const char *path, struct ten_error *err)
 					"\"%.60s\" is no plain path: letters, digits and single "
 					"\"/\"",
 					path);
-	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+	for (size_t i = 0; own[i]; i++) {
 		size_t own_len = strlen(own[i]);
 		if (strncmp(path, own[i], own_len) == 0 && (path[own_len] == '/' || !path[own_len]))
 			return ten_error_set(err, 0,

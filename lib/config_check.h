@@ -24,6 +24,9 @@ int config_check_pair(
  * otherwise.) */
 bool config_check_reserved(const char *name);
 
+/* What tenement itself answers on the root domain, each with all that is below it. */
+extern const char *const config_check_own_paths[]; /* NULL-terminated */
+
 /* A path of [routing.path]: "/api". Management's own paths are refused. */
 int config_check_route_path(const char *path, struct ten_error *err);
 

@@ -33,6 +33,7 @@
 #include "daemon/oom.h"
 #include "daemon/override.h"
 #include "daemon/publish.h"
+#include "daemon/publish_api.h"
 #include "daemon/reconcile.h"
 #include "daemon/record.h"
 #include "daemon/rollout.h"
@@ -201,6 +202,8 @@ static void take_over_slot(void *data, const struct route_instance *seen)
 	const struct ten_spec *spec = config_set_instance(d->set, seen->name);
 	struct instance *instance;
 
+	if (publish_api_take_over(d, seen))
+		return;
 	if (!spec) {
 		route_table_slot_give_back(d->table, seen->self);
 		return;

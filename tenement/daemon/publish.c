@@ -9,9 +9,11 @@
 #include "common/become.h"
 #include "common/files.h"
 #include "common/log.h"
+#include "config_check.h"
 #include "config_path.h"
 #include "daemon/failures.h"
 #include "daemon/override.h"
+#include "daemon/publish_api.h"
 #include "daemon/publish_wake.h"
 #include "daemon/storage.h"
 #include "limit.h"
@@ -348,16 +350,26 @@ int publish_route(struct daemon *d, const char *service, struct ten_error *err)
 
 /* ---- settings ---- */
 
+static size_t count_strings(const char *const *strings)
+{
+	size_t count = 0;
+
+	while (strings[count])
+		count++;
+	return count;
+}
+
 static int put_root(struct daemon *d, struct ten_error *err)
 {
 	const struct config_routing *routing = config_set_routing(d->set);
-	size_t count = routing->paths.count;
+	const char *const *ours = config_check_own_paths;
+	size_t own = count_strings(ours), count = own + routing->paths.count;
 	autofree struct route_path *paths = mem_alloc((count + 1) * sizeof(*paths));
 	autofree char *default_host =
 		routing->default_service
 			? names_host_make(NULL, routing->default_service, d->domain)
-			: NULL;
-	char **hosts = mem_alloc((count + 1) * sizeof(*hosts));
+			: mem_strdup(PUBLISH_API_NAME);
+	char **hosts = mem_alloc((routing->paths.count + 1) * sizeof(*hosts));
 	struct route_put put = { .kind = ROUTE_ROOT,
 		.name = d->domain,
 		.paths = paths,
@@ -365,9 +377,11 @@ static int put_root(struct daemon *d, struct ten_error *err)
 		.default_host = default_host };
 	int rc;
 
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < own; i++)
+		paths[i] = (struct route_path){ ours[i], PUBLISH_API_NAME };
+	for (size_t i = 0; i < routing->paths.count; i++) {
 		hosts[i] = names_host_make(NULL, routing->paths.pairs[i].value, d->domain);
-		paths[i] = (struct route_path){ routing->paths.pairs[i].name, hosts[i] };
+		paths[own + i] = (struct route_path){ routing->paths.pairs[i].name, hosts[i] };
 	}
 	rc = route_table_put_host(d->table, &put, err);
 	mem_strv_free(hosts);
@@ -452,6 +466,8 @@ int publish_settings(struct daemon *d, struct ten_error *err)
 	put.error_page_count = error_pages(d, settings, pages, texts);
 	rc = route_table_put_settings(d->table, &put, err);
 	mem_strv_free(texts);
+	if (rc == 0)
+		rc = publish_api(d, err);
 	return rc == 0 ? put_root(d, err) : rc;
 }
 
@@ -468,6 +484,8 @@ static bool wanted_host(struct daemon *d, const char *name, const struct route_h
 	char id[NAMES_MAX + 1], service[NAMES_MAX + 1];
 	autofree char *key = NULL;
 
+	if (strcmp(name, PUBLISH_API_NAME) == 0)
+		return true;
 	if (*name == '#')
 		return publish_wake_is_wanted(d, name + 1);
 	if (*name == '*' || found->kind == ROUTE_WEIGHTED)

@@ -239,6 +239,10 @@ void dispatch(struct exchange *exchange, enum route_result result)
 	case ROUTE_NOBODY:
 		exchange_refuse(exchange, 404, BOARD_REFUSED_UNKNOWN_HOST, "not found");
 		break;
+	case ROUTE_NOT_LOCAL:
+		exchange_refuse(exchange, 403, BOARD_REFUSED_UNKNOWN_HOST,
+			"the management API answers on this machine alone, until there is TLS");
+		break;
 	case ROUTE_NO_WEIGHT:
 		exchange_refuse(exchange, 503, BOARD_REFUSED_DOWN, "no instance takes traffic");
 		break;

@@ -273,19 +273,32 @@ struct http_text rewrite_real_address(const struct client *client, const struct 
 	return real.len ? real : (struct http_text){ client->peer, strlen(client->peer) };
 }
 
+static struct http_text scheme(const struct client *client, const struct http_head *head)
+{
+	struct http_text said = { 0 };
+
+	if (client->trusted)
+		said = last_of(head, HTTP_FIELD_X_FORWARDED_PROTO);
+	return said.len ? said : (struct http_text){ "http", 4 };
+}
+
+bool rewrite_is_https(const struct client *client, const struct http_head *head)
+{
+	struct http_text said = scheme(client, head);
+
+	return http_text_is(said.data, said.len, "https");
+}
+
 static void put_origin(struct http_window *out, const struct exchange *exchange,
 	const struct http_head *head, const struct http_text *host)
 {
 	const struct client *client = exchange->client;
 	struct http_text real = rewrite_real_address(client, head);
-	struct http_text proto = { "http", 4 };
+	struct http_text proto = scheme(client, head);
 	struct http_text shown = *host;
 
 	if (client->trusted) {
-		struct http_text said = last_of(head, HTTP_FIELD_X_FORWARDED_PROTO);
-		if (said.len)
-			proto = said;
-		said = last_of(head, HTTP_FIELD_X_FORWARDED_HOST);
+		struct http_text said = last_of(head, HTTP_FIELD_X_FORWARDED_HOST);
 		if (said.len)
 			shown = said;
 	}

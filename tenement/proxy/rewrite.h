@@ -15,6 +15,8 @@ struct client;
 
 /* The address that a request comes from: its connection's, or what a trusted proxy says. */
 struct http_text rewrite_real_address(const struct client *client, const struct http_head *head);
+/* Whether a trusted proxy says that it came by TLS. */
+bool rewrite_is_https(const struct client *client, const struct http_head *head);
 
 /* Write the request's head for the tenant into EXCHANGE's .top. False: out of memory. */
 bool rewrite_request(struct exchange *exchange, const struct http_head *head);

@@ -1,5 +1,6 @@
 #include "route.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -224,6 +225,34 @@ static const char *root_host(
 	return root->default_host;
 }
 
+/* Whether the management API may be asked: until there is TLS, from this machine alone, or through
+ * a proxy of the operator's that has it. */
+static bool may_manage(const struct exchange *exchange, const struct http_head *head)
+{
+	const struct client *client = exchange->client;
+	struct http_text real = rewrite_real_address(client, head);
+	struct in6_addr address;
+	char text[INET6_ADDRSTRLEN];
+
+	if (!client->has_address || rewrite_is_https(client, head))
+		return true;
+	if (real.len >= sizeof(text))
+		return false;
+	memcpy(text, real.data, real.len);
+	text[real.len] = '\0';
+	return !strncmp(text, "127.", 4) ||
+	       (inet_pton(AF_INET6, text, &address) == 1 && IN6_IS_ADDR_LOOPBACK(&address));
+}
+
+/* The daemon's own answers, under a name that no Host can be. */
+static enum route_result manage(
+	struct exchange *exchange, const struct http_head *head, bool by_default)
+{
+	if (!may_manage(exchange, head))
+		return by_default ? ROUTE_NOBODY : ROUTE_NOT_LOCAL;
+	return look_up(exchange, head);
+}
+
 static enum route_result root_request(
 	struct exchange *exchange, const struct route_host *root, const struct http_head *head)
 {
@@ -236,7 +265,8 @@ static enum route_result root_request(
 	if (!name)
 		return ROUTE_NOBODY;
 	snprintf(exchange->host, sizeof(exchange->host), "%s", name);
-	return look_up(exchange, head);
+	return *name == '#' ? manage(exchange, head, name == root->default_host)
+			    : look_up(exchange, head);
 }
 
 /* Who calls us by address, or by no name at all, means the root domain. */

@@ -13,6 +13,7 @@ enum route_result {
 	ROUTE_FOUND,     /* exchange->target is set */
 	ROUTE_NOBODY,    /* 404 */
 	ROUTE_NO_WEIGHT, /* a route all of whose weights are 0 */
+	ROUTE_NOT_LOCAL, /* 403: the management API, from elsewhere than here */
 	ROUTE_HEALTH,    /* our own /health was asked for */
 	ROUTE_ASKS,      /* it waits for the daemon's answer to an ask */
 	ROUTE_ASKS_FULL, /* too many are asked for already */
