@@ -176,6 +176,7 @@ static const struct {
 } checks[] = {
 	{ OPTION_SETTING, "domain", check_host },
 	{ OPTION_SETTING, "listen", check_address },
+	{ OPTION_SETTING, "api_listen", check_address },
 	{ OPTION_SETTING, "proxy_user", check_account },
 	{ OPTION_SETTING, "admin_group", check_account },
 	{ OPTION_SETTING, "uid_range", check_uid_range },

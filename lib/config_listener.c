@@ -73,14 +73,31 @@ static void compare(struct config_file *file, const struct listeners *listeners,
 	}
 }
 
+static bool is_loopback(const struct config_address *address)
+{
+	static const uint8_t v6[16] = { [15] = 1 };
+
+	return address->family == CONFIG_UNIX ||
+	       (address->family == CONFIG_IPV4 ? address->bytes[0] == 127
+					       : memcmp(address->bytes, v6, sizeof(v6)) == 0);
+}
+
+enum purpose { FOR_TENANTS, FOR_API };
+
 static void add(struct config_file *file, struct listeners *listeners, const char *text,
-	struct config_at at)
+	struct config_at at, enum purpose purpose)
 {
 	struct listener listener = { .text = text, .at = at };
 	struct ten_error err;
 
 	if (config_address_parse(text, &listener.address, &err) < 0)
 		return; /* a problem already */
+	if (purpose == FOR_API && !is_loopback(&listener.address))
+		config_problems_add(&file->problems, at,
+			"api_listen: \"%.120s\" is not of this machine alone, and there is no TLS: "
+			"use \"127.0.0.1:PORT\", \"[::1]:PORT\" or \"unix:/path\", and reach it by "
+			"an SSH tunnel or a proxy with TLS",
+			text);
 	compare(file, listeners, &listener);
 	if (listeners->count == CONFIG_LISTENERS_MAX)
 		config_problems_add(&file->problems, at,
@@ -92,6 +109,7 @@ static void add(struct config_file *file, struct listeners *listeners, const cha
 void config_listeners_check(struct config_file *file)
 {
 	const struct config_value *listen = config_layer_find(&file->settings, "listen");
+	const struct config_value *api = config_layer_find(&file->settings, "api_listen");
 	struct listeners listeners = { .count = 0 };
 
 	if (file->listener_count && listen) {
@@ -103,12 +121,14 @@ void config_listeners_check(struct config_file *file)
 		config_problems_add(&file->problems, listen->at,
 			"listen names no address: nobody could reach a tenant");
 	for (size_t i = 0; listen && listen->value.list[i]; i++)
-		add(file, &listeners, listen->value.list[i], listen->item_at[i]);
+		add(file, &listeners, listen->value.list[i], listen->item_at[i], FOR_TENANTS);
 	for (size_t i = 0; i < file->listener_count; i++) {
 		const struct config_value *address =
 			config_layer_find(&file->listeners[i], "address");
 
 		if (address)
-			add(file, &listeners, address->value.string, address->at);
+			add(file, &listeners, address->value.string, address->at, FOR_TENANTS);
 	}
+	for (size_t i = 0; api && api->value.list[i]; i++)
+		add(file, &listeners, api->value.list[i], api->item_at[i], FOR_API);
 }

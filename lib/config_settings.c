@@ -66,17 +66,30 @@ static void make_listeners(struct setting_values *settings, const struct config_
 		config_layer_apply(&main->listeners[i], OPTION_LISTENER, add_listener(settings));
 	for (size_t i = 0; !(main && main->listener_count) && settings->listen[i]; i++)
 		replace(&add_listener(settings)->address, mem_strdup(settings->listen[i]));
-	if (!settings->listener_count)
-		return;
-	if (place->port_override) {
+	if (settings->listener_count && place->port_override) {
 		char **address = &settings->listeners[0].address;
 		replace(address,
 			config_address_with_port(*address, (uint16_t)place->port_override));
 	}
+	for (size_t i = 0; settings->api_listen[i]; i++) {
+		struct listener_values *listener = add_listener(settings);
+
+		replace(&listener->address, mem_strdup(settings->api_listen[i]));
+		listener->api = true;
+	}
+	if (!settings->listener_count)
+		return;
 	mem_strv_free(settings->listen);
-	settings->listen = mem_alloc((settings->listener_count + 1) * sizeof(char *));
+	mem_strv_free(settings->api_listen);
+	settings->listen = settings->api_listen = NULL;
 	for (size_t i = 0; i < settings->listener_count; i++)
-		settings->listen[i] = mem_strdup(settings->listeners[i].address);
+		mem_strv_append(
+			settings->listeners[i].api ? &settings->api_listen : &settings->listen,
+			settings->listeners[i].address);
+	if (!settings->listen)
+		settings->listen = mem_alloc(sizeof(char *));
+	if (!settings->api_listen)
+		settings->api_listen = mem_alloc(sizeof(char *));
 }
 
 void config_settings_make(struct setting_values *settings, const struct config_place *place,

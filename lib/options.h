@@ -93,13 +93,14 @@ struct option_ladder {
 struct listener_values {
 #define LISTENER(type, name, ...) OPTION_FIELD_##type(name)
 #include "options.def"
+	bool api; /* of api_listen */
 };
 
 struct setting_values {
 #define SETTING(type, name, ...) OPTION_FIELD_##type(name)
 #include "options.def"
-	struct listener_values
-		*listeners; /* `listen` and [[settings.listener]] in one list; owned */
+	struct listener_values *listeners; /* `listen` or [[settings.listener]], and api_listen, in
+					      one list; owned */
 	size_t listener_count;
 };
 

@@ -148,6 +148,9 @@ struct route_error_page {
 	const char *html;
 };
 
+/* The host, and the target, that the management API is published as: no Host is written so. */
+#define ROUTE_API_HOST "#api"
+
 #define ROUTE_CIDRS_MAX 64
 struct route_cidr {
 	uint8_t address[16]; /* IPv4 as ::ffff:a.b.c.d */

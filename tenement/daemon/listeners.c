@@ -28,7 +28,7 @@
  */
 struct listener {
 	uint32_t place; /* in the names of its descriptors; never given twice */
-	bool proxied;
+	bool proxied, api;
 	bool wanted;
 	bool given;    /* its sockets, to one of the same address */
 	char *address; /* as it was asked for */
@@ -62,8 +62,8 @@ char **listeners_problems(void)
  */
 static char *name_of(const struct listener *listener, uint32_t lane)
 {
-	return mem_printf(
-		"listen.%u.%u%s", lane, listener->place, listener->proxied ? ".proxy" : "");
+	return mem_printf("listen.%u.%u%s%s", lane, listener->place, listener->api ? ".api" : "",
+		listener->proxied ? ".proxy" : "");
 }
 
 static void let_go(struct daemon *d, struct listener *listener)
@@ -149,10 +149,12 @@ static void advise(const struct listener *listener, struct ten_error *err)
 		snprintf(err->text + len, sizeof(err->text) - len, " (%s)", advice);
 }
 
-static void make(struct listener *listener, const char *address, bool proxied, uint32_t place)
+static void make(struct listener *listener, const struct listener_values *asked, uint32_t place)
 {
-	*listener = (struct listener){ .place = place, .proxied = proxied, .wanted = true };
-	listener->address = mem_strdup(address);
+	*listener = (struct listener){
+		.place = place, .proxied = asked->proxy_protocol, .api = asked->api, .wanted = true
+	};
+	listener->address = mem_strdup(asked->address);
 	for (int i = 0; i < BOARD_LANES_MAX; i++)
 		listener->fds[i] = -1;
 }
@@ -197,8 +199,8 @@ static int write_list(struct daemon *d, bool workers_know, struct ten_error *err
 	text_puts(&text, workers_know ? "told\n" : "news\n");
 	for (size_t i = 0; i < listener_count; i++) {
 		if (listeners[i].wanted)
-			text_printf(&text, "%u %d %s\n", listeners[i].place, listeners[i].proxied,
-				listeners[i].address);
+			text_printf(&text, "%u %d %s\n", listeners[i].place,
+				listeners[i].proxied | listeners[i].api << 1, listeners[i].address);
 	}
 	if (fd < 0 || write(fd, text.data, text.len) != (ssize_t)text.len)
 		return ten_error_set(err, errno, "noting the listeners");
@@ -224,11 +226,14 @@ static void read_list(int fd, bool *workers_know)
 	strsep(&rest, "\n");
 	while ((line = strsep(&rest, "\n")) && *line) {
 		unsigned place;
-		int proxied, at;
+		int kind, at;
 
-		if (sscanf(line, "%u %d %n", &place, &proxied, &at) != 2)
+		if (sscanf(line, "%u %d %n", &place, &kind, &at) != 2)
 			continue;
-		make(append(), line + at, proxied != 0, place);
+		make(append(),
+			&(struct listener_values){
+				.address = line + at, .proxy_protocol = kind & 1, .api = kind & 2 },
+			place);
 		if (place >= next_place)
 			next_place = place + 1;
 	}
@@ -272,8 +277,7 @@ int listeners_start(struct daemon *d, struct ten_error *err)
 		close(list_fd);
 	}
 	for (size_t i = 0; list_fd < 0 && i < d->boot.listener_count; i++)
-		make(append(), d->boot.listeners[i].address, d->boot.listeners[i].proxy_protocol,
-			next_place++);
+		make(append(), &d->boot.listeners[i], next_place++);
 	for (size_t i = 0; i < listener_count; i++) {
 		if (open_all(d, &listeners[i], err) < 0) {
 			advise(&listeners[i], err);
@@ -307,6 +311,7 @@ static bool match(const struct listener_values *asked)
 		struct listener *listener = &listeners[i];
 
 		if (listener->wanted || listener->proxied != asked->proxy_protocol ||
+			listener->api != asked->api ||
 			strcmp(listener->address, asked->address) != 0)
 			continue;
 		listener->wanted = true;
@@ -358,7 +363,7 @@ static char **open_new(struct daemon *d, const struct setting_values *settings, 
 		if (there[i])
 			continue;
 		listener = append();
-		make(listener, asked->address, asked->proxy_protocol, next_place++);
+		make(listener, asked, next_place++);
 		taken = take_sockets(d, listener, had, &err);
 		if (taken > 0 || (taken == 0 && open_all(d, listener, &err) == 0))
 			continue;

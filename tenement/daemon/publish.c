@@ -363,12 +363,14 @@ static int put_root(struct daemon *d, struct ten_error *err)
 {
 	const struct config_routing *routing = config_set_routing(d->set);
 	const char *const *ours = config_check_own_paths;
-	size_t own = count_strings(ours), count = own + routing->paths.count;
+	bool elsewhere = config_set_settings(d->set)->api_listen[0] != NULL;
+	size_t own = elsewhere ? 0 : count_strings(ours), count = own + routing->paths.count;
 	autofree struct route_path *paths = mem_alloc((count + 1) * sizeof(*paths));
 	autofree char *default_host =
 		routing->default_service
 			? names_host_make(NULL, routing->default_service, d->domain)
-			: mem_strdup(PUBLISH_API_NAME);
+		: elsewhere ? NULL
+			    : mem_strdup(ROUTE_API_HOST);
 	char **hosts = mem_alloc((routing->paths.count + 1) * sizeof(*hosts));
 	struct route_put put = { .kind = ROUTE_ROOT,
 		.name = d->domain,
@@ -378,7 +380,7 @@ static int put_root(struct daemon *d, struct ten_error *err)
 	int rc;
 
 	for (size_t i = 0; i < own; i++)
-		paths[i] = (struct route_path){ ours[i], PUBLISH_API_NAME };
+		paths[i] = (struct route_path){ ours[i], ROUTE_API_HOST };
 	for (size_t i = 0; i < routing->paths.count; i++) {
 		hosts[i] = names_host_make(NULL, routing->paths.pairs[i].value, d->domain);
 		paths[own + i] = (struct route_path){ routing->paths.pairs[i].name, hosts[i] };
@@ -484,7 +486,7 @@ static bool wanted_host(struct daemon *d, const char *name, const struct route_h
 	char id[NAMES_MAX + 1], service[NAMES_MAX + 1];
 	autofree char *key = NULL;
 
-	if (strcmp(name, PUBLISH_API_NAME) == 0)
+	if (strcmp(name, ROUTE_API_HOST) == 0)
 		return true;
 	if (*name == '#')
 		return publish_wake_is_wanted(d, name + 1);

@@ -15,7 +15,7 @@ static bool has_target, is_published;
 bool publish_api_take_over(struct daemon *d, const struct route_instance *seen)
 {
 	(void)d;
-	if (strcmp(seen->name, PUBLISH_API_NAME) != 0)
+	if (strcmp(seen->name, ROUTE_API_HOST) != 0)
 		return false;
 	target = seen->self;
 	has_target = true;
@@ -24,9 +24,9 @@ bool publish_api_take_over(struct daemon *d, const struct route_instance *seen)
 
 int publish_api(struct daemon *d, struct ten_error *err)
 {
-	struct route_put host = { .kind = ROUTE_INSTANCE, .name = PUBLISH_API_NAME };
+	struct route_put host = { .kind = ROUTE_INSTANCE, .name = ROUTE_API_HOST };
 	struct route_instance put = {
-		.name = PUBLISH_API_NAME,
+		.name = ROUTE_API_HOST,
 		.socket_path = control_api_path(d),
 		.uid = d->root ? d->uid : ROUTE_NO_UID,
 		.wake_queue = MAX_IN_FLIGHT,

@@ -7,9 +7,6 @@
 
 #include "daemon/daemon.h"
 
-/* Its name as a target and as a host; no tenant and no host can be called that. */
-#define PUBLISH_API_NAME "#api"
-
 /* SEEN is it, as an earlier life left it: goes on with that. False: it is another. */
 bool publish_api_take_over(struct daemon *d, const struct route_instance *seen);
 

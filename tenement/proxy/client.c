@@ -325,6 +325,7 @@ void client_adopt(struct worker *worker, int fd, const struct handover_client *s
 	if (!client)
 		return;
 	client->served = state->served;
+	client->for_api = state->for_api;
 	if (state->has_address)
 		address_set(client, state->address);
 	client->idle_since_ms = worker->now_ms - state->idle_ms;
@@ -334,12 +335,13 @@ void client_adopt(struct worker *worker, int fd, const struct handover_client *s
 }
 
 void client_open(struct worker *worker, int fd, const struct sockaddr_storage *peer,
-	enum client_introduction introduction)
+	enum client_introduction introduction, bool for_api)
 {
 	struct client *client = make(worker, fd, introduction);
 
 	if (!client)
 		return;
+	client->for_api = for_api;
 	peer_read(client, peer);
 	if (introduction == CLIENT_INTRODUCED && !client_address_known(client))
 		return;

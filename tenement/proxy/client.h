@@ -41,6 +41,7 @@ struct client {
 	struct deadline deadline; /* idle and lingering */
 	struct exchange *exchange;
 	uint64_t idle_since_ms;
+	bool for_api;              /* its listener is for the management API alone */
 	bool unseen;               /* the loop has not been given its descriptor yet */
 	bool served;               /* at least one request */
 	bool parsing;              /* client_next() is on the stack */
@@ -59,7 +60,7 @@ struct client {
 
 /* Takes FD over. */
 void client_open(struct worker *worker, int fd, const struct sockaddr_storage *peer,
-	enum client_introduction introduction);
+	enum client_introduction introduction, bool for_api);
 
 /* Its PROXY header is there. False: it is not let in, and has been answered; it is closed or about
  * to be. */

@@ -110,7 +110,8 @@ static ssize_t send_client(const struct worker *worker, const struct client *cli
 		.counted = client->counted,
 		.peer_counted = client->peer_counted,
 		.counted_for = client->counted_for,
-		.peer_place = client->peer_place };
+		.peer_place = client->peer_place,
+		.for_api = client->for_api };
 	union {
 		char bytes[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;

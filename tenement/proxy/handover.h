@@ -33,6 +33,7 @@ struct handover_client {
 	uint8_t peer_counted;
 	struct route_target counted_for;
 	uint32_t peer_place;
+	uint8_t for_api;
 };
 
 /* The sockets of the lane; to be called before the worker runs. */

@@ -98,7 +98,8 @@ static int need_fd(const char *name, int *fd, struct ten_error *err)
 	return *fd < 0 ? ten_error_set(err, 0, "no descriptor \"%s\" in TENEMENT_FDS", name) : 0;
 }
 
-/* "listen.0.3", or "listen.0.3.proxy" where each connection begins with a PROXY header. */
+/* "listen.0.3"; "listen.0.3.api" where the management API alone is asked; ".proxy" behind either
+ * where each connection begins with a PROXY header. */
 static enum client_introduction introduction_of(const char *name)
 {
 	const char *end = strrchr(name, '.');
@@ -133,6 +134,7 @@ static int inherited_find(struct worker_inherited *inherited, const struct argum
 			return ten_error_set(
 				err, 0, "more than %d listening sockets", WORKER_LISTENERS_MAX);
 		inherited->introductions[inherited->listener_count] = introduction_of(other);
+		inherited->for_api[inherited->listener_count] = strstr(other, ".api") != NULL;
 		inherited->listeners[inherited->listener_count++] = FDS_FIRST + (int)i;
 	}
 	return 0;

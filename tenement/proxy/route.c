@@ -231,7 +231,8 @@ static bool may_manage(const struct exchange *exchange, const struct http_head *
 {
 	const struct client *client = exchange->client;
 	struct http_text real = rewrite_real_address(client, head);
-	struct in6_addr address;
+	struct in6_addr six;
+	struct in_addr four;
 	char text[INET6_ADDRSTRLEN];
 
 	if (!client->has_address || rewrite_is_https(client, head))
@@ -240,8 +241,9 @@ static bool may_manage(const struct exchange *exchange, const struct http_head *
 		return false;
 	memcpy(text, real.data, real.len);
 	text[real.len] = '\0';
-	return !strncmp(text, "127.", 4) ||
-	       (inet_pton(AF_INET6, text, &address) == 1 && IN6_IS_ADDR_LOOPBACK(&address));
+	if (inet_pton(AF_INET, text, &four) == 1)
+		return ntohl(four.s_addr) >> 24 == 127;
+	return inet_pton(AF_INET6, text, &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
 }
 
 /* The daemon's own answers, under a name that no Host can be. */
@@ -276,6 +278,18 @@ static bool means_root(const struct worker *worker, const char *host, size_t len
 	       !strcmp(host, worker->settings.domain);
 }
 
+/* On a listener for the API alone. (Names that lead to us without being ours do not count there,
+ * either: a page of a stranger's could have its own name lead here.) */
+static enum route_result api_request(
+	struct exchange *exchange, const struct route_host *host, const struct http_head *head)
+{
+	if (host->kind != ROUTE_ROOT &&
+		!means_root(exchange->worker, exchange->host, strlen(exchange->host)))
+		return ROUTE_NOBODY;
+	snprintf(exchange->host, sizeof(exchange->host), "%s", ROUTE_API_HOST);
+	return manage(exchange, head, false);
+}
+
 enum route_result route_request(struct exchange *exchange, const struct http_head *head)
 {
 	struct worker *worker = exchange->worker;
@@ -286,6 +300,8 @@ enum route_result route_request(struct exchange *exchange, const struct http_hea
 		return ROUTE_NOBODY; /* longer than a name can be, or nothing but a dot */
 	if (len)
 		route_table_host(worker->table, exchange->host, len, &host);
+	if (exchange->client->for_api)
+		return api_request(exchange, &host, head);
 	if (host.kind == ROUTE_NONE && means_root(worker, exchange->host, len)) {
 		route_table_host(worker->table, worker->settings.domain,
 			strlen(worker->settings.domain), &host);

@@ -110,7 +110,8 @@ static bool accept_some(struct worker *worker, ev_io *io)
 			io->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
-			client_open(worker, fd, &peer, introduction);
+			client_open(worker, fd, &peer, introduction,
+				worker->for_api[io - worker->listeners]);
 			continue;
 		}
 		if (errno == EAGAIN || errno == EINTR)
@@ -314,6 +315,7 @@ static int listeners_init(
 		ev_io_init(&worker->listeners[i], accept_event, fd, EV_READ);
 		worker->listeners[i].data = worker;
 		worker->introductions[i] = inherited->introductions[i];
+		worker->for_api[i] = inherited->for_api[i];
 	}
 	worker->listener_count = inherited->listener_count;
 	return 0;

@@ -72,6 +72,7 @@ struct worker {
 
 	ev_io listeners[WORKER_LISTENERS_MAX];
 	enum client_introduction introductions[WORKER_LISTENERS_MAX];
+	bool for_api[WORKER_LISTENERS_MAX];
 	uint32_t listener_count;
 	struct deadline accept_pause;
 	uint64_t accept_logged_ms;
@@ -121,6 +122,7 @@ struct worker_inherited {
 	int handover_out;
 	int listeners[WORKER_LISTENERS_MAX];
 	enum client_introduction introductions[WORKER_LISTENERS_MAX];
+	bool for_api[WORKER_LISTENERS_MAX];
 	uint32_t listener_count;
 };
 
