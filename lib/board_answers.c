@@ -65,6 +65,25 @@ uint64_t board_answered_count(const struct board_answered *sum)
 	return count;
 }
 
+double board_answered_quantile(const struct board_answered *sum, double part)
+{
+	uint64_t count = board_answered_count(sum), below = 0;
+	double rank = part * (double)count;
+
+	if (!count)
+		return -1;
+	for (unsigned i = 0; i + 1 < BOARD_TIMES; i++) {
+		double from = i ? board_time_bounds[i - 1] : 0;
+
+		if (sum->times[i] && rank <= (double)(below + sum->times[i]))
+			return from + (board_time_bounds[i] - from) * (rank - (double)below) /
+					      (double)sum->times[i];
+		below += sum->times[i];
+	}
+	/* Of those beyond the last bound no more is known. */
+	return board_time_bounds[BOARD_TIMES - 2];
+}
+
 /* ---- of services ---- */
 
 void board_total_add(struct board_total *to, const struct board_total *from)

@@ -57,6 +57,10 @@ void board_answered(const struct board *board, uint32_t slot, struct board_answe
 /* The number of answers that have a time. */
 uint64_t board_answered_count(const struct board_answered *sum);
 
+/* How long PART (0.95) of them took at most, in seconds, by the classes that they are counted in;
+ * -1: there were none. */
+double board_answered_quantile(const struct board_answered *sum, double part);
+
 /* All that a slot counts up, for a sum over slots. */
 #define BOARD_GONE_REASONS 24
 struct board_total {

@@ -121,6 +121,12 @@ static void write_answer(struct control_connection *connection, int status, json
 {
 	autofree char *body = NULL;
 
+	if (status == 204) {
+		json_decref(json);
+		write_head(connection, status, NULL, 0);
+		control_flush(connection);
+		return;
+	}
 	if (status >= 400 && json_is_object(json) && !json_object_get(json, "where") &&
 		connection->path)
 		json_object_set_new(json, "where",

@@ -8,6 +8,7 @@
 #include "daemon/endpoints.h"
 #include "daemon/declare.h"
 #include "daemon/describe.h"
+#include "daemon/health.h"
 #include "daemon/instance.h"
 #include "daemon/override.h"
 #include "daemon/reconcile.h"
@@ -90,6 +91,14 @@ static void goal_release(void *data)
 	free(goal);
 }
 
+/* What tooling knows of a tenant that was just started: beside all else in JSON. */
+static void put_started(json_t *json, const char *key)
+{
+	json_object_set_new(json, "instance", json_string(key));
+	if (!json_is_string(json_object_get(json, "socket")))
+		json_object_set_new(json, "socket", json_string(""));
+}
+
 static json_t *goal_look(struct daemon *d, void *data, bool time_is_up, int *status)
 {
 	struct goal *goal = data;
@@ -119,6 +128,8 @@ static json_t *goal_look(struct daemon *d, void *data, bool time_is_up, int *sta
 	if (!reached && !time_is_up)
 		return NULL;
 	answer = describe_instance(d, instance);
+	if (goal->up)
+		put_started(answer, goal->key);
 	if (goal->extra)
 		json_object_update(answer, goal->extra);
 	if (!reached)
@@ -173,6 +184,7 @@ static bool is_full(struct control_call *call, const struct instance *instance)
 void control_instance_start(struct control_call *call)
 {
 	struct instance *instance = call->instance;
+
 	if (is_full(call, instance))
 		return;
 	/* What was stopped by hand goes back to what is declared; what is declared down is lifted.
@@ -197,16 +209,53 @@ void control_instance_start(struct control_call *call)
 	wait_for(call, instance->key, true, 0, NULL);
 }
 
-void control_instance_stop(struct control_call *call)
+/* False: it was refused. */
+static bool stop(struct control_call *call, struct instance *instance)
 {
-	struct instance *instance = call->instance;
 	if (instance->wanted_state == TENANT_RUNNING && set_state(call, instance, "stopped") < 0)
-		return;
+		return false;
 	instance->wanted_awake = false;
 	if (is_up(instance->state))
 		instance->told_to_stop = true;
 	instance_mark(call->d, instance);
-	wait_for(call, instance->key, false, instance->run ? instance->run->pid : 0, NULL);
+	return true;
+}
+
+void control_instance_stop(struct control_call *call)
+{
+	struct instance *instance = call->instance;
+
+	if (stop(call, instance))
+		wait_for(call, instance->key, false, instance->run ? instance->run->pid : 0, NULL);
+}
+
+/* The same answer as ever, but that it is none. */
+static json_t *gone_look(struct daemon *d, void *data, bool time_is_up, int *status)
+{
+	json_t *answer = goal_look(d, data, time_is_up, status);
+
+	if (!answer)
+		return NULL;
+	if (json_object_get(answer, "timeout")) {
+		json_decref(answer);
+		*status = 504;
+		return json_pack("{s:s}", "error", "it is still going down");
+	}
+	*status = 204;
+	return answer;
+}
+
+void control_instance_delete(struct control_call *call)
+{
+	struct instance *instance = call->instance;
+	struct goal *goal;
+
+	if (!stop(call, instance))
+		return;
+	goal = mem_alloc(sizeof(*goal));
+	goal->key = mem_strdup(instance->key);
+	goal->not_pid = instance->run ? instance->run->pid : 0;
+	control_wait(call, control_timeout(call), gone_look, goal, goal_release);
 }
 
 void control_instance_restart(struct control_call *call)
@@ -234,6 +283,7 @@ void control_instance_restart(struct control_call *call)
 void control_instance_suspend(struct control_call *call)
 {
 	struct instance *instance = call->instance;
+
 	if (set_state(call, instance, "suspended") == 0)
 		wait_for(call, instance->key, false, 0, NULL);
 }
@@ -338,5 +388,15 @@ void control_instance_show(struct control_call *call)
 void control_instance_storage(struct control_call *call)
 {
 	struct instance *instance = call->instance;
+
 	control_answer(call, 200, storage_describe(instance));
+}
+
+void control_instance_health(struct control_call *call)
+{
+	struct instance *instance = call->instance;
+
+	control_answer(call, 200,
+		json_pack("{s:s, s:s}", "instance", instance->key, "health",
+			health_name(instance->run)));
 }

@@ -319,3 +319,13 @@ void control_status(struct control_call *call)
 	json_decref(tally.degraded);
 	control_answer(call, 200, json);
 }
+
+void control_tls_status(struct control_call *call)
+{
+	control_answer(call, 200,
+		json_pack("{s:b, s:s, s:[]}", "enabled", false, "reason",
+			"this tenement speaks plain HTTP: let what ends TLS stand before it (see "
+			"trusted_proxies). What is asked of the API through the proxy is answered "
+			"on loopback alone",
+			"certificates"));
+}

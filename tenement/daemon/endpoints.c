@@ -14,11 +14,13 @@
 /* clang-format off */
 const struct endpoint endpoints[] = {
 	{ HTTP_METHOD_GET,    "/health",                              RIGHT_OPEN,    control_health, BODY_JSON },
-	{ HTTP_METHOD_GET,    "/metrics",                             RIGHT_SEE_ALL, control_metrics, BODY_JSON },
+	{ HTTP_METHOD_GET,    "/metrics",                             RIGHT_METRICS, control_metrics, BODY_JSON },
 
 	{ HTTP_METHOD_GET,    "/api/instances",                       RIGHT_SEE,     control_instances_list, BODY_JSON },
 	{ HTTP_METHOD_POST,   "/api/instances/spawn",                 RIGHT_ADMIN,   control_instance_spawn, BODY_JSON },
 	{ HTTP_METHOD_GET,    "/api/instances/{instance}",            RIGHT_SEE,     control_instance_show, BODY_JSON },
+	{ HTTP_METHOD_DELETE, "/api/instances/{instance}",            RIGHT_STEER,   control_instance_delete, BODY_JSON },
+	{ HTTP_METHOD_GET,    "/api/instances/{instance}/health",     RIGHT_SEE,     control_instance_health, BODY_JSON },
 	{ HTTP_METHOD_GET,    "/api/instances/{instance}/exec",       RIGHT_LOCAL,   control_instance_exec, BODY_JSON },
 	{ HTTP_METHOD_POST,   "/api/instances/{instance}/start",      RIGHT_STEER,   control_instance_start, BODY_JSON },
 	{ HTTP_METHOD_POST,   "/api/instances/{instance}/stop",       RIGHT_STEER,   control_instance_stop, BODY_JSON },
@@ -39,6 +41,8 @@ const struct endpoint endpoints[] = {
 	{ HTTP_METHOD_GET,    "/api/top",                             RIGHT_SEE,     control_top, BODY_JSON },
 	{ HTTP_METHOD_GET,    "/api/usage",                           RIGHT_SEE,     control_usage, BODY_JSON },
 
+	{ HTTP_METHOD_GET,    "/api/telemetry",                       RIGHT_TELEMETRY, control_telemetry, BODY_JSON },
+	{ HTTP_METHOD_GET,    "/api/tls/status",                      RIGHT_SEE,     control_tls_status, BODY_JSON },
 	{ HTTP_METHOD_GET,    "/api/events",                          RIGHT_SEE,     control_events, BODY_JSON },
 
 	{ HTTP_METHOD_GET,    "/api/status",                          RIGHT_SEE_ALL, control_status, BODY_JSON },
@@ -123,7 +127,10 @@ static bool may(struct control_call *call, enum right right)
 {
 	const struct principal *who = &call->who;
 	bool steers = right == RIGHT_STEER || right == RIGHT_ADMIN;
+	bool metrics = right == RIGHT_TELEMETRY || right == RIGHT_METRICS;
 
+	if (metrics && config_set_settings(call->d->set)->metrics_public)
+		return true;
 	if (right == RIGHT_OPEN || (right == RIGHT_LOCAL && who->local))
 		return true;
 	if (right == RIGHT_LOCAL) {
@@ -136,7 +143,8 @@ static bool may(struct control_call *call, enum right right)
 			"makes one)");
 	} else if (steers && who->read_only) {
 		control_refuse(call, 403, "%s may only read", who->name);
-	} else if ((right == RIGHT_SEE_ALL || right == RIGHT_ADMIN) && who->scope != SCOPE_ALL) {
+	} else if ((right == RIGHT_SEE_ALL || right == RIGHT_METRICS || right == RIGHT_ADMIN) &&
+		   who->scope != SCOPE_ALL) {
 		control_refuse(call, 403, "%s is for %s alone, and this is about more", who->name,
 			who->of);
 	} else {

@@ -13,9 +13,11 @@ enum right {
 	RIGHT_SEE,   /* any token; who has a scope sees what is in it: by {instance}, or the handler
 			looks to it */
 	RIGHT_STEER, /* likewise, and not read-only */
-	RIGHT_SEE_ALL, /* no scope; read-only will do */
-	RIGHT_ADMIN,   /* no scope, not read-only */
-	RIGHT_LOCAL,   /* the control socket alone */
+	RIGHT_SEE_ALL,   /* no scope; read-only will do */
+	RIGHT_TELEMETRY, /* as RIGHT_SEE, but with metrics_public anybody */
+	RIGHT_METRICS,   /* likewise as RIGHT_SEE_ALL */
+	RIGHT_ADMIN,     /* no scope, not read-only */
+	RIGHT_LOCAL,     /* the control socket alone */
 };
 
 enum endpoint_body {
@@ -51,12 +53,16 @@ void control_upgrade(struct control_call *call);
 void control_top(struct control_call *call);
 void control_usage(struct control_call *call);
 void control_events(struct control_call *call);
+void control_telemetry(struct control_call *call);
+void control_tls_status(struct control_call *call);
 void control_logs(struct control_call *call);
 
 void control_instances_list(struct control_call *call);
 void control_instance_spawn(struct control_call *call);
 void control_instance_show(struct control_call *call);
 void control_instance_exec(struct control_call *call);
+void control_instance_health(struct control_call *call);
+void control_instance_delete(struct control_call *call);
 void control_instance_start(struct control_call *call);
 void control_instance_stop(struct control_call *call);
 void control_instance_restart(struct control_call *call);

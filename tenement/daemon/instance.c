@@ -286,6 +286,7 @@ void instance_set_state(
 		d->hosts_changed = true;
 	if (was == state)
 		return;
+	instance->wakes += was == INSTANCE_ASLEEP && state == INSTANCE_STARTING;
 	log_info("%s: %s -> %s%s%s", instance->key, instance_state_names[was],
 		instance_state_names[state], why ? ": " : "", why ? why : "");
 	events_note_state(d, instance, was, why);

@@ -89,6 +89,24 @@ START_TEST(a_dead_workers_are_carried_over)
 }
 END_TEST
 
+START_TEST(quantiles)
+{
+	struct board_answered sum = { 0 };
+	double first = board_time_bounds[0], last = board_time_bounds[BOARD_TIMES - 2];
+
+	ck_assert_double_eq(board_answered_quantile(&sum, 0.5), -1);
+	sum.times[0] = 2;
+	ck_assert_double_eq_tol(board_answered_quantile(&sum, 0.5), first / 2, 1e-9);
+	ck_assert_double_eq_tol(board_answered_quantile(&sum, 1), first, 1e-9);
+	sum.times[2] = 2; /* none in the class between */
+	ck_assert_double_eq_tol(board_answered_quantile(&sum, 0.5), first, 1e-9);
+	ck_assert_double_eq_tol(board_answered_quantile(&sum, 0.75),
+		(board_time_bounds[1] + board_time_bounds[2]) / 2, 1e-9);
+	sum.times[BOARD_TIMES - 1] = 1000;
+	ck_assert_double_eq(board_answered_quantile(&sum, 0.99), last);
+}
+END_TEST
+
 static bool is_declared(void *data, const char *service)
 {
 	return strcmp(service, data) != 0;
@@ -152,6 +170,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, classes_and_times);
+	tcase_add_test(tests, quantiles);
 	tcase_add_test(tests, a_dead_workers_are_carried_over);
 	tcase_add_test(tests, a_service_keeps_what_its_tenants_had);
 	tcase_add_test(tests, names_that_do_not_fit);
