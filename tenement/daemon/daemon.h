@@ -19,6 +19,7 @@
 #include "guard.h"
 #include "route_table.h"
 
+struct audit;
 struct instance;
 struct confdir;
 struct control;
@@ -93,6 +94,7 @@ struct daemon {
 	struct override *overrides;
 	struct rollout *rollouts;
 	struct tokens *tokens;
+	struct audit *audit;
 };
 
 /* Seconds and milliseconds of CLOCK_MONOTONIC, as the board has them. */

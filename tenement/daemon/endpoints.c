@@ -59,6 +59,11 @@ const struct endpoint endpoints[] = {
 	{ HTTP_METHOD_GET,    "/api/overrides",                       RIGHT_SEE_ALL, control_overrides_list, BODY_JSON },
 	{ HTTP_METHOD_DELETE, "/api/overrides",                       RIGHT_ADMIN,   control_overrides_clear, BODY_JSON },
 	{ HTTP_METHOD_DELETE, "/api/overrides/{target}",              RIGHT_ADMIN,   control_override_clear, BODY_JSON },
+
+	{ HTTP_METHOD_GET,    "/api/tokens",                          RIGHT_ADMIN,   control_tokens_list, BODY_JSON },
+	{ HTTP_METHOD_POST,   "/api/tokens",                          RIGHT_ADMIN,   control_token_make, BODY_JSON },
+	{ HTTP_METHOD_DELETE, "/api/tokens/{token}",                  RIGHT_ADMIN,   control_token_revoke, BODY_JSON },
+	{ HTTP_METHOD_GET,    "/api/audit",                           RIGHT_SEE_ALL, control_audit_list, BODY_JSON },
 };
 /* clang-format on */
 

@@ -90,4 +90,9 @@ void control_undo(struct control_call *call);
 void control_pause(struct control_call *call);
 void control_unpause(struct control_call *call);
 
+void control_tokens_list(struct control_call *call);
+void control_token_make(struct control_call *call);
+void control_token_revoke(struct control_call *call);
+void control_audit_list(struct control_call *call);
+
 #endif

@@ -20,6 +20,7 @@
 #include "daemon/accepted_queue.h"
 #include "daemon/activation.h"
 #include "daemon/apply.h"
+#include "daemon/audit.h"
 #include "daemon/cgroup.h"
 #include "daemon/confdir.h"
 #include "daemon/control.h"
@@ -191,6 +192,7 @@ static int prepare(struct daemon *d, struct ten_error *err)
 		confdir_start(d, err) < 0 || schedule_start(d, err) < 0 || notify_start(d, err) < 0)
 		return -1;
 	tokens_start(d);
+	audit_start(d);
 	if (control_start(d, err) < 0)
 		return -1;
 	return 0;
@@ -360,6 +362,7 @@ int main(int argc, char **argv)
 	accepted_queue_finish(d);
 	control_stop(d);
 	tokens_stop(d);
+	audit_stop(d);
 	if (d->shutting_down) {
 		listeners_remove_sockets();
 		network_stop(d);
