@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "daemon/control_connection.h"
 #include "daemon/endpoints.h"
+#include "daemon/tokens.h"
 #include "mem.h"
 
 #define IDLE_SECONDS 60.0
@@ -93,7 +94,7 @@ static const char *reason_of(int status)
 /* What was asked is answered, or never will be (STATUS 0). */
 static void settle(struct control_connection *connection, int status)
 {
-	if (connection->to_audit)
+	if (connection->to_audit || status == 401 || status == 403 || status == 429)
 		control_audit(connection, status);
 	connection->to_audit = false;
 }
@@ -300,6 +301,8 @@ void control_stream(struct control_call *call, struct control_connection **handl
 
 bool control_send(struct control_connection *connection, const char *bytes, size_t len)
 {
+	/* A token that was revoked, or has expired, ends what it began. */
+	connection->dead |= !tokens_still_good(connection->daemon, &connection->who);
 	if (!len || connection->dead)
 		return !connection->dead;
 	text_printf(&connection->out, "%zx\r\n", len);

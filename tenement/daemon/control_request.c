@@ -3,18 +3,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/log.h"
+#include "daemon/audit.h"
 #include "daemon/control_connection.h"
 #include "daemon/endpoints.h"
+#include "daemon/tokens.h"
 #include "mem.h"
 
 #define STRANGER_BODY_MAX 4096
 
 void control_audit(const struct control_connection *connection, int status)
 {
-	/* until there is an audit log, the daemon's own */
-	log_info("%s from %s: %s %s: %d", connection->who.name, connection->address,
-		connection->method, connection->path, status);
+	const char *method = connection->method, *path = connection->path;
+
+	audit_write(connection->daemon, &connection->who, connection->address, method ? method : "",
+		path ? path : "", status);
 }
 
 void control_health(struct control_call *call)
@@ -53,14 +55,64 @@ static void know_stranger(struct control_connection *connection)
 			connection->uid);
 }
 
+/* The token of "Bearer TOKEN", which may be wrong; NULL: it is no such thing. */
+static const char *bearer_of(const struct http_field *field, size_t *len)
+{
+	static const char scheme[] = "bearer ";
+	size_t at = sizeof(scheme) - 1;
+
+	if (field->value_len < at || strncasecmp(field->value, scheme, at) != 0)
+		return NULL;
+	while (at < field->value_len && field->value[at] == ' ')
+		at++;
+	*len = field->value_len - at;
+	return field->value + at;
+}
+
+static bool refuse_token(struct control_connection *connection, const char *why)
+{
+	text_puts(&connection->headers, "WWW-Authenticate: Bearer realm=\"tenement\"\r\n");
+	control_refuse_raw(connection, 401, why);
+	return false;
+}
+
+/* A stranger with an Authorization: whom its token makes of them. False: it was refused. */
+static bool know_by_token(struct control_connection *connection, const struct http_field *field)
+{
+	struct daemon *d = connection->daemon;
+	unsigned wait_secs;
+	size_t len;
+	const char *bearer = bearer_of(field, &len);
+
+	if (!bearer)
+		return refuse_token(connection, "Authorization is \"Bearer TOKEN\" here");
+	if (!tokens_may_try(d, connection->address, &wait_secs)) {
+		text_printf(&connection->headers, "Retry-After: %u\r\n", wait_secs);
+		control_refuse_raw(connection, 429,
+			"too many wrong tokens came from this address: wait a minute");
+		return false;
+	}
+	switch (tokens_check(d, bearer, len, &connection->who)) {
+	case TOKENS_GOOD:
+		return true;
+	case TOKENS_EXPIRED:
+		return refuse_token(connection, "this token has expired");
+	}
+	tokens_failed(d, connection->address);
+	return refuse_token(connection, "this token is not known: it is wrong, or was revoked");
+}
+
 /* Who asks, by what the head shows. False: it was refused. */
 static bool know(struct control_connection *connection)
 {
-	if (connection->door == CONTROL_DOOR_LOCAL)
+	const struct http_field *field = http_head_field(&connection->head, "authorization");
+
+	if (connection->door == CONTROL_DOOR_LOCAL) {
 		know_local(connection);
-	else
-		know_stranger(connection);
-	return true;
+		return true;
+	}
+	know_stranger(connection);
+	return !field || know_by_token(connection, field);
 }
 
 /* ---- what a browser says of where a request comes from ---- */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 #include <uthash.h>
@@ -14,11 +15,13 @@
 #include "common/log.h"
 #include "common/token_store.h"
 #include "mem.h"
+#include "tries.h"
 
-#define MARK_SECS 60
-#define ODD_NS    INT64_C(100000000) /* more than a tick of the clock that files' times are of */
-#define SECOND_NS INT64_C(1000000000)
-#define KEY_BYTES 8 /* of a digest, to find it by */
+#define MARK_SECS   60
+#define ODD_NS      INT64_C(100000000) /* more than a tick of the clock that files' times are of */
+#define SECOND_NS   INT64_C(1000000000)
+#define NAME_PREFIX "token "
+#define KEY_BYTES   8 /* of a digest, to find it by */
 
 struct known {
 	struct token token;
@@ -29,6 +32,7 @@ struct known {
 };
 
 struct tokens {
+	struct tries *tries;
 	DIR *folder;
 	struct stat seen; /* the folder as it was when it was read */
 	bool again;       /* and it may have changed since without a sign of it */
@@ -216,7 +220,12 @@ static void refresh(struct daemon *d)
 
 void tokens_start(struct daemon *d)
 {
+	uint64_t seed = clock_ns(CLOCK_REALTIME);
+
+	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) < 0)
+		log_warn("random numbers: %s", strerror(errno));
 	d->tokens = mem_alloc(sizeof(*d->tokens));
+	d->tokens->tries = tries_new(seed);
 	refresh(d);
 }
 
@@ -225,6 +234,7 @@ void tokens_stop(struct daemon *d)
 	d->tokens->round++;
 	forget_unseen(d->tokens);
 	close_folder(d->tokens);
+	tries_free(d->tokens->tries);
 	free(d->tokens);
 	d->tokens = NULL;
 }
@@ -253,7 +263,7 @@ static int judge(struct tokens *tokens, struct known *known, struct principal *w
 	*who = (struct principal){ .uid = (uid_t)-1,
 		.read_only = known->token.read_only,
 		.scope = scopes[known->token.scope] };
-	snprintf(who->name, sizeof(who->name), "token %s", known->token.id);
+	snprintf(who->name, sizeof(who->name), NAME_PREFIX "%s", known->token.id);
 	strcpy(who->of, known->token.of);
 	return TOKENS_GOOD;
 }
@@ -284,6 +294,26 @@ int tokens_check_id(struct daemon *d, const char *id, struct principal *who)
 {
 	refresh(d);
 	return judge(d->tokens, find_id(d->tokens, id), who);
+}
+
+bool tokens_still_good(struct daemon *d, const struct principal *who)
+{
+	struct principal now;
+
+	return who->local || who->scope == SCOPE_NONE ||
+	       tokens_check_id(d, who->name + strlen(NAME_PREFIX), &now) == TOKENS_GOOD;
+}
+
+bool tokens_may_try(struct daemon *d, const char *address, unsigned *wait_secs)
+{
+	return tries_allowed(d->tokens->tries, address, daemon_now_ms(), wait_secs);
+}
+
+void tokens_failed(struct daemon *d, const char *address)
+{
+	if (tries_failed(d->tokens->tries, address, daemon_now_ms()))
+		log_warn("%s has brought %u wrong tokens, and may not try again for a minute",
+			address, TRIES_MAX);
 }
 
 int tokens_add(

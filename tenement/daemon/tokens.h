@@ -25,6 +25,13 @@ int tokens_check(struct daemon *d, const char *bearer, size_t len, struct princi
 /* The same for who has shown the token ID before: of a session that began with it. */
 int tokens_check_id(struct daemon *d, const char *id, struct principal *who);
 
+/* Whether the token that WHO came with is still good; true for who came without one. */
+bool tokens_still_good(struct daemon *d, const struct principal *who);
+
+/* Wrong tokens by address: see tries.h. */
+bool tokens_may_try(struct daemon *d, const char *address, unsigned *wait_secs);
+void tokens_failed(struct daemon *d, const char *address);
+
 /* A new one (see token_store_add()), and the end of one: 0 when there is none of that ID. */
 int tokens_add(
 	struct daemon *d, struct token *token, char text[TOKEN_TEXT_SIZE], struct ten_error *err);
