@@ -45,6 +45,9 @@ struct control_connection {
 /* Ask who waits whether there is an answer now. */
 void control_look(struct control_connection *connection, bool time_is_up);
 
+/* All that there are, linked by .next. */
+const struct control_connection *control_connections(const struct daemon *d);
+
 /* It is about to be freed. */
 void control_forget(struct daemon *d, struct control_connection *connection);
 

@@ -5,6 +5,7 @@
 
 #include "daemon/audit.h"
 #include "daemon/control_connection.h"
+#include "daemon/control_crowd.h"
 #include "daemon/endpoints.h"
 #include "daemon/tokens.h"
 #include "mem.h"
@@ -135,10 +136,11 @@ static bool is_tricked(struct control_call *call)
 {
 	char origin[512] = "", site[32] = "";
 	bool has_origin = http_head_field(call->head, "origin") != NULL;
+	bool has_site = http_head_field(call->head, "sec-fetch-site") != NULL;
 
 	control_header(call, "origin", origin, sizeof(origin));
 	control_header(call, "sec-fetch-site", site, sizeof(site));
-	if (*site && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0)
+	if (has_site && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0)
 		return true;
 	return has_origin && !is_own_origin(call, origin);
 }
@@ -167,6 +169,22 @@ static void handle(struct control_connection *connection, const char *body, size
 		endpoints_dispatch(&call, body, len);
 }
 
+/* Whether it says twice what counts once: nobody is to pick the one that suits him. */
+static bool is_doubled(const struct http_head *head)
+{
+	static const char *const once[] = { "authorization", "cookie", "origin", "sec-fetch-site" };
+
+	for (size_t i = 0; i < sizeof(once) / sizeof(*once); i++) {
+		const struct http_field *first = http_head_field(head, once[i]);
+		const struct http_field *end = head->fields + head->field_count;
+
+		for (const struct http_field *other = first; other && ++other < end;)
+			if (http_text_is(other->name, other->name_len, once[i]))
+				return true;
+	}
+	return false;
+}
+
 /* Whether the head says what cannot be; that is answered. */
 static bool refuse_head(struct control_connection *connection, int bytes)
 {
@@ -178,6 +196,8 @@ static bool refuse_head(struct control_connection *connection, int bytes)
 		control_refuse_raw(connection, 403,
 			"your uid has no right here: use root, the daemon's user, or a member of "
 			"admin_group");
+	else if (is_doubled(head))
+		control_refuse_raw(connection, 400, "a field is there twice that counts once");
 	else if (head->body == HTTP_BODY_CHUNKED)
 		control_refuse_raw(connection, 411, "a body has a Content-Length here");
 	else if (head->content_length > CONTROL_BODY_MAX)
@@ -201,8 +221,15 @@ static bool take_head(struct control_connection *connection)
 	connection->closing = !http_head_keeps_alive(head);
 	connection->to_audit = changes_something(head->method);
 	text_free(&connection->headers);
-	connection->known = know(connection);
-	return connection->known;
+	if (!know(connection))
+		return false;
+	if (control_crowd_is_full(connection)) {
+		text_puts(&connection->headers, "Retry-After: 1\r\n");
+		control_refuse_raw(connection, 429, "too many requests of yours are under way");
+		return false;
+	}
+	connection->known = true;
+	return true;
 }
 
 bool control_take_request(struct control_connection *connection)

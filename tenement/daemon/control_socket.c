@@ -66,6 +66,11 @@ void control_turn(struct daemon *d)
 	}
 }
 
+const struct control_connection *control_connections(const struct daemon *d)
+{
+	return d->control->connections;
+}
+
 const char *control_api_path(const struct daemon *d)
 {
 	return d->control->api.path;

@@ -48,8 +48,8 @@ class Api:
     def connect(self):
         return socket.create_connection(("127.0.0.1", self.t.port), 30 * SLOWNESS, (self.address, 0))
 
-    def raw(self, data, end=True):
-        """Send DATA, and all that comes until the end of the connection."""
+    def raw(self, data, end=False):
+        """All that comes for DATA until the connection ends; END: ours is told of first."""
         with self.connect() as connection:
             with contextlib.suppress(OSError):
                 connection.sendall(data)
@@ -61,9 +61,9 @@ class Api:
                     came += piece
             return came
 
-    def statuses(self, data):
+    def statuses(self, data, end=False):
         """Of all answers to DATA, a number of requests."""
-        return [int(status) for status in re.findall(rb"^HTTP/1\.[01] (\d{3}) ", self.raw(data), re.M)]
+        return [int(status) for status in re.findall(rb"^HTTP/1\.[01] (\d{3}) ", self.raw(data, end), re.M)]
 
     def head(self, method, path, token=None, *lines, version="1.1", host=True):
         """A request's head as bytes."""
