@@ -1,10 +1,10 @@
 /* Lines of access logs: both forms, and that nothing a client sends gets out of its field. */
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "access_line.h"
+#include "check_often.h"
 
 #define TEXT(string)                                                                               \
 	{                                                                                          \

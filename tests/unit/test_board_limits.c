@@ -1,5 +1,4 @@
 /* What the workers share on the board, and what becomes of it when one dies. */
-#include <check.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include "board_peers.h"
+#include "check_often.h"
 #include "limit.h"
 
 #define SLOT    77

@@ -1,11 +1,11 @@
 /* Rules of the week as they are written, and when they are: all times in the tables are UTC. */
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "calendar.h"
+#include "check_often.h"
 
 #define RULES 4
 

@@ -3,12 +3,12 @@
  * heads, chunks, bodies. Bounded, and the same numbers every time; TEN_SEED=N begins elsewhere, and
  * a failure says with which seed it comes back.
  */
-#include <check.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "check_often.h"
 #include "http_body.h"
 #include "http_chunk.h"
 #include "http_head.h"

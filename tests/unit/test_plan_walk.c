@@ -3,10 +3,10 @@
  * whatever happens in whatever order, each turn ends, no step is absurd, and when nothing happens
  * any more everything comes to rest in the state that is wanted.
  */
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "check_often.h"
 #include "plan.h"
 
 #define WALKS          1000

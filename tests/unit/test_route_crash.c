@@ -3,7 +3,6 @@
  * looks things up without pause: it must never see half a record, never miss what is always
  * there, and never hang.
  */
-#include <check.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "check_often.h"
 #include "mem.h"
 #include "route_rig.h"
 

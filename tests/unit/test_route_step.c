@@ -5,7 +5,6 @@
  *	- a writer that takes over a copy of the memory as it is there must see the same, find the
  *	  memory sound, and be able to go on: what it writes from then on must not meet what lives.
  */
-#include <check.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "check_often.h"
 #include "mem.h"
 #include "route_layout.h"
 #include "route_rig.h"

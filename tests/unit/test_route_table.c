@@ -1,8 +1,8 @@
-#include <check.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "check_often.h"
 #include "mem.h"
 #include "route_layout.h"
 #include "route_rig.h"

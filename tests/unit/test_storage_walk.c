@@ -1,4 +1,3 @@
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -11,17 +10,29 @@
 #include <unistd.h>
 
 #include "common/storage_walk.h"
+#include "check_often.h"
 #include "mem.h"
 
 static char folder[64];
 static int top = -1;
 
-static void setup(void)
+static void setup_in(const char *place)
 {
-	strcpy(folder, "/tmp/test-storage-walk-XXXXXX");
+	snprintf(folder, sizeof(folder), "%s/test-storage-walk-XXXXXX", place);
 	ck_assert_ptr_nonnull(mkdtemp(folder));
 	top = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	ck_assert_int_ge(top, 0);
+}
+
+static void setup(void)
+{
+	setup_in("/tmp");
+}
+
+/* Thousands of files, in memory where that can be had. */
+static void setup_large(void)
+{
+	setup_in(access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 }
 
 static void teardown(void)
@@ -321,22 +332,25 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("storage_walk");
-	TCase *tests = tcase_create("all");
+	TCase *tests = tcase_create("all"), *large = tcase_create("large");
 	SRunner *runner;
 	int failed;
 
 	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_add_checked_fixture(large, setup_large, teardown);
 	tcase_set_timeout(tests, 120);
+	tcase_set_timeout(large, 120);
 	tcase_add_test(tests, what_is_allocated_counts_once);
 	tcase_add_test(tests, links_and_special_files_lead_nowhere);
-	tcase_add_test(tests, folders_in_folders_are_followed_with_few_descriptors);
-	tcase_add_test(tests, wide_folders_are_seen_whole);
+	tcase_add_test(large, folders_in_folders_are_followed_with_few_descriptors);
+	tcase_add_test(large, wide_folders_are_seen_whole);
 	tcase_add_test(tests, a_folder_that_is_moved_is_told_of);
 	tcase_add_test(tests, another_device_number_hides_nothing_and_a_mount_is_not_entered);
-	tcase_add_test(tests, there_is_an_end_to_the_depth);
-	tcase_add_test(tests, of_too_many_linked_files_each_name_has_its_share);
+	tcase_add_test(large, there_is_an_end_to_the_depth);
+	tcase_add_test(large, of_too_many_linked_files_each_name_has_its_share);
 	tcase_add_test(tests, files_and_folders_are_told_of_and_nothing_else);
 	suite_add_tcase(suite, tests);
+	suite_add_tcase(suite, large);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

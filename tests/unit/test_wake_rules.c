@@ -1,10 +1,10 @@
 #include <arpa/inet.h>
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "check_often.h"
 #include "mem.h"
 #include "wake_rules.h"
 
