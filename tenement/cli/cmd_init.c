@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/load.h"
 #include "cli/settings.h"
+#include "common/files.h"
 #include "mem.h"
 #include "text.h"
 
@@ -56,24 +57,15 @@ static char *main_text(void)
 static int write_new(const char *path, const char *text, struct ten_error *err)
 {
 	autoclose int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
-	size_t len = strlen(text);
 
 	if (fd < 0 && errno == EEXIST)
 		return 0;
 	if (fd < 0)
 		return ten_error_set(err, errno, "%s", path);
-	while (len > 0) {
-		ssize_t put = write(fd, text, len);
-
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put < 0) {
-			ten_error_set(err, errno, "%s", path);
-			unlink(path);
-			return -1;
-		}
-		text += put;
-		len -= (size_t)put;
+	if (files_write_all(fd, text, strlen(text)) < 0) {
+		ten_error_set(err, errno, "%s", path);
+		unlink(path);
+		return -1;
 	}
 	if (fsync(fd) < 0 && errno != EINVAL)
 		return ten_error_set(err, errno, "%s", path);

@@ -55,16 +55,18 @@ char *files_read(int dir_fd, const char *path, size_t max, size_t *len, struct t
 	return mem_steal(&text);
 }
 
-static int write_all(int fd, const char *data, size_t len)
+int files_write_all(int fd, const void *data, size_t len)
 {
+	const char *at = data;
+
 	while (len) {
-		ssize_t put = write(fd, data, len);
+		ssize_t put = write(fd, at, len);
 
 		if (put < 0 && errno == EINTR)
 			continue;
 		if (put < 0)
 			return -1;
-		data += put;
+		at += put;
 		len -= (size_t)put;
 	}
 	return 0;
@@ -92,7 +94,7 @@ static int write_file(int dir_fd, const char *path, const char *data, size_t len
 
 	if (fd < 0)
 		return ten_error_set(err, errno, "%s", path);
-	if (fchmod(fd, mode) < 0 || write_all(fd, data, len) < 0 || settle(fd) < 0 ||
+	if (fchmod(fd, mode) < 0 || files_write_all(fd, data, len) < 0 || settle(fd) < 0 ||
 		renameat(dir_fd, temp, dir_fd, path) < 0) {
 		ten_error_set(err, errno, "%s", path);
 		unlinkat(dir_fd, temp, 0);

@@ -22,6 +22,9 @@ int files_write(int dir_fd, const char *path, const char *data, size_t len, mode
 int files_write_fast(int dir_fd, const char *path, const char *data, size_t len, mode_t mode,
 	struct ten_error *err);
 
+/* All of DATA, however often write(2) must be called; -1 with errno. */
+int files_write_all(int fd, const void *data, size_t len);
+
 /* Make the folder PATH (its parent must be there) with MODE, or take the one that is there; never
  * follows a link in the last part. Returns a descriptor of it. */
 int files_make_dir(int dir_fd, const char *path, mode_t mode, struct ten_error *err);

@@ -125,28 +125,13 @@ static void remove_tree(int parent, const char *name, unsigned depth)
 	unlinkat(parent, name, AT_REMOVEDIR);
 }
 
-static int write_whole(int fd, const char *data, size_t len)
-{
-	while (len) {
-		ssize_t put = write(fd, data, len);
-
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put < 0)
-			return -1;
-		data += put;
-		len -= (size_t)put;
-	}
-	return 0;
-}
-
 static int put_file(int folder, const char *name, const char *data, size_t len,
 	const struct run *run, struct ten_error *err)
 {
 	autoclose int fd =
 		openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0400);
 
-	if (fd < 0 || write_whole(fd, data, len) < 0 || fchmod(fd, 0400) < 0 ||
+	if (fd < 0 || files_write_all(fd, data, len) < 0 || fchmod(fd, 0400) < 0 ||
 		(run->uid != BECOME_KEEP && fchown(fd, run->uid, run->gid) < 0))
 		return ten_error_set(err, errno, "writing it to the runtime folder");
 	return 0;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/files.h"
 #include "daemon/usage_store.h"
 #include "mem.h"
 
@@ -42,28 +43,12 @@ static bool read_all(void *data, size_t bytes)
 }
 
 /* Nobody hears what is said when the daemon has gone. */
-static void write_all(const void *data, size_t bytes)
-{
-	const char *at = data;
-
-	while (bytes) {
-		ssize_t put = write(STDIN_FILENO, at, bytes);
-
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put <= 0)
-			return;
-		at += put;
-		bytes -= (size_t)put;
-	}
-}
-
 static void answer(enum usage_word word, uint64_t number, const void *data, size_t bytes)
 {
 	struct usage_message head = { word, (uint32_t)bytes, number };
 
-	write_all(&head, sizeof(head));
-	write_all(data, bytes);
+	if (files_write_all(STDIN_FILENO, &head, sizeof(head)) == 0)
+		files_write_all(STDIN_FILENO, data, bytes);
 }
 
 static void answer_done(uint64_t number, const struct ten_error *err)
