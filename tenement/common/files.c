@@ -1,5 +1,6 @@
 #include "common/files.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,6 +10,10 @@
 #include <unistd.h>
 
 #include "mem.h"
+
+/* Of what is removed: of folders in folders, and of what is in one. */
+#define DEPTH_MAX   64
+#define ENTRIES_MAX 100000
 
 char *files_read(int dir_fd, const char *path, size_t max, size_t *len, struct ten_error *err)
 {
@@ -153,4 +158,30 @@ int files_make_dirs(const char *path, mode_t mode, struct ten_error *err)
 		if (!was)
 			return 0;
 	}
+}
+
+static void remove_tree(int at, const char *name, unsigned depth)
+{
+	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *list = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *entry;
+
+	if (list)
+		fchmod(fd, 0700);
+	for (int i = 0; list && i < ENTRIES_MAX && (entry = readdir(list)); i++) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		if (unlinkat(fd, entry->d_name, 0) < 0 && depth < DEPTH_MAX)
+			remove_tree(fd, entry->d_name, depth + 1);
+	}
+	if (list)
+		closedir(list);
+	else if (fd >= 0)
+		close(fd);
+	unlinkat(at, name, AT_REMOVEDIR);
+}
+
+void files_remove_tree(int dir_fd, const char *path)
+{
+	remove_tree(dir_fd, path, 0);
 }

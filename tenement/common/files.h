@@ -32,4 +32,8 @@ int files_make_dir(int dir_fd, const char *path, mode_t mode, struct ten_error *
 /* mkdir -p; returns 0 also when all is there. */
 int files_make_dirs(const char *path, mode_t mode, struct ten_error *err);
 
+/* Remove the folder PATH and what is in it, as far as that can be; whoever had it may have put
+ * anything there: no link is followed, and there is an end to it. */
+void files_remove_tree(int dir_fd, const char *path);
+
 #endif

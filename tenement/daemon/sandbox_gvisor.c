@@ -1,6 +1,5 @@
 #include "daemon/sandbox_gvisor.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -21,11 +20,13 @@
 #include "common/program_find.h"
 #include "common/programs.h"
 #include "common/secret_file.h"
+#include "daemon/folders.h"
 #include "daemon/orphans.h"
 #include "daemon/sandbox_bundle.h"
 #include "mem.h"
 
 #define NOBODY 65534
+#define FOLDER "sandboxes" /* in runtime_dir */
 
 /* ---- whether it can be had ---- */
 
@@ -107,7 +108,7 @@ char *sandbox_gvisor_try(struct daemon *d)
 
 static char *sandboxes_folder(const struct daemon *d)
 {
-	return mem_printf("%s/sandboxes", d->runtime_dir);
+	return mem_printf("%s/" FOLDER, d->runtime_dir);
 }
 
 static int write_bundle(
@@ -201,50 +202,22 @@ int sandbox_gvisor_prepare(struct daemon *d, const struct run *run,
 
 /* ---- its end ---- */
 
-/* All files of the folder NAME in AT, and that; a tenant's uid may have put anything there. */
-static void remove_folder(int at, const char *name, unsigned depth)
-{
-	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
-	struct dirent *entry;
-
-	while (folder && (entry = readdir(folder))) {
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		if (unlinkat(fd, entry->d_name, 0) < 0 && depth)
-			remove_folder(fd, entry->d_name, depth - 1);
-	}
-	if (folder)
-		closedir(folder);
-	else if (fd >= 0)
-		close(fd);
-	unlinkat(at, name, AT_REMOVEDIR);
-}
-
 void sandbox_gvisor_remove(struct daemon *d, const char *key)
 {
-	autofree char *path = mem_printf("sandboxes/%s", key);
+	autofree char *path = mem_printf(FOLDER "/%s", key);
 
-	remove_folder(d->run_fd, path, 2);
+	files_remove_tree(d->run_fd, path);
+}
+
+static void sweep_one(struct daemon *d, const char *key)
+{
+	const struct instance *instance = instance_find(d, key);
+
+	if (!instance || !instance->run)
+		sandbox_gvisor_remove(d, key);
 }
 
 void sandbox_gvisor_sweep(struct daemon *d)
 {
-	int fd = openat(d->run_fd, "sandboxes", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
-	struct dirent *entry;
-
-	if (fd < 0)
-		return;
-	while (folder && (entry = readdir(folder))) {
-		const struct instance *instance =
-			*entry->d_name == '.' ? NULL : instance_find(d, entry->d_name);
-
-		if (*entry->d_name != '.' && !(instance && instance->run))
-			remove_folder(fd, entry->d_name, 2);
-	}
-	if (folder)
-		closedir(folder);
-	else
-		close(fd);
+	folders_visit(d, FOLDER, sweep_one);
 }

@@ -18,9 +18,7 @@
 #include "mem.h"
 #include "option_value.h"
 
-#define FOLDER      "credentials"
-#define DEPTH_MAX   64
-#define ENTRIES_MAX 100000
+#define FOLDER "credentials"
 
 bool secrets_asked(const struct ten_spec *spec)
 {
@@ -104,27 +102,6 @@ static int give_env(struct daemon *d, struct run *run, char ***env, struct ten_e
 
 /* ---- the folder ---- */
 
-/* It was the tenant's, who may have put anything there; links are not followed. */
-static void remove_tree(int parent, const char *name, unsigned depth)
-{
-	autoclose int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	int copy = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
-	DIR *list = copy >= 0 ? fdopendir(copy) : NULL;
-	struct dirent *entry;
-
-	if (fd >= 0)
-		fchmod(fd, 0700);
-	for (int i = 0; list && i < ENTRIES_MAX && (entry = readdir(list)); i++) {
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		if (unlinkat(fd, entry->d_name, 0) < 0 && depth < DEPTH_MAX)
-			remove_tree(fd, entry->d_name, depth + 1);
-	}
-	if (list)
-		closedir(list);
-	unlinkat(parent, name, AT_REMOVEDIR);
-}
-
 static int put_file(int folder, const char *name, const char *data, size_t len,
 	const struct run *run, struct ten_error *err)
 {
@@ -196,10 +173,10 @@ static int give_files(struct daemon *d, struct run *run, char ***env, struct ten
 	all = open_all(d, err);
 	if (all < 0)
 		return -1;
-	remove_tree(all, fresh, 0);
-	remove_tree(all, run->key, 0);
+	files_remove_tree(all, fresh);
+	files_remove_tree(all, run->key);
 	if (fill(d, all, fresh, run, err) < 0) {
-		remove_tree(all, fresh, 0);
+		files_remove_tree(all, fresh);
 		return -1;
 	}
 	run->has_credentials = true;
@@ -222,7 +199,7 @@ void secrets_take_back(struct daemon *d, struct run *run)
 	autofree char *path = mem_printf(FOLDER "/%s", run->key);
 
 	if (run->has_credentials)
-		remove_tree(d->run_fd, path, 0);
+		files_remove_tree(d->run_fd, path);
 	run->has_credentials = false;
 }
 
@@ -245,7 +222,7 @@ static void sweep_one(struct daemon *d, const char *name)
 	autofree char *path = mem_printf(FOLDER "/%s", name);
 
 	if (!instance || !instance->run)
-		remove_tree(d->run_fd, path, 0);
+		files_remove_tree(d->run_fd, path);
 }
 
 /* (a name with a dot before it was being filled) */
@@ -257,7 +234,7 @@ static void sweep_unfinished(struct daemon *d)
 
 	while (list && (entry = readdir(list))) {
 		if (entry->d_name[0] == '.' && strlen(entry->d_name) > 2)
-			remove_tree(fd, entry->d_name, 0);
+			files_remove_tree(fd, entry->d_name);
 	}
 	if (list)
 		closedir(list);
@@ -271,7 +248,7 @@ void secrets_sweep(struct daemon *d)
 
 void secrets_end(struct daemon *d)
 {
-	remove_tree(d->run_fd, FOLDER, 0);
+	files_remove_tree(d->run_fd, FOLDER);
 }
 
 json_t *secrets_describe(struct daemon *d, struct instance *instance)
