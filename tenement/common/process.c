@@ -239,6 +239,27 @@ int process_usage(pid_t pid, struct process_usage *usage)
 	return 0;
 }
 
+int process_own(pid_t pid, struct process_own *own)
+{
+	double second = (double)sysconf(_SC_CLK_TCK);
+	uint64_t user, system, start;
+	char text[1024];
+	const char *field;
+
+	if (!read_small(pid, "stat", text, sizeof(text)) || !(field = strrchr(text, ')')))
+		return -1;
+	/* utime, stime: fields 14 and 15; starttime: 22 */
+	if (sscanf(field + 1,
+		    " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64
+		    " %*d %*d %*d %*d %*d %*d %" SCNu64,
+		    &user, &system, &start) != 3)
+		return -1;
+	own->cpu_usec = (uint64_t)((double)(user + system) / second * 1e6);
+	own->started = (double)start / second;
+	own->memory_bytes = process_memory(pid);
+	return 0;
+}
+
 void process_hold_signals(sigset_t *before)
 {
 	sigset_t all;

@@ -41,6 +41,13 @@ struct process_usage {
 };
 int process_usage(pid_t pid, struct process_usage *usage);
 
+/* What PID alone used, without its children. -1: there is none. */
+struct process_own {
+	uint64_t memory_bytes, cpu_usec;
+	double started; /* seconds since the boot */
+};
+int process_own(pid_t pid, struct process_own *own);
+
 /* Whether PID is still the process that began at START, and not a zombie. */
 bool process_is(pid_t pid, uint64_t start);
 

@@ -11,6 +11,7 @@
 #include "backoff.h"
 #include "common/files.h"
 #include "common/log.h"
+#include "daemon/counters.h"
 #include "daemon/folders.h"
 #include "daemon/rollout.h"
 #include "mem.h"
@@ -31,6 +32,8 @@ void failures_note(struct instance *instance)
 	instance->failures = mem_resize(
 		instance->failures, instance->failure_count + 1, sizeof(*instance->failures));
 	instance->failures[instance->failure_count++] = daemon_now();
+	instance->times_failed++;
+	counters_add(instance, COUNTER_FAILURES, 1);
 }
 
 uint64_t failures_hash(const struct ten_spec *spec, uint64_t restart_hash)

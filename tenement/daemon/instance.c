@@ -8,6 +8,7 @@
 #include "board_wakes.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "daemon/counters.h"
 #include "daemon/activation.h"
 #include "daemon/budget.h"
 #include "daemon/cgroup.h"
@@ -242,6 +243,7 @@ void instance_woken(struct instance *instance)
 
 	instance->woken_by = instance->wake_cause ? instance->wake_cause : otherwise;
 	instance->woken_at = daemon_now();
+	counters_woken(instance);
 	instance->wake_cause = NULL;
 }
 

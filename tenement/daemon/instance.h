@@ -156,9 +156,10 @@ struct instance {
 	bool exit_seen, exit_normal; /* how its last process ended */
 	int exit_status;             /* or signal; less than 0: nobody saw it */
 	unsigned shortages; /* so often in a row it could not be started for want of something */
-	uint64_t freezes;
-	uint64_t wakes;     /* since the daemon started: from its sleep */
-	uint64_t oom_kills; /* since the daemon started, see oom.h */
+	/* since the daemon started */
+	uint64_t starts, freezes, times_failed;
+	uint64_t wakes;     /* from its sleep */
+	uint64_t oom_kills; /* see oom.h */
 	double drain_deadline;
 	uint64_t failed_hash; /* of what failed: failures_blame() */
 

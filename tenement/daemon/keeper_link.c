@@ -46,6 +46,14 @@ bool keeper_link_is_child(pid_t pid)
 	return false;
 }
 
+void keeper_link_each_child(void (*each)(void *data, const char *name, pid_t pid), void *data)
+{
+	struct child *child, *next;
+
+	HASH_ITER (hh, children, child, next)
+		each(data, child->name, child->pid);
+}
+
 static void note_seat(struct daemon *d, const struct wire *wire, pid_t pid)
 {
 	struct seat_news news = { .name = wire->fields[1],

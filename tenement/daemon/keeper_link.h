@@ -25,5 +25,7 @@ void keeper_link_renew(struct daemon *d); /* itself, when we end */
 
 /* Whether PID is one of our own programs, as far as the keeper has said. */
 bool keeper_link_is_child(pid_t pid);
+/* All of those; PID 0: it does not run now. */
+void keeper_link_each_child(void (*each)(void *data, const char *name, pid_t pid), void *data);
 
 #endif

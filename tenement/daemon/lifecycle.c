@@ -12,6 +12,7 @@
 #include "daemon/budget.h"
 #include "daemon/cgroup.h"
 #include "daemon/events.h"
+#include "daemon/counters.h"
 #include "daemon/failures.h"
 #include "daemon/folders.h"
 #include "daemon/freeze.h"
@@ -101,6 +102,7 @@ static void publish_or_log(struct daemon *d, struct instance *instance)
 
 	if (publish_instance(d, instance, &err) < 0 || publish_hosts(d, instance, &err) < 0) {
 		log_error("%s: %s", instance->key, err.text);
+		counters_step_failed();
 		instance_set_reason(instance, mem_strdup(err.text));
 	}
 	instance->live_hash = instance->wanted_live_hash;
@@ -113,6 +115,7 @@ static void declare(struct daemon *d, struct instance *instance)
 	if (route_table_slot_take(d->table, &instance->target, &err) < 0) {
 		instance_set_reason(instance, mem_strdup(err.text));
 		log_error("%s: %s", instance->key, err.text);
+		counters_step_failed();
 		return;
 	}
 	/* Of a slot's first tenant, in the first table, there is nothing to clear. */
@@ -146,6 +149,7 @@ static void take_out(struct daemon *d, struct instance *instance)
 	if (instance->published)
 		publish_remove_hosts(d, instance);
 	usage_slot_ends(d, instance);
+	counters_left(instance);
 	if (instance_is_used(d, instance))
 		board_gone_add(d->board, instance->target.slot, service, is_declared, d);
 	route_table_slot_give_back(d->table, instance->target);
@@ -298,6 +302,12 @@ static void rest(struct daemon *d, struct instance *instance, const char *why)
 		publish_or_log(d, instance);
 }
 
+static void count_restart(struct instance *instance)
+{
+	instance->restarts++;
+	counters_add(instance, COUNTER_RESTARTS, 1);
+}
+
 static void start(struct daemon *d, struct instance *instance)
 {
 	struct ten_error err;
@@ -309,7 +319,7 @@ static void start(struct daemon *d, struct instance *instance)
 	instance_woken(instance);
 	schedule_started(d, instance);
 	if (instance->failure_count || (instance->on_trial && !instance->trial_until))
-		instance->restarts++;
+		count_restart(instance);
 	wake_times_turn(d, instance);
 	start_queue_leave(d, instance);
 	instance_set_state(d, instance, INSTANCE_STARTING, NULL);
@@ -318,11 +328,14 @@ static void start(struct daemon *d, struct instance *instance)
 		return;
 	}
 	if (!instance->run) {
+		counters_step_failed();
 		instance_set_reason(instance, mem_strdup(err.text));
 		fail(d, instance, failures_used_up(d, instance) ? PLAN_FAIL : PLAN_BACKOFF);
 		return;
 	}
 	instance->shortages = 0;
+	instance->starts++;
+	counters_add(instance, COUNTER_STARTS, 1);
 	wake_times_spawned(d, instance);
 	budget_enter(d, instance);
 	enter_starting(d, instance->run);
@@ -398,6 +411,7 @@ static void freeze(struct daemon *d, struct instance *instance, const char *why)
 	}
 	instance->freeze_failed = false;
 	instance->freezes++;
+	counters_add(instance, COUNTER_FREEZES, 1);
 	budget_evicted(d, instance);
 	health_pause(d, instance->run);
 	reclaim_start(d, instance);

@@ -7,6 +7,7 @@
 
 #include "cgroup_limits.h"
 #include "common/log.h"
+#include "daemon/counters.h"
 #include "daemon/cgroup_usage.h"
 #include "daemon/record.h"
 #include "mem.h"
@@ -47,6 +48,7 @@ void oom_look(struct daemon *d, struct instance *instance)
 	log_warn("%s: out of memory (%s): the kernel killed %" PRIu64 " of its processes", run->key,
 		limit, kills - run->oom_kills);
 	instance->oom_kills += kills - run->oom_kills;
+	counters_add(instance, COUNTER_OOM_KILLS, kills - run->oom_kills);
 	run->oom_kills = kills;
 	record_write_later(instance);
 	run->oom_at = daemon_now();

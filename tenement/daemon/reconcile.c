@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/files.h"
 #include "common/log.h"
 #include "daemon/budget.h"
@@ -15,6 +16,7 @@
 #include "daemon/confdir.h"
 #include "daemon/control.h"
 #include "daemon/events.h"
+#include "daemon/counters.h"
 #include "daemon/lifecycle.h"
 #include "daemon/listeners.h"
 #include "daemon/observe.h"
@@ -126,12 +128,16 @@ static void publish(struct daemon *d)
 	uint64_t before = route_table_generation(d->table);
 	uint64_t sealed;
 
-	if (dirty_settings && publish_settings(d, &err) < 0)
+	if (dirty_settings && publish_settings(d, &err) < 0) {
 		log_error("%s", err.text);
+		counters_step_failed();
+	}
 	dirty_settings = false;
 	for (size_t i = 0; dirty_routes && dirty_routes[i]; i++) {
-		if (publish_route(d, dirty_routes[i], &err) < 0)
+		if (publish_route(d, dirty_routes[i], &err) < 0) {
 			log_error("%s: %s", dirty_routes[i], err.text);
+			counters_step_failed();
+		}
 	}
 	mem_strv_free(dirty_routes);
 	dirty_routes = NULL;
@@ -154,11 +160,14 @@ static void give_memory_back(struct daemon *d)
 static void turn(struct ev_loop *loop, ev_prepare *watcher, int events)
 {
 	struct daemon *d = ev_userdata(loop);
+	uint64_t began_us = clock_us(CLOCK_MONOTONIC);
+	bool has_work;
 	int rounds = 0;
 
 	(void)watcher;
 	(void)events;
 	load(d);
+	has_work = d->dirty || dirty_routes || dirty_settings;
 	do {
 		apply(d);
 		rollout_turn(d);
@@ -168,6 +177,8 @@ static void turn(struct ev_loop *loop, ev_prepare *watcher, int events)
 	network_turn(d);
 	record_write_due(d);
 	events_turn(d);
+	if (has_work)
+		counters_turn(clock_us(CLOCK_MONOTONIC) - began_us);
 	control_turn(d);
 	give_memory_back(d);
 	if (d->dirty || dirty_routes || dirty_settings)

@@ -491,32 +491,9 @@ json_t *storage_describe(const struct instance *instance)
 	return json;
 }
 
-static void put_metric(struct daemon *d, struct text *text, const char *name, const char *help,
-	uint64_t (*number)(const struct instance *instance))
+uint64_t storage_quota(const struct instance *instance)
 {
-	struct instance *instance, *next;
-
-	text_printf(text, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name);
-	HASH_ITER (hh, d->instances, instance, next)
-		if (instance->known && instance->spec && number(instance) != STORAGE_UNKNOWN)
-			text_printf(text, "%s{service=\"%s\",id=\"%s\"} %llu\n", name,
-				instance->spec->service_name, instance->spec->id,
-				(unsigned long long)number(instance));
-}
-
-static uint64_t quota_number(const struct instance *instance)
-{
-	uint64_t quota = quota_of(instance->spec);
-
-	return quota ? quota : STORAGE_UNKNOWN;
-}
-
-void storage_metrics(struct daemon *d, struct text *text)
-{
-	put_metric(d, text, "tenement_storage_bytes",
-		"Bytes in the tenant's folders; absent: not looked at yet.", storage_used);
-	put_metric(d, text, "tenement_storage_quota_bytes",
-		"What storage_quota_mb allows; absent: no bound.", quota_number);
+	return instance->spec ? quota_of(instance->spec) : 0;
 }
 
 const char *storage_way(void)

@@ -33,6 +33,7 @@ bool storage_reads_only(const struct instance *instance);
 
 /* Bytes; STORAGE_UNKNOWN: it was not looked at yet. */
 uint64_t storage_used(const struct instance *instance);
+uint64_t storage_quota(const struct instance *instance); /* 0: none */
 
 /* That it is near its quota or beyond, for people; NULL: it is not. The caller frees. */
 char *storage_reason(const struct instance *instance);
@@ -41,8 +42,6 @@ bool storage_is_trouble(const struct instance *instance);
 
 /* {"used_bytes", "quota_bytes", "usage_percent", "path", ...}. */
 json_t *storage_describe(const struct instance *instance);
-/* Lines of GET /metrics. */
-void storage_metrics(struct daemon *d, struct text *text);
 /* How it is found out on this machine, for people. */
 const char *storage_way(void);
 

@@ -1,6 +1,5 @@
 #include "daemon/wake_times.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -123,46 +122,24 @@ void wake_times_ready(struct daemon *d, struct instance *instance)
 	atomic_store(&wake_of(d, instance)->ready_us, instance->ready_us);
 }
 
-static void put_histogram(struct text *text, const char *service, const char *phase,
-	const struct histogram *histogram)
+static void put_service(struct metrics_out *out, const struct service *service)
 {
-	uint64_t sum = 0;
+	for (int phase = 0; phase < PHASES; phase++) {
+		const struct histogram *had = &service->phases[phase];
+		struct metrics_histogram histogram = { bounds, had->counts, BOUNDS,
+			(double)had->sum_us / 1e6 };
+		autotext struct text labels = { 0 };
 
-	for (size_t i = 0; i < BOUNDS; i++) {
-		sum += histogram->counts[i];
-		text_printf(text,
-			"tenement_wake_seconds_bucket{service=\"%s\",phase=\"%s\",le=\"%g\"} "
-			"%" PRIu64 "\n",
-			service, phase, bounds[i], sum);
+		metrics_label(&labels, "service", service->name);
+		metrics_label(&labels, "phase", phase_names[phase]);
+		metrics_put_histogram(out, labels.data, &histogram);
 	}
-	sum += histogram->counts[BOUNDS];
-	text_printf(text,
-		"tenement_wake_seconds_bucket{service=\"%s\",phase=\"%s\",le=\"+Inf\"} %" PRIu64
-		"\n"
-		"tenement_wake_seconds_sum{service=\"%s\",phase=\"%s\"} %.6f\n"
-		"tenement_wake_seconds_count{service=\"%s\",phase=\"%s\"} %" PRIu64 "\n",
-		service, phase, sum, service, phase, (double)histogram->sum_us / 1e6, service,
-		phase, sum);
 }
 
-void wake_times_put(struct daemon *d, struct text *text)
+void wake_times_put(struct daemon *d, struct metrics_out *out)
 {
-	struct instance *instance, *next;
-	struct service *service;
-
-	HASH_ITER (hh, d->instances, instance, next) {
-		if (instance->known)
-			wake_times_collect(d, instance);
-	}
-	text_printf(text, "# HELP tenement_wake_seconds Time of wakes in the queue for a turn, "
-			  "until there is a process, "
-			  "until it is ready, and until the first byte of an answer.\n"
-			  "# TYPE tenement_wake_seconds histogram\n");
-	for (service = services; service; service = service->hh.next) {
-		if (!config_set_service(d->set, service->name))
-			continue;
-		for (int phase = 0; phase < PHASES; phase++)
-			put_histogram(
-				text, service->name, phase_names[phase], &service->phases[phase]);
-	}
+	metrics_begin(out, METRIC_WAKE);
+	for (const struct service *service = services; service; service = service->hh.next)
+		if (config_set_service(d->set, service->name))
+			put_service(out, service);
 }

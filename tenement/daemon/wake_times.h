@@ -6,7 +6,7 @@
 #define TEN_WAKE_TIMES_H
 
 #include "daemon/instance.h"
-#include "text.h"
+#include "metrics.h"
 
 void wake_times_wanted(struct instance *instance); /* before it is marked so */
 void wake_times_queued(struct daemon *d, struct instance *instance);
@@ -19,7 +19,7 @@ void wake_times_ready(struct daemon *d, struct instance *instance);
 /* Take note of first bytes that the proxy has told of since. */
 void wake_times_collect(struct daemon *d, struct instance *instance);
 
-/* The lines of GET /metrics. */
-void wake_times_put(struct daemon *d, struct text *text);
+/* The samples of GET /metrics. Take note of all first. */
+void wake_times_put(struct daemon *d, struct metrics_out *out);
 
 #endif

@@ -329,15 +329,21 @@ class Tenement:
     def ten_json(self, *arguments, **options):
         return json.loads(self.ten(*arguments, "-o", "json", **options).stdout)
 
-    def control(self, method, path, body=None, timeout=60):
+    def control_socket(self, timeout=60):
+        """A connection to the control API."""
+        connected = socket.socket(socket.AF_UNIX)
+        connected.settimeout(timeout * SLOWNESS)
+        connected.connect(str(self.data_dir / ".tenement" / "run" / "control.sock"))
+        return connected
+
+    def control(self, method, path, body=None, timeout=60, headers=None):
         """Ask the control API itself."""
         connection = http.client.HTTPConnection("localhost", timeout=timeout * SLOWNESS)
-        connection.sock = socket.socket(socket.AF_UNIX)
-        connection.sock.settimeout(timeout * SLOWNESS)
-        connection.sock.connect(str(self.data_dir / ".tenement" / "run" / "control.sock"))
+        connection.sock = self.control_socket(timeout)
         with contextlib.closing(connection):
             connection.request(method, path, None if body is None else json.dumps(body),
-                               {"Content-Type": "application/json"} if body is not None else {})
+                               {**({"Content-Type": "application/json"} if body is not None else {}),
+                                **(headers or {})})
             return Answer(connection.getresponse())
 
     def instances(self):

@@ -135,11 +135,11 @@ def test_who_wants_more_memory_is_told_apart_from_who_crashed(eater, layer):
     kill(pids(e.t)["eat:a"])
     wait_until(lambda: "killed by signal 9 (Killed); next try" in e.t.said(), what="the crash to be told")
     e.t.wait_ok("eat:a")
-    assert metric(e.t, "tenement_oom_kills_total") == 0 and "out of memory" not in e.t.said()
+    assert metric(e.t, "tenement_instance_oom_kills_total") == 0 and "out of memory" not in e.t.said()
     e.get("/eat?mb=200", status=502)
     wait_until(lambda: "-> backoff: out of memory (limit 48 MiB); next try" in e.t.said(), what="the reason")
     e.t.wait_ok("eat:a")
-    assert metric(e.t, "tenement_oom_kills_total") == 1
+    assert metric(e.t, "tenement_instance_oom_kills_total") == 1
     assert e.t.instance("eat:a")["oom_kills"] == 1
     assert re.search(r"out of memory +1$", e.t.ten("status", "eat:a").stdout, re.M)
     # ... and the log says it once.
@@ -188,7 +188,7 @@ def test_a_tenant_outlives_a_child_that_wanted_more_memory(eater, layer):
     # A daemon that comes back does not tell of it again.
     kill_daemon(e.t)
     e.get("/")
-    assert metric(e.t, "tenement_oom_kills_total") == 0
+    assert metric(e.t, "tenement_instance_oom_kills_total") == 0
     kill(pid)
     wait_until(lambda: "killed by signal 9 (Killed); next try" in e.t.said(), what="the crash to be told")
 

@@ -27,7 +27,7 @@ def not_woken(t, key):
     service, tenant = key.split(":")
     found = metrics(t)
     return {labels[2].split('"')[1]: number for (name, *labels), number in found.items()
-            if name == "tenement_not_woken_total" and labels[:2] == [f'service="{service}"', f'id="{tenant}"']}
+            if name == "tenement_instance_not_woken_total" and labels[:2] == [f'service="{service}"', f'id="{tenant}"']}
 
 
 def test_asleep_stays_asleep_under_each_rule(tenement):

@@ -87,8 +87,8 @@ def test_what_is_stored_is_told_everywhere(tenement, monkeypatch):
     assert said["level"] == "below" and said["problem"] is None
     assert t.instance(KEY)["storage"]["used_bytes"] == said["used_bytes"]
     found = metrics(t)
-    assert found["tenement_storage_bytes", 'service="echo"', 'id="alice"'] == said["used_bytes"]
-    assert found["tenement_storage_quota_bytes", 'service="echo"', 'id="alice"'] == 20 * MIB
+    assert found["tenement_instance_storage_bytes", 'service="echo"', 'id="alice"'] == said["used_bytes"]
+    assert found["tenement_instance_storage_quota_bytes", 'service="echo"', 'id="alice"'] == 20 * MIB
     text = t.ten("status", KEY).stdout
     assert "10.0 MiB of 20.0 MiB (50 %)" in text, text
     assert status(t)["storage"] == "measured"
