@@ -3,6 +3,7 @@
 import http.server
 import json
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -13,7 +14,7 @@ import pytest
 
 from cli_rig import (CONFLICT, DONE, FAILED, HELD, TIMED_OUT, UNREACHABLE, USAGE, Cli, FakeDaemon,  # noqa: F401
                      instance)
-from harness import free_port
+from harness import SLOWNESS, Tenement, free_port
 
 
 @pytest.fixture
@@ -381,3 +382,114 @@ def test_what_a_server_says_does_not_steer_the_terminal(ten, daemon):
         written = ten.on_terminal(*args, env={**env, "NO_COLOR": "1", "TERM": "dumb"})
         for harmful in "\x1b\x9b\u202e\x07":
             assert harmful not in written.replace("\r\x1b[K", ""), (args, written)
+
+
+# ---- the whole thing: the proxy, the daemon, a token ----
+
+# Each group is typed on the server, then typed again elsewhere, for another tenant; what is said has to be the same.
+GROUPS = [
+    ["status", "status notes:{id}", "status --check", "status notes:{id} -o json", "status notes:nobody"],
+    ["ps", "ps -a", "ps -q", "ps -a -o json", "top --once", "usage", "usage notes:{id} --by day"],
+    ["config", "config domain", "config -o json", "config no_such_key", "metrics"],
+    ["diff", "diff notes-new-{id}.toml", "apply notes-new-{id}.toml --dry-run", "apply notes-new-{id}.toml",
+     "apply notes-new-{id}.toml", "apply notes-bad.toml", "check notes-new-{id}.toml", "history -n 1", "undo", "undo 999999"],
+    ["spawn notes:more-{id}", "spawn notes:more-{id}", "rm notes:more-{id}", "rm notes:more-{id}", "rm notes:{id}"],
+    ["stop notes:{id}", "start notes:{id}", "restart notes:{id} --timeout 20", "suspend notes:{id}", "start notes:{id}",
+     "resume notes:{id}", "hold notes:{id} 1m", "overrides", "release notes:{id}", "why notes:{id}", "start notes:{id} notes:nobody"],
+    ["logs notes:{id} -n 1", "logs notes:{id} -n 1 -o json", "logs notes:nobody", "events notes:{id} -n 2"],
+    ["weight notes:v2 5", "route", "route notes --from v1 --to v2", "route notes", "overrides -o json",
+     "overrides clear route notes", "overrides clear", "overrides clear notes:v2", "route nowhere --from a --to b"],
+    ["pause to look", "status", "apply notes-new-{id}.toml", "unpause"],
+    ["upgrade"],
+]
+
+
+@pytest.fixture(scope="module", name="t")
+def one_for_all():
+    one = Tenement()
+    try:
+        one.write("notes.toml", one.service("notes", "tiny"))
+        for tenant in ("alice", "bruce", "v1", "v2"):
+            one.write(f"notes-{tenant}.toml", one.tenant("notes"))
+        one.write("notes.route.toml", "[route.notes]\nsplit = { v1 = 95, v2 = 5 }\n")
+        for tenant in ("alice", "bruce"):
+            (one.root / f"notes-new-{tenant}.toml").write_text(one.tenant("notes"))
+        (one.root / "notes-bad.toml").write_text("[tenant]\nservice = 5\n")
+        one.start_ok(["notes:alice", "notes:bruce"])
+        yield one
+    finally:
+        one.close()
+
+
+def elsewhere(t, *args, **options):
+    """t.ten() from elsewhere: it finds nothing of this tenement but by its URL."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith("TENEMENT_")}
+    token = t.control("POST", "/api/tokens", {}).json()["token"]
+    return subprocess.run([t.program("ten"), *args], cwd=t.root, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          env={**env, "TENEMENT_DATA_DIR": "/nonexistent", "TENEMENT_TOKEN": token,
+                               "TENEMENT_SERVER": f"http://localhost:{t.port}"}, timeout=60 * SLOWNESS, check=False, **options)
+
+
+def alike(text):
+    """TEXT without what is another each time."""
+    for what, instead in ((r"alice|bruce", "TENANT"), (r"uid 0|token [0-9a-f]{8}", "WHO"), (r"\b[0-9a-f]{8,}\b", "0"),
+                          (r"\d{4}-\d\d-\d\d[T ][\d:]+Z?", "TIME"), (r"just now|now|\d+ ?(s|min|h) ago|\b\d+s\b", "AGE"),
+                          (r"\d+(\.\d+)?( ?(s|ms|MiB|KiB|B|K|%)\b)?", "0"), (r"clients?", "clients"), (r"[ \t]+", " ")):
+        text = re.sub(what, instead, text)
+    return sorted(set(text.splitlines()))
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=lambda group: group[0].split()[0])
+def test_every_command_is_the_same_elsewhere(t, group):
+    said = {}
+    for tenant in ("alice", "bruce"):
+        for number, line in enumerate(group):
+            words = line.format(id=tenant).split()
+            done = t.ten(*words, status=None) if tenant == "alice" else elsewhere(t, *words)
+            said.setdefault((number, line), []).append(
+                (done.returncode, alike(done.stdout), alike(done.stderr)))
+    for (_, line), (here, there) in said.items():
+        assert here == there, line
+        assert here[0] in (DONE, FAILED, CONFLICT), (line, here)
+
+
+def test_long_waits_go_through_the_proxy(t):
+    t.write("slow.toml", t.service("slow", env={"TENEMENT": "slow"}, command="/bin/sleep 1000", startup_timeout=600))
+    t.write("slow-a.toml", t.tenant("slow"))
+    t.wait_state("slow:a", "asleep")
+    done = elsewhere(t, "start", "slow:a", "--timeout", "1")
+    assert done.returncode == TIMED_OUT, done
+    assert t.ten("start", "slow:a", "--timeout", "1", status=TIMED_OUT).stderr == done.stderr
+    t.ten("stop", "slow:a")
+
+
+def test_lines_come_through_the_proxy_as_they_are_written(t):
+    token = t.control("POST", "/api/tokens", {"instance": "notes:alice", "read_only": True}).json()["token"]
+    env = {**os.environ, "TENEMENT_SERVER": f"http://127.0.0.1:{t.port}", "TENEMENT_TOKEN": token}
+    with subprocess.Popen([t.program("ten"), "events", "notes:alice", "-f", "-n", "0"], env=env, stdout=subprocess.PIPE,
+                          text=True) as process:
+        try:
+            t.ten("restart", "notes:bruce")
+            t.ten("restart", "notes:alice")
+            line = process.stdout.readline()
+            assert "notes:alice" in line and "bruce" not in line
+        finally:
+            process.terminate()
+
+
+def test_what_a_scoped_token_is_told(t):
+    token = t.control("POST", "/api/tokens", {"tenant": "alice", "read_only": True}).json()["token"]
+    server = ("--server", f"http://localhost:{t.port}", "--token", token)
+    assert t.ten("ps", "-q", *server).stdout == "notes:alice\n"
+    assert "may only read" in t.ten("stop", "notes:alice", *server, status=1).stderr
+    assert "sees no tenant of that name" in t.ten("why", "notes:bruce", *server, status=1).stderr
+    assert "is for alice alone" in t.ten("status", *server, status=1).stderr
+
+
+def test_the_saved_token_is_found(t):
+    saved = t.data_dir / "api_token"
+    saved.write_text(t.control("POST", "/api/tokens", {}).json()["token"] + "\n")
+    saved.chmod(0o600)
+    assert "notes:alice" in t.ten("ps", "-q", "--server", f"http://localhost:{t.port}").stdout
+    saved.unlink()
+    assert "this needs a token" in t.ten("ps", "--server", f"http://localhost:{t.port}", status=1).stderr
