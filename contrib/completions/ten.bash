@@ -6,7 +6,7 @@ _ten() {
 	for ((at = 1; at < COMP_CWORD; at++)); do
 		if [[ $skip ]]; then skip=; continue; fi
 		case ${COMP_WORDS[at]} in
-		--data-dir|--conf-dir|--config|--server|--token|--output|-o|--timeout|--by|--completion|--domain|--from|--id|--lines|-n|--name|--port|--since|--sort|--to|--until) skip=1 ;;
+		--data-dir|--conf-dir|--config|--server|--token|--output|-o|--timeout|--by|--completion|--domain|--from|--id|--lines|-n|--name|--port|--since|--sort|--to|--until|--weight) skip=1 ;;
 		-*) ;;
 		*) command=${COMP_WORDS[at]}; break ;;
 		esac
@@ -47,6 +47,7 @@ _ten() {
 	exec) flags="" words=tenants ;;
 	route) flags="--declare --from --to" words=services ;;
 	weight) flags="--declare" words=tenants ;;
+	deploy) flags="--declare --weight" words=services ;;
 	overrides) flags="" words= ;;
 	history) flags="--lines" words= ;;
 	undo) flags="" words= ;;
@@ -58,7 +59,7 @@ _ten() {
 		return
 	fi
 	case $words in
-	commands) mapfile -t COMPREPLY < <(compgen -W "init serve status doctor metrics config pause unpause upgrade check diff apply ps top usage spawn start stop restart suspend resume hold release why rm logs events exec route weight overrides history undo version help" -- "$word") ;;
+	commands) mapfile -t COMPREPLY < <(compgen -W "init serve status doctor metrics config pause unpause upgrade check diff apply ps top usage spawn start stop restart suspend resume hold release why rm logs events exec route weight deploy overrides history undo version help" -- "$word") ;;
 	files) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
 	tenants) mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" ps -aq 2>/dev/null)" -- "$word") ;;
 	services) mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" ps -aq 2>/dev/null | cut -d: -f1 | sort -u)" -- "$word") ;;

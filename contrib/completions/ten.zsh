@@ -32,6 +32,7 @@ _ten_commands() {
 		'exec:Run a command as the tenant sees the world.'
 		'route:Show where services'\'' traffic goes, or swap it.'
 		'weight:Set an instance'\''s share of its service'\''s traffic (0 to 10000).'
+		'deploy:Declare a version, start it, and give it traffic when it is healthy.'
 		'overrides:List what was set by hand over the declared state, or end it.'
 		'history:List the accepted configurations, the newest first.'
 		'undo:Take back a change (default\: the newest one).'
@@ -221,6 +222,12 @@ _ten() {
 		_arguments $everywhere \
 		'--declare[Write it into conf.d instead of overriding what is declared there.]' \
 		'*:argument:_ten_tenants'
+		;;
+	deploy)
+		_arguments $everywhere \
+		'--declare[Write it into conf.d instead of overriding what is declared there.]' \
+		'--weight[Its share of the traffic, 0 to 10000 (default\: 100).]:WEIGHT:' \
+		'*:argument:_ten_services'
 		;;
 	overrides)
 		_arguments $everywhere \

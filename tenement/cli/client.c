@@ -14,6 +14,7 @@
 #include "cli/bearer.h"
 #include "cli/remote.h"
 #include "cli/socket.h"
+#include "cli/visible.h"
 #include "mem.h"
 #include "text.h"
 
@@ -193,6 +194,19 @@ static void advise(const struct call *call, long status, const char *text)
 	}
 }
 
+/* What a tenant wrote before it failed. */
+static void show_log(const json_t *json)
+{
+	const json_t *entry;
+	size_t i;
+
+	json_array_foreach (answer_list(json, "log"), i, entry) {
+		autofree char *line = visible_line(answer_text(entry, "message"));
+
+		cli_note("  %s", line);
+	}
+}
+
 /* An answer that is an error: its text for people, and what it means for the exit code. */
 static int explain_status(const struct call *call, long status)
 {
@@ -212,6 +226,7 @@ static int explain_status(const struct call *call, long status)
 	if (!*text)
 		return cli_fail(code, "the daemon answered with status %ld", status);
 	cli_fail(code, "%.*s", ERROR_SHOWN, text);
+	show_log(json);
 	advise(call, status, text);
 	return code;
 }

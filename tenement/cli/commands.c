@@ -197,6 +197,17 @@ const struct command commands[] = {
 	  "Set an instance's share of its service's traffic (0 to 10000).",
 	  "0 takes no traffic. This is an override, or with --declare written into conf.d.\n\n"
 	  "\tten weight notes:v2 5" },
+	{ "deploy", "SERVICE:VERSION", GROUP_TRAFFIC, WORDS_SERVICES,
+	  FLAG_BIT(FLAG_DECLARE) | FLAG_BIT(FLAG_WEIGHT), 1, 1, 0, cmd_deploy,
+	  "Declare a version, start it, and give it traffic when it is healthy.",
+	  "The version is declared as an instance without traffic, if it is not declared yet, and started. When its health path "
+	  "answers well for the first time (without one: when it is ready) its weight in the service's traffic is set, 100 if nothing else is said; "
+	  "those of the others stay as they are, and the command returns when every worker goes by it. `ten route` then moves all traffic, and `ten rm` removes what is old.\n\n"
+	  "If it is not healthy within --timeout, it is undeclared again, nothing else has changed, and what it wrote last is shown. The "
+	  "deploy goes on when this command is interrupted. What is left when the server itself is killed meanwhile is an instance "
+	  "without traffic: deploy it again, or remove it.\n\n"
+	  "\tten deploy notes:v2 --weight 5 --timeout 60\n"
+	  "\tten route notes --from v1 --to v2" },
 	{ "overrides", "[clear [TARGET]]", GROUP_TRAFFIC, WORDS_NONE, 0, 0, 3, 0, cmd_overrides,
 	  "List what was set by hand over the declared state, or end it.",
 	  "TARGET is as listed: a tenant, or \"route SERVICE\". Without it all overrides end.\n\n"

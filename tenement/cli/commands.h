@@ -54,6 +54,7 @@ bool command_is_local(const struct command *command);
 int cmd_apply(struct cli *cli);
 int cmd_check(struct cli *cli);
 int cmd_config(struct cli *cli);
+int cmd_deploy(struct cli *cli);
 int cmd_diff(struct cli *cli);
 int cmd_doctor(struct cli *cli);
 int cmd_events(struct cli *cli);

@@ -61,6 +61,8 @@ const struct flag flags[FLAG_COUNT] = {
 	[FLAG_TO] = { "to", 0, "ID", NULL, "The instance that gets it." },
 	[FLAG_UNTIL] = { "until", 0, "TIME", NULL,
 		"Until when, said as with --since (default: now)." },
+	[FLAG_WEIGHT] = { "weight", 0, "WEIGHT", NULL,
+		"Its share of the traffic, 0 to 10000 (default: 100)." },
 };
 
 static const struct flag *find_long(const char *name, size_t len)

@@ -48,6 +48,7 @@ enum flag_id {
 	FLAG_SORT,
 	FLAG_TO,
 	FLAG_UNTIL,
+	FLAG_WEIGHT,
 	FLAG_COUNT
 };
 

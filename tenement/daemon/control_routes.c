@@ -1,24 +1,16 @@
 /* Routes and weights: each answers when every worker has seen the change. */
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/control.h"
 #include "daemon/endpoints.h"
-#include "daemon/events.h"
-#include "daemon/declare.h"
 #include "daemon/describe.h"
 #include "daemon/instance.h"
-#include "daemon/override.h"
 #include "daemon/publish.h"
-#include "daemon/reconcile.h"
-#include "daemon/wake.h"
+#include "daemon/sharing.h"
 #include "mem.h"
 #include "names.h"
-
-#define WEIGHT_MAX 10000
 
 struct seen {
 	uint64_t generation; /* 0: not sealed yet */
@@ -37,10 +29,7 @@ static json_t *seen_look(struct daemon *d, void *data, bool time_is_up, int *sta
 {
 	struct seen *seen = data;
 
-	/* The turn that published is over: what is sealed now has the change in it. */
-	if (!seen->generation)
-		seen->generation = route_table_generation(d->table);
-	if (wake_acknowledged(d, seen->generation)) {
+	if (sharing_is_seen(d, &seen->generation)) {
 		json_object_set_new(
 			seen->answer, "generation", json_integer((json_int_t)seen->generation));
 		return json_incref(seen->answer);
@@ -52,71 +41,23 @@ static json_t *seen_look(struct daemon *d, void *data, bool time_is_up, int *sta
 		"the change is published, but not every proxy worker has acknowledged it in time");
 }
 
-static json_t *split_json(const struct publish_split *split, size_t count)
-{
-	json_t *json = json_object();
-
-	for (size_t i = 0; i < count; i++)
-		json_object_set_new(json, split[i].id, json_integer(split[i].weight));
-	return json;
-}
-
 static void answer_when_seen(struct control_call *call, const char *service, json_t *answer)
 {
 	struct seen *seen = mem_alloc(sizeof(*seen));
-	struct publish_split *split;
-	const char *source;
-	size_t count = publish_split_of(call->d, service, &split, &source);
 
-	json_object_set_new(answer, "split", split_json(split, count));
-	publish_split_free(split, count);
+	json_object_set_new(answer, "split", sharing_json(call->d, service));
 	seen->answer = answer;
 	control_wait(call, control_timeout(call), seen_look, seen, seen_release);
 }
 
-/* Put SPLIT in force for SERVICE, by override or declared. False: refused already. */
-static bool put_split(struct control_call *call, const char *service,
-	const struct publish_split *split, size_t count)
+static enum sharing_way way_of(const struct control_call *call)
 {
-	autofree char *value = override_format_split(split, count);
-	autofree char *declared = publish_declared_split(call->d, service);
-	struct ten_error err = { 0 };
-	int rc;
-
-	if (control_flag(call, "declare")) {
-		rc = declare_split(call->d, service, value, call->by, &err);
-		if (rc == 0)
-			override_clear_one(call->d, service, OVERRIDE_SPLIT);
-	} else {
-		rc = override_set(
-			call->d, service, OVERRIDE_SPLIT, value, declared, call->by, &err);
-	}
-	if (rc < 0)
-		control_refuse(call, err.code == EEXIST ? 409 : 422, "%s", err.text);
-	else
-		events_note(call->d, EVENT_ROUTE, service, "%s, by %s", value, call->by);
-	return rc == 0;
+	return control_flag(call, "declare") ? SHARING_DECLARE : SHARING_OVERRIDE;
 }
 
-static struct publish_split *find(struct publish_split *split, size_t count, const char *id)
+static void refuse(struct control_call *call, const struct ten_error *err)
 {
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(split[i].id, id) == 0)
-			return &split[i];
-	return NULL;
-}
-
-static struct publish_split *find_or_add(
-	struct publish_split **split, size_t *count, const char *id)
-{
-	struct publish_split *part = find(*split, *count, id);
-
-	if (part)
-		return part;
-	*split = mem_resize(*split, *count + 1, sizeof(**split));
-	part = &(*split)[(*count)++];
-	*part = (struct publish_split){ mem_strdup(id), 0 };
-	return part;
+	control_refuse(call, err->code == EEXIST ? 409 : 422, "%s", err->text);
 }
 
 /* Whether SERVICE:ID is declared; else the refusal is sent. */
@@ -132,6 +73,15 @@ static bool is_declared(struct control_call *call, const char *service, const ch
 	return false;
 }
 
+static json_t *moved(const char *service, const char *from, const char *to, uint32_t weight)
+{
+	autofree char *from_key = mem_printf("%s:%s", service, from);
+	autofree char *to_key = mem_printf("%s:%s", service, to);
+
+	return json_pack("{s:s, s:s, s:s, s:i, s:I}", "process", service, "from_instance", from_key,
+		"to_instance", to_key, "from_weight", 0, "to_weight", (json_int_t)weight);
+}
+
 /* All of FROM's weight goes to TO; without a route so far, TO gets everything. */
 void control_route_move(struct control_call *call)
 {
@@ -140,6 +90,7 @@ void control_route_move(struct control_call *call)
 	const char *to = control_string(call, "to");
 	struct publish_split *split = NULL, *source_part, *target_part;
 	const char *source;
+	struct ten_error err = { 0 };
 	size_t count;
 	uint32_t weight;
 
@@ -154,7 +105,7 @@ void control_route_move(struct control_call *call)
 	if (!is_declared(call, service, from) || !is_declared(call, service, to))
 		return;
 	count = publish_split_of(call->d, service, &split, &source);
-	source_part = find(split, count, from);
+	source_part = sharing_find(split, count, from);
 	if (count && (!source_part || !source_part->weight)) {
 		publish_split_free(split, count);
 		control_refuse(
@@ -164,59 +115,33 @@ void control_route_move(struct control_call *call)
 	weight = source_part ? source_part->weight : 100;
 	if (source_part)
 		source_part->weight = 0;
-	target_part = find_or_add(&split, &count, to);
+	target_part = sharing_find_or_add(&split, &count, to);
 	target_part->weight += weight;
-	if (target_part->weight > WEIGHT_MAX)
-		target_part->weight = WEIGHT_MAX;
-	if (put_split(call, service, split, count))
-		answer_when_seen(call, service, json_pack("{s:s}", "process", service));
+	if (target_part->weight > SHARING_WEIGHT_MAX)
+		target_part->weight = SHARING_WEIGHT_MAX;
+	weight = target_part->weight;
+	if (sharing_put(call->d, service, split, count, way_of(call), call->by, &err) < 0)
+		refuse(call, &err);
+	else
+		answer_when_seen(call, service, moved(service, from, to, weight));
 	publish_split_free(split, count);
 }
 
-/* Where `balance` shares the traffic the weight is the instance's; where a route does, the route's.
- */
 void control_instance_weight(struct control_call *call)
 {
 	struct instance *instance = call->instance;
 	const json_t *number = json_object_get(call->body, "weight");
 	json_int_t weight = json_integer_value(number);
-	const char *service = instance->spec->service_name;
-	struct publish_split *split = NULL;
-	const char *source;
-	size_t count;
-	bool done = false;
+	struct ten_error err = { 0 };
 
-	if (!json_is_integer(number) || weight < 0 || weight > WEIGHT_MAX) {
-		control_refuse(call, 422, "weight is a whole number from 0 to %d", WEIGHT_MAX);
-		return;
-	}
-	count = publish_split_of(call->d, service, &split, &source);
-	if (!source) {
-		control_refuse(call, 422,
-			"no traffic is shared out for %s: declare [route.%s], or set balance = "
-			"true",
-			service, service);
-	} else if (strcmp(source, "balance") == 0 && !control_flag(call, "declare")) {
-		autofree char *value = mem_printf("%" PRId64, (int64_t)weight);
-		autofree char *declared = mem_printf("%" PRId64, instance->spec->values.weight);
-		struct ten_error err = { 0 };
-
-		done = override_set(call->d, instance->key, OVERRIDE_WEIGHT, value, declared,
-			       call->by, &err) == 0;
-		instance->wanted_weight = (uint32_t)weight;
-		reconcile_mark_route(call->d, service);
-		if (!done)
-			control_refuse(call, 422, "%s", err.text);
-		else
-			events_note(call->d, EVENT_ROUTE, service, "%s=%s, by %s",
-				instance->spec->id, value, call->by);
-	} else {
-		find_or_add(&split, &count, instance->spec->id)->weight = (uint32_t)weight;
-		done = put_split(call, service, split, count);
-	}
-	publish_split_free(split, count);
-	if (done)
-		answer_when_seen(call, service,
+	if (!json_is_integer(number) || weight < 0 || weight > SHARING_WEIGHT_MAX)
+		control_refuse(
+			call, 422, "weight is a whole number from 0 to %d", SHARING_WEIGHT_MAX);
+	else if (sharing_set_weight(
+			 call->d, instance, (uint32_t)weight, way_of(call), call->by, &err) < 0)
+		refuse(call, &err);
+	else
+		answer_when_seen(call, instance->spec->service_name,
 			json_pack("{s:s, s:I}", "instance", instance->key, "weight", weight));
 }
 
@@ -236,8 +161,8 @@ static void list_one(void *data, const char *service)
 	if (source)
 		json_array_append_new(listing->routes,
 			json_pack("{s:s, s:s, s:o, s:s, s:s}", "process", service, "host", host,
-				"split", split_json(split, count), "source", source, "sticky",
-				sticky_names[publish_sticky_of(listing->d, service)]));
+				"split", sharing_json(listing->d, service), "source", source,
+				"sticky", sticky_names[publish_sticky_of(listing->d, service)]));
 	publish_split_free(split, count);
 }
 

@@ -42,13 +42,23 @@ static int put_one(struct daemon *d, const char *name, const char *text, const c
 	return rc;
 }
 
-int declare_tenant(struct daemon *d, const char *service, const char *id, const char *author,
-	char **file, struct ten_error *err)
+static char *tenant_text(const char *service, const char *id)
+{
+	return mem_printf(HEADER "[tenant]\nservice = \"%s\"\nid = \"%s\"\n", service, id);
+}
+
+static char *weighing_text(const char *service, const char *id, uint32_t weight)
+{
+	autofree char *text = tenant_text(service, id);
+
+	return mem_printf("%sweight = %u\n", text, weight);
+}
+
+static int declare_by(struct daemon *d, const char *service, const char *id, const char *text,
+	const char *author, char **file, struct ten_error *err)
 {
 	autofree char *key = mem_printf("%s:%s", service, id);
 	autofree char *name = mem_printf("%s-%s.toml", service, id);
-	autofree char *text =
-		mem_printf(HEADER "[tenant]\nservice = \"%s\"\nid = \"%s\"\n", service, id);
 
 	if (names_check(service, err) < 0 || names_check(id, err) < 0)
 		return -1;
@@ -63,6 +73,39 @@ int declare_tenant(struct daemon *d, const char *service, const char *id, const 
 			err, EINVAL, "%s was written but not accepted: see `ten status`", name);
 	*file = mem_steal(&name);
 	return 0;
+}
+
+int declare_tenant(struct daemon *d, const char *service, const char *id, const char *author,
+	char **file, struct ten_error *err)
+{
+	autofree char *text = tenant_text(service, id);
+
+	return declare_by(d, service, id, text, author, file, err);
+}
+
+int declare_tenant_weighing(struct daemon *d, const char *service, const char *id, uint32_t weight,
+	const char *author, char **file, struct ten_error *err)
+{
+	autofree char *text = weighing_text(service, id, weight);
+
+	return declare_by(d, service, id, text, author, file, err);
+}
+
+int declare_weight(struct daemon *d, const char *key, uint32_t weight, const char *author,
+	struct ten_error *err)
+{
+	const struct ten_spec *spec = config_set_instance(d->set, key);
+	autofree char *name = mem_strdup(spec->file);
+	autofree char *before = weighing_text(spec->service_name, spec->id, 0);
+	autofree char *after = weighing_text(spec->service_name, spec->id, weight);
+	size_t len;
+	autofree char *now = confdir_read(d, name, &len, err);
+
+	if (!now)
+		return -1;
+	if (strcmp(now, before) != 0 || owned_state(d, name, now, len) != OWNED_OURS)
+		return ten_error_say(err, EEXIST, "%s was changed meanwhile", name);
+	return put_one(d, name, after, author, err);
 }
 
 static void count_one(void *data, const struct ten_spec *spec)

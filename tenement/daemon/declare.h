@@ -10,6 +10,14 @@
 int declare_tenant(struct daemon *d, const char *service, const char *id, const char *author,
 	char **file, struct ten_error *err);
 
+/* The same with a weight of its own. */
+int declare_tenant_weighing(struct daemon *d, const char *service, const char *id, uint32_t weight,
+	const char *author, char **file, struct ten_error *err);
+/* Set the weight of KEY where its file is still what declare_tenant_weighing() wrote with 0;
+ * EEXIST: it is not. */
+int declare_weight(struct daemon *d, const char *key, uint32_t weight, const char *author,
+	struct ten_error *err);
+
 /* A request came for an id that nobody declared: the same, if its service allows it. */
 int declare_undeclared(
 	struct daemon *d, const char *service, const char *id, struct ten_error *err);

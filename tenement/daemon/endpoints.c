@@ -35,6 +35,7 @@ const struct endpoint endpoints[] = {
 	{ HTTP_METHOD_PUT,    "/api/instances/{instance}/weight",     RIGHT_ADMIN,   control_instance_weight, BODY_JSON },
 
 	{ HTTP_METHOD_GET,    "/api/routes",                          RIGHT_SEE_ALL, control_routes_list, BODY_JSON },
+	{ HTTP_METHOD_POST,   "/api/deploy",                          RIGHT_ADMIN,   control_deploy, BODY_JSON },
 	{ HTTP_METHOD_POST,   "/api/route",                           RIGHT_ADMIN,   control_route_move, BODY_JSON },
 
 	{ HTTP_METHOD_GET,    "/api/logs",                            RIGHT_SEE,     control_logs, BODY_JSON },
@@ -202,7 +203,7 @@ static bool take_body(
 static bool writes_files(const struct control_call *call)
 {
 	static const char *const paths[] = { "/api/instances/spawn", "/api/config/apply",
-		"/api/undo" };
+		"/api/undo", "/api/deploy" };
 	const char *verb = strrchr(call->path, '/');
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++)

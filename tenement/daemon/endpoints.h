@@ -76,6 +76,7 @@ void control_instance_storage(struct control_call *call);
 void control_instance_weight(struct control_call *call);
 
 void control_routes_list(struct control_call *call);
+void control_deploy(struct control_call *call);
 void control_route_move(struct control_call *call);
 
 void control_config_settings(struct control_call *call);

@@ -15,6 +15,7 @@
 #include "daemon/cgroup.h"
 #include "daemon/confdir.h"
 #include "daemon/control.h"
+#include "daemon/deploy.h"
 #include "daemon/events.h"
 #include "daemon/counters.h"
 #include "daemon/lifecycle.h"
@@ -172,6 +173,7 @@ static void turn(struct ev_loop *loop, ev_prepare *watcher, int events)
 		apply(d);
 		rollout_turn(d);
 		budget_turn(d);
+		deploy_turn(d);
 	} while (d->dirty && ++rounds < ROUNDS_PER_TURN);
 	publish(d);
 	network_turn(d);

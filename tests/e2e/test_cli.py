@@ -35,7 +35,7 @@ def asked(daemon):
 
 def test_help_lists_every_command(ten):
     text = ten("help").stdout
-    for command in ("apply check config diff events exec help history hold init logs overrides pause ps release restart "
+    for command in ("apply check config deploy diff events exec help history hold init logs overrides pause ps release restart "
                     "resume rm route serve spawn start status stop suspend undo unpause upgrade version weight why").split():
         assert f"\n  {command} " in text
         own = ten("help", command).stdout
