@@ -32,7 +32,7 @@ _ten_commands() {
 		'exec:Run a command as the tenant sees the world.'
 		'route:Show where services'\'' traffic goes, or swap it.'
 		'weight:Set an instance'\''s share of its service'\''s traffic (0 to 10000).'
-		'deploy:Declare a version, start it, and give it traffic when it is healthy.'
+		'deploy:Start a version, and give it traffic when it is healthy.'
 		'overrides:List what was set by hand over the declared state, or end it.'
 		'history:List the accepted configurations, the newest first.'
 		'undo:Take back a change (default\: the newest one).'

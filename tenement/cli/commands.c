@@ -199,7 +199,7 @@ const struct command commands[] = {
 	  "\tten weight notes:v2 5" },
 	{ "deploy", "SERVICE:VERSION", GROUP_TRAFFIC, WORDS_SERVICES,
 	  FLAG_BIT(FLAG_DECLARE) | FLAG_BIT(FLAG_WEIGHT), 1, 1, 0, cmd_deploy,
-	  "Declare a version, start it, and give it traffic when it is healthy.",
+	  "Start a version, and give it traffic when it is healthy.",
 	  "The version is declared as an instance without traffic, if it is not declared yet, and started. When its health path "
 	  "answers well for the first time (without one: when it is ready) its weight in the service's traffic is set, 100 if nothing else is said; "
 	  "those of the others stay as they are, and the command returns when every worker goes by it. `ten route` then moves all traffic, and `ten rm` removes what is old.\n\n"
