@@ -50,8 +50,9 @@ const struct command commands[] = {
 	  "\tten doctor -o json | jq '.findings[] | select(.ok | not)'" },
 	{ "metrics", "", GROUP_SERVER, WORDS_NONE, 0, 0, 0, 0, cmd_metrics,
 	  "Print what the proxy and the tenants did, as Prometheus reads it.",
-	  "The text that GET /metrics on the control socket answers: requests, bytes and state of each tenant, "
-	  "and refusals by reason. Counters go on through the death of a worker or of the daemon.\n\n"
+	  "The text that GET /metrics answers: requests, times, bytes and state of each tenant and service, "
+	  "refusals by reason, wakes, the reconciler, our own programs; tenement-metrics(7) lists all. What the "
+	  "proxy counts goes on through the death of a worker or of the daemon.\n\n"
 	  "\tten metrics | grep refusals" },
 	{ "config", "[KEY]", GROUP_SERVER, WORDS_NONE, FLAG_BIT(FLAG_ALL), 0, 1, 0, cmd_config,
 	  "Show the settings in force, or one of them.",

@@ -11,6 +11,7 @@
 
 #include "common/log.h"
 #include "daemon/control_connection.h"
+#include "daemon/counters.h"
 #include "daemon/endpoints.h"
 #include "daemon/tokens.h"
 #include "mem.h"
@@ -97,6 +98,8 @@ static void settle(struct control_connection *connection, int status)
 	if (connection->to_audit || status == 401 || status == 403 || status == 429)
 		control_audit(connection, status);
 	connection->to_audit = false;
+	if (status)
+		counters_api(connection->right, status);
 }
 
 /* The head of an answer; TYPE is NULL where there is no body. */

@@ -36,6 +36,7 @@ struct control_connection {
 	struct principal who;
 	char address[64];
 	char *method, *path; /* of what is asked */
+	unsigned right;      /* that it needs: enum right */
 	json_t *(*look)(struct daemon *d, void *data, bool time_is_up, int *status);
 	void *data;
 	void (*release)(void *data);

@@ -220,6 +220,7 @@ static bool take_head(struct control_connection *connection)
 	connection->path = mem_strndup(head->path.data, head->path.len);
 	connection->closing = !http_head_keeps_alive(head);
 	connection->to_audit = changes_something(head->method);
+	connection->right = RIGHT_NONE;
 	text_free(&connection->headers);
 	if (!know(connection))
 		return false;

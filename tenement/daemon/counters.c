@@ -21,6 +21,9 @@ static struct service *services;
 static struct reconcile_counters reconcile;
 const struct reconcile_counters *const counters_reconcile = &reconcile;
 
+static struct api_counters api;
+const struct api_counters *const counters_of_api = &api;
+
 static struct service *find(const char *name, size_t len)
 {
 	struct service *service;
@@ -101,4 +104,15 @@ void counters_turn(uint64_t took_us)
 void counters_step_failed(void)
 {
 	reconcile.errors++;
+}
+
+void counters_api(unsigned right, int status)
+{
+	if (right < COUNTERS_RIGHTS && status >= 100 && status <= 599)
+		api.answers[right][status / 100 - 1]++;
+}
+
+void counters_wrong_token(void)
+{
+	api.wrong_tokens++;
 }

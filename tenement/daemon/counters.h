@@ -5,6 +5,7 @@
 #ifndef TEN_COUNTERS_H
 #define TEN_COUNTERS_H
 
+#include "board_answers.h"
 #include "daemon/instance.h"
 
 enum counter {
@@ -55,5 +56,20 @@ struct reconcile_counters {
 	uint64_t errors;
 };
 extern const struct reconcile_counters *const counters_reconcile;
+
+/* ---- the API ---- */
+
+/* It was answered with STATUS, what needs RIGHT (see endpoints.h). A token was brought that is
+ * none.
+ */
+void counters_api(unsigned right, int status);
+void counters_wrong_token(void);
+
+#define COUNTERS_RIGHTS 9
+struct api_counters {
+	uint64_t answers[COUNTERS_RIGHTS][BOARD_CODES];
+	uint64_t wrong_tokens;
+};
+extern const struct api_counters *const counters_of_api;
 
 #endif

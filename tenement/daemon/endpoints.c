@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/control_connection.h"
 #include "daemon/describe.h"
 #include "daemon/instance.h"
 #include "mem.h"
@@ -67,6 +68,9 @@ const struct endpoint endpoints[] = {
 	{ HTTP_METHOD_GET,    "/api/audit",                           RIGHT_SEE_ALL, control_audit_list, BODY_JSON },
 };
 /* clang-format on */
+
+const char *const right_names[RIGHTS] = { "open", "see", "steer", "see_all", "telemetry", "metrics",
+	"admin", "local", "none" };
 
 const size_t endpoint_count = sizeof(endpoints) / sizeof(*endpoints);
 
@@ -215,6 +219,7 @@ static bool writes_files(const struct control_call *call)
 static void run(struct control_call *call, const struct endpoint *endpoint, const char *component,
 	const char *body, size_t len)
 {
+	call->connection->right = endpoint->right;
 	if (!may(call, endpoint->right))
 		return;
 	if (strstr(endpoint->path, "{instance}")) {

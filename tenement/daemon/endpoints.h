@@ -18,7 +18,10 @@ enum right {
 	RIGHT_METRICS,   /* likewise as RIGHT_SEE_ALL */
 	RIGHT_ADMIN,     /* no scope, not read-only */
 	RIGHT_LOCAL,     /* the control socket alone */
+	RIGHT_NONE,      /* of what is no endpoint */
+	RIGHTS
 };
+extern const char *const right_names[RIGHTS];
 
 enum endpoint_body {
 	BODY_JSON, /* an object, or nothing */

@@ -5,6 +5,9 @@
 #include "daemon/budget.h"
 #include "daemon/confdir.h"
 #include "daemon/counters.h"
+#include "daemon/endpoints.h"
+
+_Static_assert(RIGHTS == COUNTERS_RIGHTS, "a row for each right");
 
 static void put_one(struct metrics_out *out, enum metric metric, uint64_t number)
 {
@@ -106,6 +109,22 @@ static void put_reconcile(struct metrics_out *out)
 	put_one(out, METRIC_RECONCILE_ERRORS, reconcile->errors);
 }
 
+/* Only what was asked for: most rights never see most answers. */
+static void put_api(struct metrics_out *out)
+{
+	metrics_begin(out, METRIC_API_REQUESTS);
+	for (int right = 0; right < RIGHTS; right++) {
+		autotext struct text labels = { 0 };
+
+		metrics_label(&labels, "right", right_names[right]);
+		for (int code = 0; code < BOARD_CODES; code++)
+			if (counters_of_api->answers[right][code])
+				metrics_put_with(out, labels.data, "code", board_code_names[code],
+					counters_of_api->answers[right][code]);
+	}
+	put_one(out, METRIC_API_WRONG_TOKENS, counters_of_api->wrong_tokens);
+}
+
 void metrics_server_put(struct daemon *d, struct metrics_out *out)
 {
 	metrics_begin(out, METRIC_BUILD);
@@ -114,4 +133,5 @@ void metrics_server_put(struct daemon *d, struct metrics_out *out)
 	put_room(d, out);
 	put_config(d, out);
 	put_reconcile(out);
+	put_api(out);
 }

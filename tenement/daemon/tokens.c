@@ -1,4 +1,5 @@
 #include "daemon/tokens.h"
+#include "daemon/counters.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -311,6 +312,7 @@ bool tokens_may_try(struct daemon *d, const char *address, unsigned *wait_secs)
 
 void tokens_failed(struct daemon *d, const char *address)
 {
+	counters_wrong_token();
 	if (tries_failed(d->tokens->tries, address, daemon_now_ms()))
 		log_warn("%s has brought %u wrong tokens, and may not try again for a minute",
 			address, TRIES_MAX);

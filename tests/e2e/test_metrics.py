@@ -1,6 +1,7 @@
 """GET /metrics: both formats, held against their own tools, and what is counted."""
 
 import http.client
+import json
 import pathlib
 import re
 import subprocess
@@ -112,6 +113,10 @@ def test_what_is_told_of_the_rest(busy):
     t.ten("stop", "echo:bob")
     t.ten("start", "echo:bob")
     assert value(t, "tenement_service_wakes", service="echo", cause="command") == 1
+    assert value(t, "tenement_api_requests", right="metrics", code="2xx") >= 1
+    assert value(t, "tenement_api_wrong_tokens") == 0
+    wrong = t.request(f"{t.domain}:{t.port}", "/metrics", headers={"Authorization": "Bearer ten_none"})
+    assert wrong.status == 401 and value(t, "tenement_api_wrong_tokens") == 1
     # Of the reconciler and the files.
     assert told["tenement_reconcile_duration_seconds"].samples["_count", ()] > 0
     before = value(t, "tenement_config_generation")
@@ -154,3 +159,37 @@ def test_who_reads_slowly_or_goes_harms_nobody(busy):
             got += more
         assert got.index(b"tenement_build_info") < got.index(b'"status":"ok"')
     assert value(t, "tenement_config_paused") == 0
+
+
+NAMES = re.compile(r"\btenement_[a-z_]+\b")
+SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count"), "info": ("_info",)}
+
+
+def queries_of(panels):
+    for panel in panels:
+        yield from (target["expr"] for target in panel.get("targets", ()))
+        yield from queries_of(panel.get("panels", ()))
+
+
+def test_the_dashboard_and_the_alerts_ask_for_what_there_is(tmp_path):
+    """(That /metrics has all of the table, and nothing else, is a test above.)"""
+    there = {name + suffix for name, kind in table().items() for suffix in SUFFIXES[kind]}
+    dashboard = json.loads((ROOT / "contrib/grafana/tenement.json").read_text())
+    queries = [*queries_of(dashboard["panels"]),
+               *(one["definition"] for one in dashboard["templating"]["list"] if "definition" in one),
+               *(one["expr"] for one in dashboard["annotations"]["list"])]
+    assert len(queries) > 40
+    assert {name for query in queries for name in NAMES.findall(query)} <= there
+    alerts = (ROOT / "contrib/prometheus/alerts.yml").read_text()
+    assert set(NAMES.findall(re.sub(r"summary:.*", "", alerts))) <= there
+    # Prometheus itself reads all of them; what Grafana fills in is filled in as it would.
+    filled = [re.sub(r"\$__rate_interval", "5m", re.sub(r'"\$\w+"', '".*"', query)) for query in queries
+              if not query.startswith("label_values")]
+    rules = tmp_path / "dashboard.json"
+    rules.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": [
+        {"record": f"panel:{number}", "expr": query} for number, query in enumerate(filled)]}]}))
+    for command in (["check", "rules", str(rules)], ["check", "rules", "alerts.yml"],
+                    ["test", "rules", "alerts_test.yml"]):
+        said = subprocess.run(["promtool", *command], cwd=ROOT / "contrib/prometheus", capture_output=True, text=True,
+                              timeout=60)
+        assert said.returncode == 0, said.stdout + said.stderr
