@@ -6,7 +6,7 @@ _ten() {
 	for ((at = 1; at < COMP_CWORD; at++)); do
 		if [[ $skip ]]; then skip=; continue; fi
 		case ${COMP_WORDS[at]} in
-		--data-dir|--conf-dir|--config|--server|--token|--output|-o|--timeout|--by|--completion|--domain|--from|--id|--lines|-n|--name|--port|--since|--sort|--to|--until|--weight) skip=1 ;;
+		--data-dir|--conf-dir|--config|--server|--token|--output|-o|--timeout|--by|--completion|--description|--domain|--expires|--from|--id|--instance|--lines|-n|--name|--port|--since|--sort|--tenant|--to|--until|--weight) skip=1 ;;
 		-*) ;;
 		*) command=${COMP_WORDS[at]}; break ;;
 		esac
@@ -51,6 +51,10 @@ _ten() {
 	overrides) flags="" words= ;;
 	history) flags="--lines" words= ;;
 	undo) flags="" words= ;;
+	token-gen) flags="--description --expires --instance --read-only --tenant" words= ;;
+	tokens) flags="" words= ;;
+	token-revoke) flags="" words= ;;
+	audit) flags="--lines --since" words= ;;
 	version) flags="" words= ;;
 	help) flags="--completion --man" words=commands ;;
 	esac
@@ -59,7 +63,7 @@ _ten() {
 		return
 	fi
 	case $words in
-	commands) mapfile -t COMPREPLY < <(compgen -W "init serve status doctor metrics config pause unpause upgrade check diff apply ps top usage spawn start stop restart suspend resume hold release why rm logs events exec route weight deploy overrides history undo version help" -- "$word") ;;
+	commands) mapfile -t COMPREPLY < <(compgen -W "init serve status doctor metrics config pause unpause upgrade check diff apply ps top usage spawn start stop restart suspend resume hold release why rm logs events exec route weight deploy overrides history undo token-gen tokens token-revoke audit version help" -- "$word") ;;
 	files) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
 	tenants) mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" ps -aq 2>/dev/null)" -- "$word") ;;
 	services) mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" ps -aq 2>/dev/null | cut -d: -f1 | sort -u)" -- "$word") ;;

@@ -36,6 +36,10 @@ _ten_commands() {
 		'overrides:List what was set by hand over the declared state, or end it.'
 		'history:List the accepted configurations, the newest first.'
 		'undo:Take back a change (default\: the newest one).'
+		'token-gen:Make a token for the API, and show it this once.'
+		'tokens:List the tokens\: what they may, since when and until when.'
+		'token-revoke:End tokens, at once and for good.'
+		'audit:Say who asked for what, and what came of it.'
 		'version:Print the version.'
 		'help:Explain ten, or one command.'
 	)
@@ -240,6 +244,29 @@ _ten() {
 		;;
 	undo)
 		_arguments $everywhere \
+		'*:argument:'
+		;;
+	token-gen)
+		_arguments $everywhere \
+		'--description[What the token is for, in one line.]:TEXT:' \
+		'--expires[When it ends\: in 12h or 90d, or a date such as 2027-11-01 (UTC).]:TIME:' \
+		'--instance[For this tenant of one service alone.]:SERVICE:ID:' \
+		'--read-only[To see and not to steer.]' \
+		'--tenant[For the tenants of this id in every service alone.]:ID:' \
+		'*:argument:'
+		;;
+	tokens)
+		_arguments $everywhere \
+		'*:argument:'
+		;;
+	token-revoke)
+		_arguments $everywhere \
+		'*:argument:'
+		;;
+	audit)
+		_arguments $everywhere \
+		'(-n --lines)'{-n,--lines}'[How many of the newest, or of those on top.]:N:' \
+		'--since[From when on\: 90m, 24h, 30d ago, or a date such as 2026-11-01 (UTC).]:TIME:' \
 		'*:argument:'
 		;;
 	version)

@@ -12,6 +12,7 @@ const char *const command_groups[GROUP_COUNT] = {
 	[GROUP_TENANTS] = "Tenants",
 	[GROUP_TRAFFIC] = "Traffic",
 	[GROUP_HISTORY] = "What was changed",
+	[GROUP_ACCESS] = "Who may",
 	[GROUP_OTHER] = "More",
 };
 
@@ -221,6 +222,31 @@ const struct command commands[] = {
 	  "Take back a change (default: the newest one).", 
 	  "Waits until what was in force before that generation is so again. That is a new generation, which undo "
 	  "can take back too. Files that were written by hand are changed back likewise.\n\n\tten undo 12" },
+
+	{ "token-gen", "", GROUP_ACCESS, WORDS_NONE,
+	  FLAG_BIT(FLAG_DESCRIPTION) | FLAG_BIT(FLAG_EXPIRES) | FLAG_BIT(FLAG_INSTANCE) |
+	  FLAG_BIT(FLAG_READ_ONLY) | FLAG_BIT(FLAG_TENANT), 0, 0, 0, cmd_token_gen,
+	  "Make a token for the API, and show it this once.",
+	  "A token may do all that there is to do; with --read-only it sees and does not steer; with --tenant or --instance it sees and "
+	  "steers that tenant alone: start, stop, restart, hold, logs, usage. Only its SHA-256 is kept. Also where no daemon "
+	  "runs, before the first start too; one that runs knows it at once.\n\n"
+	  "A token that may do everything is saved in DATA_DIR/api_token, for its owner alone to read, in place of the one that was "
+	  "saved there before, which stays good: ten shows it when --server is a URL of this machine.\n\n"
+	  "\tten token-gen --description 'the deploy job' --expires 90d\n"
+	  "\tten token-gen --tenant alice --read-only" },
+	{ "tokens", "", GROUP_ACCESS, WORDS_NONE, 0, 0, 0, 0, cmd_tokens,
+	  "List the tokens: what they may, since when and until when.",
+	  "USED is when a token was last shown, to a minute.\n\n\tten tokens -o json | jq -r '.[] | select(.expired) | .id'" },
+	{ "token-revoke", "ID...", GROUP_ACCESS, WORDS_NONE, 0, 1, COMMAND_ARGS_ANY, 0, cmd_token_revoke,
+	  "End tokens, at once and for good.",
+	  "ID is as listed by tokens. What a token follows (logs, events) ends with it.\n\n\tten token-revoke 3fa9c2d1" },
+	{ "audit", "", GROUP_ACCESS, WORDS_NONE, FLAG_BIT(FLAG_LINES) | FLAG_BIT(FLAG_SINCE), 0, 0, 0, cmd_audit,
+	  "Say who asked for what, and what came of it.",
+	  "All that was to change something, by the control socket and by tokens, and what was refused; the newest last "
+	  "(-n: how many, 50 if nothing else is asked for). A line with a number and no path stands for so many: of refusals 30 in a minute are written one "
+	  "by one, of a token that is for a tenant alone 60.\n\n"
+	  "\tten audit --since 24h\n"
+	  "\tten audit -n 1000 -o json | jq '.[] | select(.status == 401)'" },
 
 	{ "version", "", GROUP_OTHER, WORDS_NONE, 0, 0, 0, 0, cmd_version,
 	  "Print the version.", "" },

@@ -17,6 +17,7 @@ enum command_group {
 	GROUP_TENANTS,
 	GROUP_TRAFFIC,
 	GROUP_HISTORY,
+	GROUP_ACCESS,
 	GROUP_OTHER,
 	GROUP_COUNT
 };
@@ -52,6 +53,7 @@ const char *command_nearest(const char *name);        /* NULL: none is near */
 bool command_is_local(const struct command *command);
 
 int cmd_apply(struct cli *cli);
+int cmd_audit(struct cli *cli);
 int cmd_check(struct cli *cli);
 int cmd_config(struct cli *cli);
 int cmd_deploy(struct cli *cli);
@@ -80,6 +82,9 @@ int cmd_start(struct cli *cli);
 int cmd_status(struct cli *cli);
 int cmd_stop(struct cli *cli);
 int cmd_suspend(struct cli *cli);
+int cmd_token_gen(struct cli *cli);
+int cmd_token_revoke(struct cli *cli);
+int cmd_tokens(struct cli *cli);
 int cmd_top(struct cli *cli);
 int cmd_undo(struct cli *cli);
 int cmd_unpause(struct cli *cli);

@@ -110,7 +110,7 @@ int help_all(FILE *out)
 		fprintf(out, "\n%s\n", command_groups[group]);
 		for (size_t i = 0; i < command_count; i++) {
 			if ((int)commands[i].group == group)
-				fprintf(out, "  %-11s %s\n", commands[i].name, commands[i].brief);
+				fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].brief);
 		}
 	}
 	fputs("\nFlags of all commands\n", out);

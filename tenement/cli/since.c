@@ -55,7 +55,7 @@ static bool parse_date(const char *text, int64_t *moment)
 	return true;
 }
 
-bool since_parse(const char *text, int64_t now, int64_t *moment)
+static bool parse_span(const char *text, int64_t *secs)
 {
 	static const struct {
 		char unit;
@@ -64,13 +64,32 @@ bool since_parse(const char *text, int64_t now, int64_t *moment)
 	size_t digits = strspn(text, "0123456789");
 	int64_t count = strtoll(text, NULL, 10);
 
-	if (digits && digits <= DIGITS_MAX && text[digits] && !text[digits + 1])
-		for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++)
-			if (units[i].unit == text[digits]) {
-				int64_t ago = count * units[i].seconds;
+	if (!digits || digits > DIGITS_MAX || !text[digits] || text[digits + 1])
+		return false;
+	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++)
+		if (units[i].unit == text[digits]) {
+			*secs = count * units[i].seconds;
+			return true;
+		}
+	return false;
+}
 
-				*moment = ago < now ? now - ago : 0;
-				return true;
-			}
-	return parse_date(text, moment);
+bool since_parse(const char *text, int64_t now, int64_t *moment)
+{
+	int64_t ago;
+
+	if (!parse_span(text, &ago))
+		return parse_date(text, moment);
+	*moment = ago < now ? now - ago : 0;
+	return true;
+}
+
+bool since_parse_ahead(const char *text, int64_t now, int64_t *moment)
+{
+	int64_t ahead;
+
+	if (!parse_span(text, &ahead))
+		return parse_date(text, moment);
+	*moment = now + ahead;
+	return true;
 }

@@ -14,4 +14,7 @@
  * behind it), in seconds since the epoch. False: TEXT is none of these. */
 bool since_parse(const char *text, int64_t now, int64_t *moment);
 
+/* The same ahead: "90d" after NOW, or a date. */
+bool since_parse_ahead(const char *text, int64_t now, int64_t *moment);
+
 #endif

@@ -35,8 +35,8 @@ def asked(daemon):
 
 def test_help_lists_every_command(ten):
     text = ten("help").stdout
-    for command in ("apply check config deploy diff events exec help history hold init logs overrides pause ps release restart "
-                    "resume rm route serve spawn start status stop suspend undo unpause upgrade version weight why").split():
+    for command in ("apply audit check config deploy diff events exec help history hold init logs overrides pause ps release restart "
+                    "resume rm route serve spawn start status stop suspend token-gen tokens token-revoke undo unpause upgrade version weight why").split():
         assert f"\n  {command} " in text
         own = ten("help", command).stdout
         assert own.startswith(f"ten {command} - ")

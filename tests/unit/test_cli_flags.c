@@ -160,7 +160,7 @@ START_TEST(test_tables)
 
 		ck_assert_ptr_eq(command_find(command->name), command);
 		ck_assert_msg(
-			strlen(command->brief) <= 80 - 14, "%s: %s", command->name, command->brief);
+			strlen(command->brief) <= 80 - 15, "%s: %s", command->name, command->brief);
 		ck_assert_ptr_nonnull(command->run);
 		ck_assert_ptr_nonnull(command->text);
 		ck_assert_uint_le(command->args_min, command->args_max);
