@@ -191,7 +191,7 @@ int cmd_config(struct cli *cli)
 		return code ? code : list_options(cli, key);
 	}
 	code = cli->flags.value[FLAG_SERVER] || client_reachable(cli)
-		       ? client_get(cli, "/api/config", &answer)
+		       ? client_get(cli, "/api/config?files=0", &answer)
 		       : from_files(cli, &answer);
 	if (code)
 		return code;

@@ -331,8 +331,11 @@ void confdir_load(struct daemon *d)
 	conf_batch_free(&batch);
 	conf_files_forget(d, &confdir->files);
 	confdir->any_dirty = confdir->quiet_over = confdir->confirm = false;
-	free(confdir->author);
-	confdir->author = NULL;
+	/* What waits for quiet is still their doing. */
+	if (!ev_is_active(&confdir->quiet)) {
+		free(confdir->author);
+		confdir->author = NULL;
+	}
 	if (confdir->files.again && !ev_is_active(&confdir->again)) {
 		ev_timer_set(&confdir->again, AGAIN_SECONDS, 0.);
 		ev_timer_start(d->loop, &confdir->again);

@@ -56,6 +56,9 @@ const struct endpoint endpoints[] = {
 	{ HTTP_METHOD_POST,   "/api/config/apply",                    RIGHT_ADMIN,   control_config_apply, BODY_JSON },
 	{ HTTP_METHOD_POST,   "/api/config/diff",                     RIGHT_SEE_ALL, control_config_diff, BODY_JSON },
 	{ HTTP_METHOD_POST,   "/api/config/check",                    RIGHT_SEE_ALL, control_config_check, BODY_JSON },
+	{ HTTP_METHOD_GET,    "/api/config/{file}",                   RIGHT_SEE_ALL, control_config_file_show, BODY_JSON },
+	{ HTTP_METHOD_PUT,    "/api/config/{file}",                   RIGHT_ADMIN,   control_config_file_put, BODY_RAW },
+	{ HTTP_METHOD_DELETE, "/api/config/{file}",                   RIGHT_ADMIN,   control_config_file_delete, BODY_RAW },
 	{ HTTP_METHOD_GET,    "/api/history",                         RIGHT_SEE_ALL, control_history, BODY_JSON },
 	{ HTTP_METHOD_POST,   "/api/undo",                            RIGHT_ADMIN,   control_undo, BODY_JSON },
 	{ HTTP_METHOD_GET,    "/api/overrides",                       RIGHT_SEE_ALL, control_overrides_list, BODY_JSON },
@@ -209,7 +212,12 @@ static bool writes_files(const struct control_call *call)
 	static const char *const paths[] = { "/api/instances/spawn", "/api/config/apply",
 		"/api/undo", "/api/deploy" };
 	const char *verb = strrchr(call->path, '/');
+	char dry_run[8] = "";
 
+	if (strncmp(call->path, "/api/config/", strlen("/api/config/")) == 0 &&
+		(call->method == HTTP_METHOD_PUT || call->method == HTTP_METHOD_DELETE))
+		return !control_query(call, "dry_run", dry_run, sizeof(dry_run)) ||
+		       strcmp(dry_run, "1") != 0;
 	for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++)
 		if (strcmp(call->path, paths[i]) == 0)
 			return !control_flag(call, "dry_run");

@@ -86,6 +86,11 @@ void control_config_settings(struct control_call *call);
 void control_config_apply(struct control_call *call);
 void control_config_diff(struct control_call *call);
 void control_config_check(struct control_call *call);
+/* Puts "files" and "problems" into JSON. */
+void control_config_put_files(struct daemon *d, json_t *json);
+void control_config_file_show(struct control_call *call);
+void control_config_file_put(struct control_call *call);
+void control_config_file_delete(struct control_call *call);
 void control_overrides_list(struct control_call *call);
 void control_overrides_clear(struct control_call *call);
 void control_override_clear(struct control_call *call);
