@@ -80,22 +80,19 @@ static bool is_ours(const struct cli *cli, const char *port)
 {
 	struct cli here = *cli;
 	autojson json_t *status = NULL;
-	const char *const lists[] = { "listen", "api_listen" };
 	size_t port_len = strlen(port), i;
 	json_t *address;
 
 	here.flags.value[FLAG_SERVER] = NULL;
 	here.token = NULL;
 	status = client_peek(&here, "/api/status");
-	for (size_t list = 0; list < sizeof(lists) / sizeof(*lists); list++) {
-		json_array_foreach (answer_list(status, lists[list]), i, address) {
-			const char *text = json_string_value(address);
-			size_t len = text ? strlen(text) : 0;
+	json_array_foreach (answer_list(status, "listen"), i, address) {
+		const char *text = json_string_value(address);
+		size_t len = text ? strlen(text) : 0;
 
-			if (len > port_len && text[len - port_len - 1] == ':' &&
-				strcmp(text + len - port_len, port) == 0)
-				return true;
-		}
+		if (len > port_len && text[len - port_len - 1] == ':' &&
+			strcmp(text + len - port_len, port) == 0)
+			return true;
 	}
 	return false;
 }

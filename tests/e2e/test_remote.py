@@ -400,8 +400,14 @@ GROUPS = [
     ["weight notes:v2 5", "route", "route notes --from v1 --to v2", "route notes", "overrides -o json",
      "overrides clear route notes", "overrides clear", "overrides clear notes:v2", "route nowhere --from a --to b"],
     ["pause to look", "status", "apply notes-new-{id}.toml", "unpause"],
+    ["deploy notes:v-{id} --weight 1 --timeout 20", "deploy notes:v-{id}", "deploy nowhere:v1", "overrides clear", "rm notes:v-{id}"],
+    ["token-gen --tenant {id} --read-only --description of-{id}", "token-gen --tenant {id} --read-only -q",
+     "token-gen --tenant {id} --read-only --expires 90d -o json", "tokens", "tokens -o json",
+     "token-revoke {token}", "token-revoke {token}", "token-revoke 00000000", "hold notes:{id} 1m", "audit -n 1",
+     "audit -n 1 -o json", "release notes:{id}"],
     ["upgrade"],
 ]
+LOCAL = {"doctor", "exec", "help", "init", "serve", "version"}
 
 
 @pytest.fixture(scope="module", name="t")
@@ -416,6 +422,7 @@ def one_for_all():
             (one.root / f"notes-new-{tenant}.toml").write_text(one.tenant("notes"))
         (one.root / "notes-bad.toml").write_text("[tenant]\nservice = 5\n")
         one.start_ok(["notes:alice", "notes:bruce"])
+        one.token = one.control("POST", "/api/tokens", {}).json()["token"]
         yield one
     finally:
         one.close()
@@ -424,15 +431,15 @@ def one_for_all():
 def elsewhere(t, *args, **options):
     """t.ten() from elsewhere: it finds nothing of this tenement but by its URL."""
     env = {key: value for key, value in os.environ.items() if not key.startswith("TENEMENT_")}
-    token = t.control("POST", "/api/tokens", {}).json()["token"]
     return subprocess.run([t.program("ten"), *args], cwd=t.root, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                          env={**env, "TENEMENT_DATA_DIR": "/nonexistent", "TENEMENT_TOKEN": token,
+                          env={**env, "TENEMENT_DATA_DIR": "/nonexistent", "TENEMENT_TOKEN": t.token,
                                "TENEMENT_SERVER": f"http://localhost:{t.port}"}, timeout=60 * SLOWNESS, check=False, **options)
 
 
 def alike(text):
     """TEXT without what is another each time."""
-    for what, instead in ((r"alice|bruce", "TENANT"), (r"uid 0|token [0-9a-f]{8}", "WHO"), (r"\b[0-9a-f]{8,}\b", "0"),
+    for what, instead in ((r"alice|bruce", "TENANT"), (r"\b(uid 0|token [0-9a-f]{8})\b", "WHO"), (r"ten_[0-9a-f]{64}", "SECRET"),
+                          (r"\blocal\b|127\.0\.0\.1", "WHERE"), (r"\b[0-9a-f]{8,}\b", "0"),
                           (r"\d{4}-\d\d-\d\d[T ][\d:]+Z?", "TIME"), (r"just now|now|\d+ ?(s|min|h) ago|\b\d+s\b", "AGE"),
                           (r"\d+(\.\d+)?( ?(s|ms|MiB|KiB|B|K|%)\b)?", "0"), (r"clients?", "clients"), (r"[ \t]+", " ")):
         text = re.sub(what, instead, text)
@@ -443,14 +450,20 @@ def alike(text):
 def test_every_command_is_the_same_elsewhere(t, group):
     said = {}
     for tenant in ("alice", "bruce"):
+        token = t.control("POST", "/api/tokens", {"tenant": tenant}).json()["id"] if "token" in group[0] else ""
         for number, line in enumerate(group):
-            words = line.format(id=tenant).split()
+            words = line.format(id=tenant, token=token).split()
             done = t.ten(*words, status=None) if tenant == "alice" else elsewhere(t, *words)
             said.setdefault((number, line), []).append(
                 (done.returncode, alike(done.stdout), alike(done.stderr)))
     for (_, line), (here, there) in said.items():
         assert here == there, line
         assert here[0] in (DONE, FAILED, CONFLICT), (line, here)
+
+
+def test_no_command_is_forgotten(t):
+    tried = {line.split()[0] for group in GROUPS for line in group}
+    assert {line.split()[0] for line in re.findall(r"^  ([a-z-]+ .*)$", t.ten("help").stdout, re.M)} == tried | LOCAL
 
 
 def test_long_waits_go_through_the_proxy(t):
