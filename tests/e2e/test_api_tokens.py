@@ -4,13 +4,14 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import signal
 import stat
 import time
 
 import pytest
 
-from harness import wait_until
+from harness import SOURCE, wait_until
 
 
 def ask(t, method, path, token=None, body=None, headers=None):
@@ -113,6 +114,47 @@ def test_rights(tenement):
     assert (by_id[notes["id"]]["scope"], by_id[notes["id"]]["of"]) == ("instance", "app:alice")
     assert by_id[admin["id"]]["by"] == f"uid {os.getuid()}"
     assert admin["token"] not in json.dumps(listed)
+
+
+ROW = re.compile(r"\{ HTTP_METHOD_(\w+),\s*\"([^\"]+)\",\s*RIGHT_(\w+),\s*\w+,\s*BODY_(\w+) \}")
+READERS, STEERERS, EVERYTHING = {"SEE", "TELEMETRY", "SEE_ALL", "METRICS"}, {"STEER", "ADMIN"}, \
+    {"SEE_ALL", "METRICS", "ADMIN"}
+
+
+def expected(right, read_only, scoped, sees):
+    """The answer to one who may do so much, about an instance that they do or do not see (None: about none)."""
+    if right == "LOCAL" or (read_only and right in STEERERS) or (scoped and right in EVERYTHING):
+        return 403
+    return 404 if sees is False else 400
+
+
+def test_every_right(tenement):
+    """Whatever the API answers, asked by everybody: with a body that ends it where the rights were looked at."""
+    rows = ROW.findall((SOURCE / "tenement" / "daemon" / "endpoints.c").read_text())
+    assert len(rows) >= 40 and {right for _, _, right, _ in rows} <= READERS | STEERERS | {"OPEN", "LOCAL"}
+    t = tenement(start=False)
+    t.write("app.toml", t.service("app"))
+    for name in ("alice", "bob"):
+        t.write(f"app-{name}.toml", t.tenant("app", id=name))
+    t.start()
+    wait_until(lambda: len(t.instances()) == 2)
+    asking = [(make(t, **what)["token"], "read_only" in what, scoped, sees_alice) for what, scoped, sees_alice in (
+        ({}, False, True), ({"read_only": True}, False, True),
+        ({"tenant": "alice"}, True, True), ({"tenant": "alice", "read_only": True}, True, True),
+        ({"tenant": "bob"}, True, False), ({"instance": "app:bob"}, True, False),
+        ({"instance": "app:alice"}, True, True), ({"instance": "app:alice", "read_only": True}, True, True))]
+    for method, pattern, right, body in rows:
+        if right == "OPEN":
+            continue
+        path = re.sub(r"\{.*?\}", "x", pattern.replace("{instance}", "app:alice"))
+        assert t.request(t.domain, path, method, body=b"[1]").status == (403 if right == "LOCAL" else 401), (method, path)
+        for token, read_only, scoped, sees_alice in asking:
+            got = t.request(t.domain, path, method, body=b"[1]" if body == "JSON" else b"\xff",
+                            headers={"Authorization": f"Bearer {token}"})
+            wanted = expected(right, read_only, scoped, sees_alice if "{instance}" in pattern else None)
+            assert got.status == wanted or (body != "JSON" and wanted == 400 and got.status not in (401, 403)), \
+                (method, path, read_only, scoped, sees_alice, got)
+        assert t.control(method, path, [1]).status in (400, 422), (method, path)
 
 
 def test_before_the_first_start(tenement):
