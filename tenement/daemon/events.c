@@ -251,6 +251,7 @@ static void send_reset(struct control_call *call, struct control_sse *sse)
 static void watch(struct control_call *call, const char *instance, const char *last, json_t *events)
 {
 	struct watcher *watcher = mem_alloc(sizeof(*watcher));
+	struct control_sse *sse;
 	uint64_t number;
 	json_t *event;
 	size_t i;
@@ -259,9 +260,10 @@ static void watch(struct control_call *call, const char *instance, const char *l
 	events_turn(call->d);
 	watcher->who = call->who;
 	snprintf(watcher->instance, sizeof(watcher->instance), "%s", instance);
-	watcher->sse = control_sse_begin(call, watcher, watcher_release);
-	if (!watcher->sse)
-		return;
+	sse = control_sse_begin(call, watcher, watcher_release);
+	if (!sse)
+		return; /* and WATCHER is released */
+	watcher->sse = sse;
 	watcher->next = watchers;
 	watchers = watcher;
 	if (*last && parse_id(call->d, last, &number) < 0)
