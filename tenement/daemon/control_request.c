@@ -11,6 +11,7 @@
 #include "mem.h"
 
 #define STRANGER_BODY_MAX 4096
+#define TENANT_BODY_MAX   65536 /* of a token that is of a tenant: it has no files to bring */
 
 void control_audit(const struct control_connection *connection, int status)
 {
@@ -252,6 +253,10 @@ bool control_take_request(struct control_connection *connection)
 	/* Nobody is let fill our memory before he has said who he is. */
 	if (connection->who.scope == SCOPE_NONE && head->content_length > STRANGER_BODY_MAX) {
 		control_refuse_raw(connection, 401, "a body of that size needs a token");
+		return false;
+	}
+	if (connection->who.scope != SCOPE_ALL && head->content_length > TENANT_BODY_MAX) {
+		control_refuse_raw(connection, 413, "a tenant's token brings at most 64 KiB");
 		return false;
 	}
 	if (head->expects_continue && connection->in.len == (size_t)bytes && head->content_length) {

@@ -72,6 +72,10 @@ def each(rights, instance):
         yield method, path
 
 
+def test_no_right_is_unknown_here():
+    assert {right for _, _, right in endpoints()} <= {"OPEN", "SEE", "SEE_ALL", "STEER", "ADMIN", "LOCAL", "TELEMETRY", "METRICS"}
+
+
 def body_of(method):
     return None if method in ("GET", "DELETE") else b'{"declare": false}'
 
@@ -80,7 +84,7 @@ def body_of(method):
 
 def test_without_a_token_nothing(t, api):
     before = as_it_is(t)
-    for method, path in each(("SEE", "SEE_ALL", "STEER", "ADMIN", "SEE_METRICS"), "notes:alice"):
+    for method, path in each(("SEE", "SEE_ALL", "STEER", "ADMIN", "TELEMETRY", "METRICS"), "notes:alice"):
         answer = api.ask(method, path, body=body_of(method))
         assert answer.status == 401, (method, path, answer)
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
@@ -121,7 +125,7 @@ def test_reading_tokens_change_nothing(t, api, tokens):
 def test_tokens_of_a_tenant_are_for_it_alone(t, api, tokens):
     before = as_it_is(t)
     for token, others in ((tokens.alice, "notes:bob"), (tokens.one, "notes:bob"), (tokens.one, "wiki:alice")):
-        for method, path in each(("SEE_ALL", "ADMIN"), "notes:alice"):
+        for method, path in each(("SEE_ALL", "METRICS", "ADMIN"), "notes:alice"):
             answer = api.ask(method, path, token, body_of(method))
             assert answer.status == 403, (method, path, answer)
         for method, path in each(("SEE", "STEER"), others):
@@ -232,6 +236,94 @@ def test_a_tenants_token_writes_no_file(t, api, tokens):
     t.wait_ok("notes:alice")
 
 
+NAMES = [
+    "..", "../evil.toml", "..%2fevil.toml", "%2e%2e%2fevil.toml", "..%5cevil.toml", "a%2fb.toml", "/etc/evil.toml", "%2fetc%2fevil.toml",
+    ".evil.toml", "evil.toml%00", "evil%00.toml", "evil.txt", ".toml", "evil.toml%0a", "e%0avil.toml", "evil%20x.toml", "evil.toml/",
+    "./evil.toml", "%2e%2fevil.toml", "~evil.toml", "$(id).toml", "a" * 250 + ".toml", "a" * 5000 + ".toml", "%ff.toml", "%c0%ae.toml",
+    "evil.toml;x", "..tenement.toml", "conf.d", "*.toml", "evil.TOML",
+]
+
+
+def everything(t):
+    """The files of it that the API could reach, if it could reach more than conf.d."""
+    return sorted(str(path) for path in t.root.rglob("*") if not path.is_relative_to(t.runtime_dir)
+                  and not path.is_relative_to(t.data_dir)) + sorted(os.listdir("/etc")) + sorted(os.listdir(t.data_dir))
+
+
+def test_no_name_leads_out_of_conf_d(t, api, tokens):
+    text = b'[tenant]\nservice = "notes"\n'
+    before, files = everything(t), as_it_is(t)
+    for name in NAMES:
+        for method, body in (("PUT", text), ("GET", b""), ("DELETE", b"")):
+            head = api.head(method, f"/api/config/{name}?force=1", tokens.admin, f"Content-Length: {len(body)}", "Connection: close")
+            came = api.raw(head + body)
+            assert 400 <= int(came.split(b" ")[1]) < 500, (method, name, came)
+            assert b"listen =" not in came and b"root:" not in came
+        for path in ("/api/config/apply", "/api/config/diff", "/api/config/check"):
+            for raw in {name, name.replace("%2f", "/").replace("%2e", ".").replace("%00", "\0").replace("%0a", "\n")}:
+                asked = {"files": [{"name": raw, "text": text.decode()}], "force": True, "confirm": True}
+                answer = api.ask("POST", path, tokens.admin, json.dumps(asked).encode())
+                assert answer.status in (400, 422) or answer.json()["problems"] or answer.json()["conflicts"], (raw, answer)
+    for name in ("..", "../..", "/", "tokens", "%2e%2e%2f%2e%2e"):
+        for method, path in (("DELETE", "/api/tokens/"), ("DELETE", "/api/overrides/"), ("GET", "/api/instances/")):
+            came = api.raw(api.head(method, path + name, tokens.admin, "Connection: close"))
+            assert 400 <= int(came.split(b" ")[1]) < 500 or path == "/api/overrides/" and name == "/", (path + name, came)
+    assert everything(t) == before and as_it_is(t) == files
+
+
+def test_a_reading_token_is_shown_no_secret(t, api, tokens):
+    t.write("notes-bob.toml", t.tenant("notes", env={"PASSWORD": "open-sesame"}))
+    t.wait_ok("notes:bob")
+    try:
+        for method, path in each(("SEE", "SEE_ALL", "METRICS", "TELEMETRY"), "notes:bob"):
+            for query in ("", "?secrets=1", "?all=1"):
+                if "stream" not in path:
+                    answer = api.ask(method, path.replace("notes.toml", "notes-bob.toml") + query, tokens.reader, body_of(method))
+                    assert "sesame" not in answer.text, (path, answer)
+        # (an admin's sees the file, but no more than its owner is shown)
+        assert "sesame" in api.ask("GET", "/api/config/notes-bob.toml", tokens.admin).text
+        assert "sesame" not in api.ask("GET", "/api/instances/notes:bob?secrets=1", tokens.admin).text
+    finally:
+        t.write("notes-bob.toml", t.tenant("notes"))
+        t.wait_ok("notes:bob")
+
+
+def begin_events(api, token):
+    connection = api.connect()
+    connection.sendall(api.head("GET", "/api/events", token, "Accept: text/event-stream"))
+    assert connection.recv(15) == b"HTTP/1.1 200 OK"
+    return connection
+
+
+def test_events_are_of_what_a_token_sees(t, api, tokens):
+    with begin_events(api, tokens.one) as connection:
+        t.write("notes-bob.toml", "[tenant]\nservice = 'notes'\nmemmory = 5\n")
+        wait_until(lambda: t.control("GET", "/api/status").json()["problems"], what="a wrong file of bob's")
+        t.write("notes-bob.toml", t.tenant("notes"))
+        wait_until(lambda: not t.control("GET", "/api/status").json()["problems"], what="a right one")
+        t.ten("restart", "notes:bob", "wiki:alice")
+        t.ten("stop", "notes:alice")
+        t.ten("start", "notes:alice")
+        came = b""
+        while b'"to":"ready"' not in came.replace(b" ", b""):
+            came += connection.recv(65536)
+    assert b"notes:alice" in came
+    for others in (b"bob", b"wiki"):
+        assert others not in came
+
+
+def test_a_revoked_token_ends_its_stream(t, api):
+    made = t.control("POST", "/api/tokens", {}).json()
+    with begin_events(api, made["token"]) as connection:
+        assert t.control("DELETE", f"/api/tokens/{made['id']}").status == 200
+        t.ten("spawn", "wiki:late")
+        t.ten("rm", "wiki:late")
+        came = b""
+        while piece := connection.recv(65536):
+            came += piece
+    assert b"wiki:late" not in came
+
+
 # ---- browsers ----
 
 def test_pages_of_other_origins(t, api, tokens):
@@ -340,7 +432,8 @@ def test_strange_authorizations(api, tokens, value, statuses):
 def test_large_and_slow_bodies(t, api, tokens):
     head = ("Content-Type: application/json", "Connection: close")
     # more than is taken from anybody, and more than from a stranger: answered before it comes
-    for token, length, status in ((tokens.admin, 9 << 20, 413), (None, 9 << 20, None), (None, 5000, 401), ("wrong", 5000, 401)):
+    for token, length, status in ((tokens.admin, 9 << 20, 413), (None, 9 << 20, None), (None, 5000, 401), ("wrong", 5000, 401),
+                                  (tokens.alice, 1 << 20, 413)):
         came = api.statuses(api.head("POST", "/api/config/check", token, f"Content-Length: {length}", *head) + b"x" * 1000)
         assert came and came[0] in ({status} if status else {401, 413}), (length, came)
     # all that is taken
