@@ -17,6 +17,8 @@ const struct endpoint endpoints[] = {
 	{ HTTP_METHOD_GET,    "/health",                              RIGHT_OPEN,    control_health, BODY_JSON },
 	{ HTTP_METHOD_GET,    "/metrics",                             RIGHT_METRICS, control_metrics, BODY_JSON },
 
+	{ HTTP_METHOD_GET,    "/api/openapi.json",                    RIGHT_OPEN,    control_openapi, BODY_JSON },
+
 	{ HTTP_METHOD_GET,    "/api/instances",                       RIGHT_SEE,     control_instances_list, BODY_JSON },
 	{ HTTP_METHOD_POST,   "/api/instances/spawn",                 RIGHT_ADMIN,   control_instance_spawn, BODY_JSON },
 	{ HTTP_METHOD_GET,    "/api/instances/{instance}",            RIGHT_SEE,     control_instance_show, BODY_JSON },

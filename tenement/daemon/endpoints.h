@@ -51,6 +51,7 @@ const char *endpoint_method_name(enum http_method method);
 
 void control_health(struct control_call *call);
 void control_metrics(struct control_call *call);
+void control_openapi(struct control_call *call);
 void control_status(struct control_call *call);
 void control_upgrade(struct control_call *call);
 void control_top(struct control_call *call);
