@@ -30,7 +30,7 @@ struct audit {
 	struct audit_log *log;
 	struct fold *folds;
 	ev_timer timer;
-	bool failing;
+	char *problem; /* why the last line could not be written; NULL: it was */
 };
 
 static bool is_refused(const struct principal *who, int status)
@@ -43,17 +43,28 @@ static void add(struct audit *audit, enum audit_series series, const struct audi
 	struct ten_error err = { 0 };
 
 	if (audit_log_add(audit->log, series, entry, &err) < 0) {
-		if (!audit->failing)
+		if (!audit->problem)
 			log_error("the audit log cannot be written, and goes without lines until "
 				  "it can: %s",
 				err.text);
-		audit->failing = true;
-	} else if (audit->failing) {
+		free(audit->problem);
+		audit->problem = mem_strdup(err.text);
+	} else if (audit->problem) {
 		log_info("the audit log can be written again: %" PRIu64
 			 " lines were lost since the start",
 			audit_log_lost(audit->log));
-		audit->failing = false;
+		free(mem_steal(&audit->problem));
 	}
+}
+
+uint64_t audit_lost(const struct daemon *d)
+{
+	return audit_log_lost(d->audit->log);
+}
+
+const char *audit_problem(const struct daemon *d)
+{
+	return d->audit->problem;
 }
 
 /* ---- so many a minute ---- */
@@ -154,6 +165,7 @@ void audit_stop(struct daemon *d)
 		fold_end(d->audit, fold);
 	ev_timer_stop(d->loop, &d->audit->timer);
 	audit_log_free(d->audit->log);
+	free(d->audit->problem);
 	free(d->audit);
 	d->audit = NULL;
 }

@@ -22,4 +22,8 @@ void audit_stop(struct daemon *d);
 void audit_write(struct daemon *d, const struct principal *who, const char *address,
 	const char *method, const char *path, int status);
 
+/* Lines that could not be written since the start; whether the last one is among them, and why. */
+uint64_t audit_lost(const struct daemon *d);
+const char *audit_problem(const struct daemon *d); /* NULL: there is none */
+
 #endif

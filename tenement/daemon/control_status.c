@@ -1,7 +1,9 @@
 /* GET /api/status */
+#include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/audit.h"
 #include "daemon/budget.h"
 #include "daemon/cgroup.h"
 #include "daemon/confdir.h"
@@ -243,6 +245,11 @@ static json_t *warnings(struct daemon *d)
 	autofree char *network = network_problem(d);
 	json_t *list = json_array();
 
+	if (audit_problem(d))
+		json_array_append_new(
+			list, json_sprintf("the audit log cannot be written, and lacks %" PRIu64
+					   " lines: %s",
+				      audit_lost(d), audit_problem(d)));
 	if (!d->root)
 		json_array_append_new(list,
 			json_string(machine_lacks_value(&d->machine, "isolation", "namespace")

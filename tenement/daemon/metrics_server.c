@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "daemon/audit.h"
 #include "daemon/budget.h"
 #include "daemon/confdir.h"
 #include "daemon/counters.h"
@@ -110,7 +111,7 @@ static void put_reconcile(struct metrics_out *out)
 }
 
 /* Only what was asked for: most rights never see most answers. */
-static void put_api(struct metrics_out *out)
+static void put_api(const struct daemon *d, struct metrics_out *out)
 {
 	metrics_begin(out, METRIC_API_REQUESTS);
 	for (int right = 0; right < RIGHTS; right++) {
@@ -123,6 +124,7 @@ static void put_api(struct metrics_out *out)
 					counters_of_api->answers[right][code]);
 	}
 	put_one(out, METRIC_API_WRONG_TOKENS, counters_of_api->wrong_tokens);
+	put_one(out, METRIC_AUDIT_LOST, audit_lost(d));
 }
 
 void metrics_server_put(struct daemon *d, struct metrics_out *out)
@@ -133,5 +135,5 @@ void metrics_server_put(struct daemon *d, struct metrics_out *out)
 	put_room(d, out);
 	put_config(d, out);
 	put_reconcile(out);
-	put_api(out);
+	put_api(d, out);
 }

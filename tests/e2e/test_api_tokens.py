@@ -341,6 +341,8 @@ def test_guesses_and_audit(tenement):
     (t.data_dir / ".tenement" / "aside" / "done-0000000001.jsonl").unlink()
     assert t.control("POST", "/api/pause", {}).status == 200
     assert "the audit log cannot be written" in t.said()
+    assert "audit log cannot be written, and lacks 1 lines" in json.dumps(t.ten_json("status")["warnings"])
+    assert "\ntenement_audit_lost_total 1\n" in t.ten("metrics").stdout
     audit.unlink()
     assert t.control("POST", "/api/unpause", {}).status == 200
     lines = t.control("GET", "/api/audit").json()
