@@ -99,7 +99,7 @@ def test_check_is_the_servers(remote, daemon, tmp_path):
     assert daemon.requests[-1]["body"]["files"] == [{"name": "stdin.toml", "text": "x"}]
     daemon.on("POST", "/api/config/check", 200, {"problems": ["conf.d/a.toml:1:2: no\x1b[2J\n  excerpt\n"]})
     done = remote("check", "notes-carol.toml", code=FAILED)
-    assert done.stderr == "conf.d/a.toml:1:2: no\\x1b[2J\n  excerpt\nten: 1 problem\n" and not done.stdout
+    assert done.stderr == "notes-carol.toml:1:2: no\\x1b[2J\n  excerpt\nten: 1 problem\n" and not done.stdout
 
 
 def test_check_of_all_the_server_holds(remote, daemon):
@@ -465,6 +465,16 @@ def test_every_command_is_the_same_elsewhere(t, group, monkeypatch):
 def test_no_command_is_forgotten(t):
     tried = {line.split()[0] for group in GROUPS for line in group}
     assert {line.split()[0] for line in re.findall(r"^  ([a-z-]+ .*)$", t.ten("help").stdout, re.M)} == tried | LOCAL
+
+
+def test_check_tells_the_same_of_a_file(t):
+    for text in ("[tenant]\nservice = 'notes'\nmemmory = 5\n\tfrozen_memory = 7\n", "[tenant\n", "[tenant]\nservice = 'notes'\n",
+                 "[tenant]\n", f"[tenant]\nservice = 'notes'\n{'x' * 60} = 1\n", "[tenant]\nservice = \"a\\nb: c.toml:1:1: d\"\n"):
+        (t.root / "notes-checked.toml").write_text(text)
+        for form in ("text", "json"):
+            here = t.ten("check", "notes-checked.toml", "-o", form, status=None)
+            there = elsewhere(t, "check", "notes-checked.toml", "-o", form)
+            assert (here.returncode, here.stdout, here.stderr) == (there.returncode, there.stdout, there.stderr), text
 
 
 def test_long_waits_go_through_the_proxy(t):
