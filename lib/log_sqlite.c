@@ -141,7 +141,9 @@ int log_sqlite_fail(struct log_sqlite *db, struct ten_error *err)
 	int code = sqlite3_errcode(db->sqlite) & 0xff;
 	int why = EIO;
 
-	if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
+	if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB ||
+		sqlite3_extended_errcode(db->sqlite) == SQLITE_IOERR_SHORT_READ ||
+		strncmp(sqlite3_errmsg(db->sqlite), "no such ", strlen("no such ")) == 0)
 		why = EUCLEAN;
 	else if (code == SQLITE_FULL)
 		why = ENOSPC;

@@ -36,21 +36,26 @@ struct log_writer_state {
 	uint64_t lines;   /* that were stored, since the start */
 };
 
-/* logs.db in FOLDER; a damaged one is set aside. BOUNDS are those of tenants of whom none are
- * known. */
-int log_writer_open(struct log_writer **writer, const char *folder, const struct log_bounds *bounds,
-	struct ten_error *err);
+/* For logs.db in FOLDER. BOUNDS are those of tenants of whom none are known. */
+struct log_writer *log_writer_new(const char *folder, const struct log_bounds *bounds);
+
+/* Open it; a damaged one is set aside. What cannot be opened is tried again by each commit. */
+int log_writer_open(struct log_writer *writer, struct ten_error *err);
 
 /* What is in memory is stored before, if that can be. */
 void log_writer_close(struct log_writer *writer);
 
 struct log_writer_state *log_writer_state(struct log_writer *writer);
+const struct log_bounds *log_writer_bounds(const struct log_writer *writer);
 
 /* The tenant SERVICE:ID, whose names the caller has checked. Counted: each call is answered by a
  * log_tenant_release(). */
 struct log_tenant *log_writer_tenant(
 	struct log_writer *writer, const char *service, const char *id);
 void log_tenant_release(struct log_tenant *tenant);
+
+/* Only one that has rows, or is held by somebody; uncounted. NULL: there is none. */
+struct log_tenant *log_writer_find(struct log_writer *writer, const char *service, const char *id);
 
 const struct log_bounds *log_tenant_bounds(const struct log_tenant *tenant);
 
@@ -67,7 +72,7 @@ bool log_writer_is_dirty(const struct log_writer *writer);
 int log_writer_commit(struct log_writer *writer, int64_t now_ms, struct ten_error *err);
 
 /* One small step of what has to be done now and then: forget what is too old or too much, give room
- * back. To be called once a second or so. */
+ * back. Returns 1 when there is more to do at once. */
 int log_writer_tend(struct log_writer *writer, int64_t now_ms, struct ten_error *err);
 
 #endif

@@ -33,13 +33,15 @@ static int load_tenants(
 
 		tenant->references--;
 		tenant->number = sqlite3_column_int64(statement, 0);
-		tenant->has_bounds = sqlite3_column_type(statement, 3) != SQLITE_NULL;
-		if (tenant->has_bounds)
+		/* What was said since is newer. */
+		if (!tenant->has_bounds && sqlite3_column_type(statement, 3) != SQLITE_NULL) {
+			tenant->has_bounds = true;
 			tenant->bounds = (struct log_bounds){
 				.rate = sqlite3_column_int64(statement, 3),
 				.max_mb = sqlite3_column_int64(statement, 4),
 				.max_days = sqlite3_column_int64(statement, 5),
 			};
+		}
 		*found = mem_resize(*found, *count + 1, sizeof(**found));
 		(*found)[(*count)++] = tenant;
 	}

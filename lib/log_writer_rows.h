@@ -48,6 +48,7 @@ struct log_tenant {
 
 struct log_writer {
 	struct log_sqlite sql;
+	struct log_checkpoint *checkpoint; /* NULL: none */
 	char *folder;
 	char *path;
 	dev_t device;

@@ -223,5 +223,7 @@ int log_writer_tend(struct log_writer *writer, int64_t now_ms, struct ten_error 
 	if (tend_tenants(&step, err) < 0 || tend_segments(writer, err) < 0 ||
 		tend_pages(writer, err) < 0)
 		return -1;
-	return log_writer_commit(writer, now_ms, err);
+	if (log_writer_commit(writer, now_ms, err) < 0)
+		return -1;
+	return step.blocks ? 0 : 1;
 }

@@ -103,6 +103,7 @@ struct instance {
 	double state_since;
 	const struct ten_spec *published; /* whose host names are in the table */
 	uint64_t live_hash;
+	uint64_t log_bounds_hash; /* of what the log writer was told; 0: nothing */
 	struct run *run;
 	struct activation *activation; /* its socket, where that is ours: see daemon/activation.h */
 	bool checks_left;              /* health checks may wait in that */

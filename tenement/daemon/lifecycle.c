@@ -17,6 +17,7 @@
 #include "daemon/folders.h"
 #include "daemon/freeze.h"
 #include "daemon/health.h"
+#include "daemon/log_stream.h"
 #include "daemon/network.h"
 #include "daemon/limits.h"
 #include "daemon/oom.h"
@@ -489,6 +490,7 @@ bool lifecycle_step(struct daemon *d, struct instance *instance, const struct pl
 		return false;
 	case PLAN_UPDATE:
 		publish_or_log(d, instance);
+		log_stream_bound(d, instance);
 		network_update(d, instance);
 		limits_update(d, instance);
 		start_queue_sort(d, instance);

@@ -505,6 +505,8 @@ static int launch(struct daemon *d, struct instance *instance, struct child *chi
 	}
 	log_stream_hand(d, run, "stdout", pipes->out[0]);
 	log_stream_hand(d, run, "stderr", pipes->error[0]);
+	instance->log_bounds_hash = 0;
+	log_stream_bound(d, instance);
 	close(fd_steal(&pipes->failed[1]));
 	run->failed_fd = fd_steal(&pipes->failed[0]);
 	fcntl(run->failed_fd, F_SETFL, O_NONBLOCK);

@@ -76,7 +76,7 @@ static bool take_limit(struct intake *intake, const char *text)
 
 	if (!wire_number(text, 1, LOG_STORE_MAX_KB, &max_kb))
 		return false;
-	log_store_set_max_kb(intake->store, (uint64_t)max_kb);
+	log_store_set_max_kb(intake->files, (uint64_t)max_kb);
 	return true;
 }
 
@@ -87,6 +87,20 @@ static bool take_access_limit(struct intake *intake, const char *text)
 	if (!wire_number(text, 0, LOG_STORE_MAX_KB / 1024, &max_mb))
 		return false;
 	log_store_set_max_kb(intake->access_store, (uint64_t)max_mb * 1024);
+	return true;
+}
+
+static bool take_bounds(struct intake *intake, const struct wire *wire)
+{
+	autofree char *instance = mem_strdup(wire->fields[1]);
+	const char *id = split_instance(instance);
+	struct log_bounds bounds;
+
+	if (!id || !wire_number(wire->fields[2], 0, INT32_MAX, &bounds.rate) ||
+		!wire_number(wire->fields[3], 0, INT32_MAX, &bounds.max_mb) ||
+		!wire_number(wire->fields[4], 0, INT32_MAX, &bounds.max_days))
+		return false;
+	sink_store_set_bounds(intake->store, instance, id, &bounds);
 	return true;
 }
 
@@ -103,6 +117,8 @@ static void take_message(struct intake *intake, struct passing *message)
 	}
 	if (wire_is(wire, "limit", 1))
 		known = take_limit(intake, wire->fields[1]);
+	else if (wire_is(wire, "bounds", 4))
+		known = take_bounds(intake, wire);
 	else if (wire_is(wire, "access-limit", 1))
 		known = take_access_limit(intake, wire->fields[1]);
 	if (!known)

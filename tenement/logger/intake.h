@@ -1,10 +1,12 @@
 /*
  * What the keeper hands to the log writer: pipes that were open when it was started (descriptors
- *called "log:SERVICE:ID:STREAM:PID" in TENEMENT_FDS), and messages on the SOCK_SEQPACKET socket
- *"logger.in":
+ * called "log:SERVICE:ID:STREAM:PID" in TENEMENT_FDS), and messages on the SOCK_SEQPACKET socket
+ * "logger.in":
  *
  *	"log\0SERVICE:ID\0STREAM\0" with one descriptor, the reading end of a pipe
- *	"limit\0N\0"		     the bound of each tenant's log is N KiB from now on
+ *	"bounds\0SERVICE:ID\0RATE\0MB\0DAYS\0" what the tenant may write from now on: lines a
+ *second, MiB of lines, days; 0: any number
+ *	"limit\0N\0"		     the bound of each tenant's log files is N KiB from now on
  *	"access-limit\0N\0"	     that of its access log is N MiB; 0: none
  *
  * A message that is neither is said once and dropped; nothing ends the program.
@@ -15,11 +17,13 @@
 #include <ev.h>
 
 #include "logger/log_store.h"
+#include "logger/sink_store.h"
 #include "logger/stream.h"
 
 struct intake {
 	struct streams *streams;
-	struct log_store *store;
+	struct log_store *files;
+	struct sink_store *store;
 	struct log_store *access_store;
 	ev_io watcher;
 };

@@ -1,7 +1,7 @@
 /*
- * tenement-logger: writes what tenants say on stdout and stderr to their log files. A child of the
- * keeper, which holds the pipes as well and starts it again should it end: a tenant never blocks
- * and never dies of its log.
+ * tenement-logger: keeps what tenants say on stdout and stderr. A child of the keeper, which holds
+ * the pipes as well and starts it again should it end: a tenant never blocks and never dies of its
+ * log.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -21,11 +21,17 @@
 #include "logger/access.h"
 #include "logger/intake.h"
 #include "logger/log_store.h"
+#include "logger/sink_files.h"
+#include "logger/sink_store.h"
 #include "logger/stream.h"
+#include "logger/tenant_log.h"
 #include "wire.h"
 
 #define EXIT_USAGE    2
 #define ACCESS_MAX_MB 64
+
+/* Of tenants of whom the daemon never said any: as lib/options.def has it. */
+static const struct log_bounds default_bounds = { .rate = 10000, .max_mb = 16, .max_days = 30 };
 
 struct arguments {
 	const char *dir;
@@ -74,7 +80,7 @@ static void on_reopen(struct ev_loop *loop, ev_signal *watcher, int events)
 	struct intake *intake = watcher->data;
 
 	(void)loop, (void)events;
-	log_store_reopen(intake->store);
+	log_store_reopen(intake->files);
 	log_store_reopen(intake->access_store);
 }
 
@@ -103,6 +109,9 @@ int main(int argc, char **argv)
 	struct intake intake = { 0 };
 	struct ev_loop *loop;
 	struct access_logs *access;
+	struct sink_files *files;
+	struct tenant_logs *logs;
+	struct sink sinks[SINKS_MAX];
 	ev_signal terminate, reopen;
 	pid_t parent = getppid();
 	int in;
@@ -133,10 +142,15 @@ int main(int argc, char **argv)
 	reopen.data = &intake;
 	ev_signal_start(loop, &reopen);
 
-	intake.store = log_store_new(LOG_STORE_OUTPUT, arguments.dir, (uint64_t)arguments.max_kb);
+	intake.files = log_store_new(LOG_STORE_OUTPUT, arguments.dir, (uint64_t)arguments.max_kb);
 	intake.access_store = log_store_new(
 		LOG_STORE_ACCESS, arguments.dir, (uint64_t)arguments.access_max_mb * 1024);
-	intake.streams = streams_new(loop, intake.store);
+	intake.store = sink_store_new(loop, arguments.dir, &default_bounds);
+	files = sink_files_new(loop, intake.files);
+	sinks[0] = sink_store_sink(intake.store);
+	sinks[1] = sink_files_sink(files);
+	logs = tenant_logs_new(loop, sinks, 2, intake.store);
+	intake.streams = streams_new(loop, logs);
 	access = access_logs_new(loop, intake.access_store);
 	intake_inherit(&intake);
 	intake_start(&intake, loop, in);
@@ -144,8 +158,11 @@ int main(int argc, char **argv)
 
 	intake_drain(&intake);
 	streams_free(intake.streams);
+	tenant_logs_free(logs);
+	sink_files_free(files);
+	sink_store_free(intake.store);
 	access_logs_free(access);
-	log_store_free(intake.store);
+	log_store_free(intake.files);
 	log_store_free(intake.access_store);
 	ev_loop_destroy(loop);
 	return EXIT_SUCCESS;

@@ -14,12 +14,11 @@
 #include "common/log.h"
 #include "mem.h"
 
-#define READ_SIZE      (16u << 10) /* per pipe and turn of the loop */
-#define SETTLE_SECONDS 2.0
+#define READ_SIZE (16u << 10) /* per pipe and turn of the loop */
 
 struct stream {
 	struct streams *all;
-	struct log_file *file;
+	struct tenant_log *tenant;
 	enum log_line_stream kind;
 	struct log_line_cutter cutter;
 	ev_io watcher;
@@ -29,51 +28,28 @@ struct stream {
 
 struct streams {
 	struct ev_loop *loop;
-	struct log_store *store;
+	struct tenant_logs *logs;
 	struct stream *list; /* by inode */
-	ev_timer settle;     /* runs while a file owes a remark */
-	struct text lines;   /* of the read being worked on */
-	int64_t time_ms;     /* of that read */
+	int64_t time_ms;     /* of the read being worked on */
 };
 
-static void collect_line(void *data, const char *message, size_t len, bool unfinished)
+static void take_line(void *data, const char *message, size_t len, bool unfinished)
 {
 	struct stream *stream = data;
-	struct streams *all = stream->all;
 	const struct log_line line = {
-		.time_ms = all->time_ms,
+		.time_ms = stream->all->time_ms,
 		.stream = stream->kind,
 		.unfinished = unfinished,
 		.message = message,
 		.len = len,
 	};
 
-	log_line_format(&all->lines, &line);
-	if (all->lines.len >= LOG_STORE_BATCH_SIZE) {
-		log_file_write(stream->file, all->lines.data, all->lines.len);
-		all->lines.len = 0;
-	}
+	tenant_log_line(stream->tenant, &line);
 }
 
 static void begin_lines(struct streams *all)
 {
 	all->time_ms = (int64_t)clock_ms(CLOCK_REALTIME);
-	all->lines.len = 0;
-}
-
-static void write_lines(struct stream *stream)
-{
-	struct streams *all = stream->all;
-
-	if (all->lines.len)
-		log_file_write(stream->file, all->lines.data, all->lines.len);
-	all->lines.len = 0;
-}
-
-static void settle_later(struct streams *all)
-{
-	if (log_store_owes(all->store) && !ev_is_active(&all->settle))
-		ev_timer_again(all->loop, &all->settle);
 }
 
 static void stream_end(struct stream *stream, bool unfinished)
@@ -81,12 +57,12 @@ static void stream_end(struct stream *stream, bool unfinished)
 	struct streams *all = stream->all;
 
 	begin_lines(all);
-	log_line_cut_end(&stream->cutter, unfinished, collect_line, stream);
-	write_lines(stream);
+	log_line_cut_end(&stream->cutter, unfinished, take_line, stream);
+	tenant_log_flush(stream->tenant);
 	ev_io_stop(all->loop, &stream->watcher);
 	close(stream->watcher.fd);
 	HASH_DEL(all->list, stream);
-	log_file_release(stream->file);
+	tenant_log_release(stream->tenant);
 	free(stream);
 }
 
@@ -105,40 +81,26 @@ static ssize_t stream_read(struct stream *stream, size_t limit)
 		return 0;
 	}
 	begin_lines(stream->all);
-	log_line_cut(&stream->cutter, bytes, (size_t)count, collect_line, stream);
-	write_lines(stream);
+	log_line_cut(&stream->cutter, bytes, (size_t)count, take_line, stream);
+	tenant_log_flush(stream->tenant);
 	return count;
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
 {
 	struct stream *stream = watcher->data;
-	struct streams *all = stream->all;
 
 	(void)loop, (void)events;
 	if (stream_read(stream, READ_SIZE) == 0)
 		stream_end(stream, false);
-	settle_later(all);
 }
 
-static void on_settle(struct ev_loop *loop, ev_timer *timer, int events)
-{
-	struct streams *all = timer->data;
-
-	(void)events;
-	if (!log_store_settle(all->store))
-		ev_timer_stop(loop, timer);
-}
-
-struct streams *streams_new(struct ev_loop *loop, struct log_store *store)
+struct streams *streams_new(struct ev_loop *loop, struct tenant_logs *logs)
 {
 	struct streams *all = mem_alloc(sizeof(*all));
 
 	all->loop = loop;
-	all->store = store;
-	ev_init(&all->settle, on_settle);
-	all->settle.repeat = SETTLE_SECONDS;
-	all->settle.data = all;
+	all->logs = logs;
 	return all;
 }
 
@@ -165,7 +127,7 @@ int streams_add(struct streams *all, int fd, const char *service, const char *id
 	stream->all = all;
 	stream->kind = kind;
 	stream->inode = status.st_ino;
-	stream->file = log_store_file(all->store, service, id);
+	stream->tenant = tenant_logs_open(all->logs, service, id);
 	HASH_ADD(hh, all->list, inode, sizeof(stream->inode), stream);
 	ev_io_init(&stream->watcher, on_readable, fd_steal(&owned), EV_READ);
 	stream->watcher.data = stream;
@@ -199,8 +161,5 @@ void streams_free(struct streams *all)
 
 	HASH_ITER (hh, all->list, stream, next)
 		stream_drain(stream);
-	ev_timer_stop(all->loop, &all->settle);
-	log_store_settle(all->store);
-	text_free(&all->lines);
 	free(all);
 }

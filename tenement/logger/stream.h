@@ -9,11 +9,11 @@
 
 #include "error.h"
 #include "log_line.h"
-#include "logger/log_store.h"
+#include "logger/tenant_log.h"
 
 struct streams; /* all of them */
 
-struct streams *streams_new(struct ev_loop *loop, struct log_store *store);
+struct streams *streams_new(struct ev_loop *loop, struct tenant_logs *logs);
 
 /* Read what is in the pipes now, end them, free all. */
 void streams_free(struct streams *streams);

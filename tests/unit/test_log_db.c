@@ -30,7 +30,8 @@ static struct log_result result;
 
 static void open_writer(void)
 {
-	ck_assert_msg(log_writer_open(&writer, folder, &bounds, &err) == 0, "%s", err.text);
+	writer = log_writer_new(folder, &bounds);
+	ck_assert_msg(log_writer_open(writer, &err) == 0, "%s", err.text);
 }
 
 static void setup(void)
@@ -309,7 +310,7 @@ END_TEST
 static void tend_until(int64_t now_ms, const char *id, uint64_t want)
 {
 	for (int i = 0; i < 100 && count_all(id) != want; i++)
-		ck_assert_msg(log_writer_tend(writer, now_ms, &err) == 0, "%s", err.text);
+		ck_assert_msg(log_writer_tend(writer, now_ms, &err) >= 0, "%s", err.text);
 	ck_assert_uint_eq(count_all(id), want);
 }
 
@@ -348,7 +349,7 @@ START_TEST(lowered_bound)
 	log_tenant_set_bounds(tenant, &(struct log_bounds){ .max_mb = 1 });
 	log_tenant_release(tenant);
 	for (int i = 0; i < 20; i++)
-		ck_assert_int_eq(log_writer_tend(writer, T0, &err), 0);
+		ck_assert_int_ge(log_writer_tend(writer, T0, &err), 0);
 	ck_assert_uint_lt(count_all("a"), 15000);
 }
 END_TEST
