@@ -75,12 +75,13 @@ static int take_given(struct cli *cli, const char *given, const char *from)
 	return CLI_DONE;
 }
 
-/* Whether the daemon of the data folder listens on PORT. */
-static bool is_ours(const struct cli *cli, const char *port)
+/* The addresses with PORT that the daemon of the data folder listens on; NULL: none. */
+static char **places_of(const struct cli *cli, const char *port)
 {
 	struct cli here = *cli;
 	autojson json_t *status = NULL;
 	size_t port_len = strlen(port), i;
+	char **places = NULL;
 	json_t *address;
 
 	here.flags.value[FLAG_SERVER] = NULL;
@@ -92,9 +93,9 @@ static bool is_ours(const struct cli *cli, const char *port)
 
 		if (len > port_len && text[len - port_len - 1] == ':' &&
 			strcmp(text + len - port_len, port) == 0)
-			return true;
+			mem_strv_append(&places, text);
 	}
-	return false;
+	return places;
 }
 
 /* The file is its owner's alone, as token-gen leaves it. */
@@ -134,7 +135,8 @@ static void take_saved(struct cli *cli, const struct server *server)
 	data_dir = load_data_dir(cli, &place);
 	path = mem_printf("%s/" SAVED_NAME, data_dir);
 	token = read_saved(path);
-	if (!token || !is_ours(cli, server->port))
+	cli->token_places = token ? places_of(cli, server->port) : NULL;
+	if (!cli->token_places)
 		return;
 	cli->token = mem_steal(&token);
 	cli->token_from = "the saved token";

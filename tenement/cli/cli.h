@@ -40,6 +40,7 @@ struct cli {
 	long timeout_secs;
 	char *token; /* what is shown to the daemon, see bearer.h; owned; NULL: nothing */
 	const char *token_from;
+	char **token_places; /* the addresses that it is for alone; owned; NULL: it was given */
 	bool token_looked_for;
 	struct term term;
 };

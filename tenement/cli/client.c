@@ -136,6 +136,7 @@ static void aim(struct call *call, const char *path)
 
 	curl_easy_setopt(call->curl, CURLOPT_URL, url);
 	if (call->is_remote) {
+		call->remote.places = call->cli->token_places;
 		remote_prepare(&call->remote, call->curl);
 	} else {
 		curl_easy_setopt(call->curl, CURLOPT_UNIX_SOCKET_PATH, call->socket.address);

@@ -80,6 +80,7 @@ int main(int argc, char **argv)
 	code = run(&cli, argc > 0 ? argc - 1 : 0, argv + 1);
 	mem_strv_free(cli.args);
 	free(cli.token);
+	mem_strv_free(cli.token_places);
 	curl_global_cleanup();
 	if (fflush(stdout) != 0 || ferror(stdout))
 		return cli_fail(CLI_FAILED, "cannot write to standard output");

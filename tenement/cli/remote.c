@@ -1,6 +1,7 @@
 #include "cli/remote.h"
 
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,26 @@ static bool is_loopback(const struct curl_sockaddr *address)
 	return address->family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
 }
 
+/* Whether ADDRESS is one of PLACES, or of that family where a place is all addresses of it. */
+static bool is_among(const struct curl_sockaddr *address, char *const *places)
+{
+	bool v6 = address->family == AF_INET6;
+	char host[NI_MAXHOST], port[NI_MAXSERV];
+	autofree char *exact = NULL;
+	autofree char *any = NULL;
+
+	if (getnameinfo(&address->addr, address->addrlen, host, sizeof(host), port, sizeof(port),
+		    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+		return false;
+	exact = v6 ? mem_printf("[%s]:%s", host, port) : mem_printf("%s:%s", host, port);
+	any = mem_printf("%s:%s", v6 ? "[::]" : "0.0.0.0", port);
+	for (; *places; places++) {
+		if (strcmp(*places, exact) == 0 || strcmp(*places, any) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* The address that a name has led to is what counts. */
 static curl_socket_t open_socket(void *data, curlsocktype purpose, struct curl_sockaddr *address)
 {
@@ -31,6 +52,10 @@ static curl_socket_t open_socket(void *data, curlsocktype purpose, struct curl_s
 	(void)purpose;
 	if (!remote->server.encrypted && !is_loopback(address)) {
 		remote->in_clear = true;
+		return CURL_SOCKET_BAD;
+	}
+	if (remote->places && !is_among(address, remote->places)) {
+		remote->misplaced = true;
 		return CURL_SOCKET_BAD;
 	}
 	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
@@ -72,6 +97,10 @@ static int explain_unconnected(const struct remote *remote, CURL *curl, const ch
 
 	if (remote->in_clear)
 		return explain_in_clear(remote);
+	if (remote->misplaced)
+		return cli_fail(CLI_UNREACHABLE,
+			"cannot connect to %s: the saved token is for %s, which is another address",
+			remote->server.base, *remote->places);
 	curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &code);
 	cli_fail(CLI_UNREACHABLE, "cannot connect to %s: %s", remote->server.base,
 		code ? strerror((int)code) : reason);

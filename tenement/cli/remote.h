@@ -12,7 +12,9 @@
 /* One request's way there. */
 struct remote {
 	struct server server;
-	bool in_clear; /* it was not connected to, for it is another machine and plain http */
+	char *const *places; /* "127.0.0.1:8080": connect to these alone; borrowed; NULL: to any */
+	bool in_clear;       /* it was not connected to, for it is another machine and plain http */
+	bool misplaced;      /* nor there, for it is none of the places */
 };
 
 /* Make CURL ask there; REMOTE outlives it. */

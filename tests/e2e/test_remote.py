@@ -286,6 +286,30 @@ def test_saved_token_is_not_for_who_took_the_port(ten, daemon):
     assert asked == [None, None]
 
 
+def test_saved_token_is_not_for_who_has_the_port_of_another_address(ten, daemon):
+    """localhost is ::1 before it is 127.0.0.1, and anybody may listen there."""
+    saved = ten.data_dir / "api_token"
+    saved.write_text("secret\n")
+    saved.chmod(0o600)
+    seen = []
+
+    class Elsewhere(http.server.ThreadingHTTPServer):
+        address_family = socket.AF_INET6
+    try:
+        taken = answering(lambda handler: (seen.append(handler.headers.get("Authorization")), page(handler, 200)),
+                          Elsewhere, ("::1", daemon.port))
+    except OSError:
+        pytest.skip("no IPv6 here")
+    with taken:
+        assert ten("ps", "-q", "--server", f"http://localhost:{daemon.port}").stdout == "notes:alice\n"
+        done = ten("ps", "--server", f"http://[::1]:{daemon.port}", code=UNREACHABLE)
+        assert f"the saved token is for 127.0.0.1:{daemon.port}, which is another address" in done.stderr
+        # a wildcard is all addresses of its family
+        daemon.status["listen"] = [f"unix:/x:{daemon.port}", f"0.0.0.0:{daemon.port}"]
+        assert ten("ps", "-q", "--server", f"http://localhost:{daemon.port}").stdout == "notes:alice\n"
+    assert not seen
+
+
 def test_token_of_the_flag_goes_before_the_variable(remote, daemon):
     remote("ps", "--token", "other", code=FAILED)
     assert daemon.requests == []
@@ -296,7 +320,7 @@ def test_token_of_the_flag_goes_before_the_variable(remote, daemon):
 class answering:
     """A server that answers all by ANSWER(handler)."""
 
-    def __init__(self, answer):
+    def __init__(self, answer, kind=http.server.ThreadingHTTPServer, address=("127.0.0.1", 0)):
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 answer(self)
@@ -305,7 +329,7 @@ class answering:
 
             def log_message(self, *arguments):
                 pass
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = kind(address, Handler)
 
     def __enter__(self):
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}).start()
