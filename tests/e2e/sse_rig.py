@@ -12,13 +12,22 @@ from harness import SLOWNESS
 class Stream:
     """with Stream(t, "/api/events") as stream: stream.until(lambda event: event["to"] == "ready")"""
 
-    def __init__(self, t, path, headers=None, receive_bytes=None):
+    def __init__(self, t, path, headers=None, receive_bytes=None, token=None):
+        """At the control socket, or with TOKEN at the root domain."""
         self.connection = http.client.HTTPConnection("localhost")
+        if token:
+            self.socket = self.connection.sock = socket.create_connection(("127.0.0.1", t.port), 30 * SLOWNESS)
+            headers = {"Host": f"{t.domain}:{t.port}", "Authorization": f"Bearer {token}", **(headers or {})}
+            self.begin(path, headers)
+            return
         self.socket = self.connection.sock = socket.socket(socket.AF_UNIX)
         if receive_bytes:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         self.socket.settimeout(30 * SLOWNESS)
         self.socket.connect(str(t.data_dir / ".tenement" / "run" / "control.sock"))
+        self.begin(path, headers)
+
+    def begin(self, path, headers):
         self.connection.request("GET", path, headers={"Accept": "text/event-stream", **(headers or {})})
         self.response = self.connection.getresponse()
         self.status = self.response.status

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 
+from api_rig import Api
 from harness import process_alive, wait_until
 from sse_rig import Stream
 
@@ -139,3 +140,28 @@ def test_slow_and_many_watchers(tenement):
         with Stream(t, "/api/events") as stream:
             return stream.status == 200
     wait_until(room)
+
+
+def test_who_sees_a_part_hears_of_that_part(tenement):
+    t = tenement()
+    t.declare(["app:alice", "app:bob"])
+    t.write("web.toml", t.service("web"))
+    t.write("web-alice.toml", t.tenant("web"))
+    t.wait_ok("app:alice")
+    api = Api(t)
+    tenant, instance = api.token(tenant="alice", read_only=True), api.token(instance="app:alice")
+    with Stream(t, "/api/events?limit=100", token=tenant) as stream, \
+            Stream(t, "/api/events?limit=100", token=instance) as narrow:
+        t.wait_ok("app:bob")
+        t.ten("pause")
+        t.ten("unpause")
+        t.wait_ok("web:alice")
+        _, before = stream.until(is_state("web:alice", "ready"))
+        assert {event.get("instance") for event in before} == {"app:alice", "web:alice"}
+        t.ten("stop", "app:alice")
+        _, before = narrow.until(is_state("app:alice", "asleep"))
+        assert {event.get("instance") for event in before} == {"app:alice"}
+    listed = api.ask("GET", "/api/events?instance=app:bob", instance).json()
+    assert listed["events"] == []
+    assert {event["instance"] for event in api.ask("GET", "/api/events", tenant).json()["events"]} == {
+        "app:alice", "web:alice"}

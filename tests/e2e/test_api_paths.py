@@ -1,5 +1,6 @@
 """The management API as tooling knows it, path by path, on the control socket."""
 
+from api_rig import Api
 from harness import wait_until
 
 
@@ -101,3 +102,28 @@ def test_telemetry_and_tls(tenement):
 
     tls = t.control("GET", "/api/tls/status").json()
     assert tls["enabled"] is False and "plain HTTP" in tls["reason"]
+
+
+def test_telemetry_of_a_part_and_in_public(tenement):
+    t = tenement()
+    t.declare(["app:alice", "app:bob"])
+    t.wait_ok("app:alice")
+    t.wait_ok("app:bob")
+    api = Api(t)
+    alice = api.token(tenant="alice")
+    told = api.ask("GET", "/api/telemetry", alice).json()
+    assert [one["id"] for one in told["instances"]] == ["app:alice"]
+    assert sum(told["states"].values()) == 1 and told["total"]["requests"] == told["instances"][0]["requests"]
+    assert api.ask("GET", "/metrics", alice).status == 403
+    for path in ("/api/telemetry", "/metrics"):
+        assert api.ask("GET", path).status == 401
+    t.settings["metrics_public"] = True
+    t.write_main()
+    wait_until(lambda: api.ask("GET", "/metrics").status == 200)
+    told = api.ask("GET", "/api/telemetry").json()
+    assert sorted(one["id"] for one in told["instances"]) == ["app:alice", "app:bob"]
+    # who shows a token for a part goes on seeing that part; nothing else is public
+    told = api.ask("GET", "/api/telemetry", alice).json()
+    assert [one["id"] for one in told["instances"]] == ["app:alice"]
+    for path in ("/api/instances", "/api/status", "/api/top"):
+        assert api.ask("GET", path).status == 401
