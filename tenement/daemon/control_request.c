@@ -7,6 +7,7 @@
 #include "daemon/control_connection.h"
 #include "daemon/control_crowd.h"
 #include "daemon/endpoints.h"
+#include "daemon/listening.h"
 #include "daemon/tokens.h"
 #include "mem.h"
 
@@ -43,6 +44,32 @@ static void know_local(struct control_connection *connection)
 	snprintf(connection->address, sizeof(connection->address), "local");
 }
 
+/* By way of loopback a tenant is told from all else at that address, so that its guesses are not
+ * taken for theirs; so is who does not wait for the answer. */
+static void tell_tenants_apart(struct control_connection *connection)
+{
+	const struct http_field *ends = http_head_field(&connection->head, "x-forwarded-ends");
+	const struct daemon *d = connection->daemon;
+	char text[128], address[48], to[48];
+	unsigned port, to_port;
+	uint32_t uid;
+	int held;
+
+	if (!d->root || !ends || ends->value_len >= sizeof(text))
+		return;
+	snprintf(text, sizeof(text), "%.*s", (int)ends->value_len, ends->value);
+	if (sscanf(text, "%47s %u %47s %u", address, &port, to, &to_port) != 4 ||
+		strcmp(address, connection->address) != 0 ||
+		(strncmp(address, "127.", 4) != 0 && strcmp(address, "::1") != 0))
+		return;
+	held = listening_peer(address, (uint16_t)port, to, (uint16_t)to_port, &uid);
+	if (held == 0)
+		snprintf(connection->address, sizeof(connection->address), "%s, gone", address);
+	else if (held > 0 && uid >= d->uid_first && uid <= d->uid_last)
+		snprintf(connection->address, sizeof(connection->address), "%s, uid %u", address,
+			uid);
+}
+
 static void know_stranger(struct control_connection *connection)
 {
 	const struct http_field *real = http_head_field(&connection->head, "x-real-ip");
@@ -55,6 +82,8 @@ static void know_stranger(struct control_connection *connection)
 	else
 		snprintf(connection->address, sizeof(connection->address), "uid %u",
 			connection->uid);
+	if (connection->by_proxy)
+		tell_tenants_apart(connection);
 }
 
 /* The token of "Bearer TOKEN", which may be wrong; NULL: it is no such thing. */

@@ -166,3 +166,45 @@ int listening_queue(int fd)
 		rc = nl_recvmsgs_default(sock);
 	return rc < 0 ? -1 : length;
 }
+
+static int on_peer(struct nl_msg *message, void *data)
+{
+	const struct nlmsghdr *header = nlmsg_hdr(message);
+	const struct inet_diag_msg *found = nlmsg_data(header);
+	struct answer *answer = data;
+
+	/* (what nobody holds any more has no inode, and may have root's uid) */
+	if ((size_t)nlmsg_datalen(header) < sizeof(*found) || !found->idiag_inode)
+		return NL_OK;
+	answer->uid = found->idiag_uid;
+	answer->inode = found->idiag_inode;
+	return NL_OK;
+}
+
+int listening_peer(
+	const char *address, uint16_t port, const char *to, uint16_t to_port, uint32_t *uid)
+{
+	struct inet_diag_req_v2 request = {
+		.sdiag_family = strchr(address, ':') ? AF_INET6 : AF_INET,
+		.sdiag_protocol = IPPROTO_TCP,
+		.idiag_states = UINT32_MAX,
+		.id = { .idiag_sport = htons(port),
+			.idiag_dport = htons(to_port),
+			.idiag_cookie = { INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE } },
+	};
+	struct nl_sock *sock = diag_socket(NULL);
+	struct answer answer = { 0 };
+	int rc;
+
+	if (!sock || inet_pton(request.sdiag_family, address, request.id.idiag_src) != 1 ||
+		inet_pton(request.sdiag_family, to, request.id.idiag_dst) != 1)
+		return -1;
+	nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, on_peer, &answer);
+	rc = nl_send_simple(sock, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, &request, sizeof(request));
+	if (rc >= 0)
+		rc = nl_recvmsgs_default(sock);
+	if (rc < 0 && rc != -NLE_OBJ_NOTFOUND)
+		return -1;
+	*uid = answer.uid;
+	return answer.inode != 0;
+}

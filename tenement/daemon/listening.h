@@ -27,4 +27,9 @@ int listening_on_file(struct nl_sock *place, const struct stat *file);
  * tell here. */
 int listening_queue(int fd);
 
+/* Whose is the socket of this machine at ADDRESS and PORT that is connected to TO and TO_PORT. 1
+ * with *uid; 0: nobody holds it any more; -1: the kernel does not tell. */
+int listening_peer(
+	const char *address, uint16_t port, const char *to, uint16_t to_port, uint32_t *uid);
+
 #endif

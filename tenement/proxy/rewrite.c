@@ -1,8 +1,11 @@
 #include "rewrite.h"
 
+#include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 
 #include "proxy/client.h"
 #include "proxy/exchange.h"
@@ -11,7 +14,7 @@
 #include "sticky.h"
 
 /* What we add, less what it copies of the head and of the host name. */
-#define REQUEST_ADDED_MAX  512
+#define REQUEST_ADDED_MAX  640
 #define RESPONSE_ADDED_MAX 288
 #define HOST_COPIES        4
 
@@ -127,7 +130,7 @@ static bool request_keeps(const struct exchange *exchange, const struct http_fie
 	case HTTP_FIELD_FORWARDED:
 		return false;
 	case HTTP_FIELD_X_FORWARDED_OTHER:
-		return exchange->client->trusted;
+		return exchange->client->trusted && *exchange->host != '#';
 	case HTTP_FIELD_UPGRADE:
 		return exchange->upgrading;
 	case HTTP_FIELD_EXPECT:
@@ -289,6 +292,42 @@ bool rewrite_is_https(const struct client *client, const struct http_head *head)
 	return http_text_is(said.data, said.len, "https");
 }
 
+/* "ADDRESS PORT" of an end of a connection; IPv4 as such also at a socket of both kinds. */
+static void put_end(struct http_window *out, const struct sockaddr_storage *end)
+{
+	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)end;
+	const struct sockaddr_in *four = (const struct sockaddr_in *)end;
+	char text[INET6_ADDRSTRLEN + 16], address[INET6_ADDRSTRLEN] = "";
+	uint16_t port = end->ss_family == AF_INET6 ? six->sin6_port : four->sin_port;
+
+	if (end->ss_family == AF_INET)
+		inet_ntop(AF_INET, &four->sin_addr, address, sizeof(address));
+	else if (IN6_IS_ADDR_V4MAPPED(&six->sin6_addr))
+		inet_ntop(AF_INET, six->sin6_addr.s6_addr + 12, address, sizeof(address));
+	else
+		inet_ntop(AF_INET6, &six->sin6_addr, address, sizeof(address));
+	snprintf(text, sizeof(text), " %s %u", address, ntohs(port));
+	put_string(out, text);
+}
+
+/* For the API alone: both ends, by which the daemon finds out who on this machine asks. */
+static void put_ends(struct http_window *out, const struct client *client)
+{
+	struct sockaddr_storage peer, own;
+	socklen_t peer_len = sizeof(peer), own_len = sizeof(own);
+
+	if (!client->has_address ||
+		getpeername(client->io.fd, (struct sockaddr *)&peer, &peer_len) < 0 ||
+		getsockname(client->io.fd, (struct sockaddr *)&own, &own_len) < 0 ||
+		(peer.ss_family != AF_INET && peer.ss_family != AF_INET6) ||
+		own.ss_family != peer.ss_family)
+		return;
+	put_string(out, "X-Forwarded-Ends:");
+	put_end(out, &peer);
+	put_end(out, &own);
+	put_string(out, "\r\n");
+}
+
 static void put_origin(struct http_window *out, const struct exchange *exchange,
 	const struct http_head *head, const struct http_text *host)
 {
@@ -310,6 +349,8 @@ static void put_origin(struct http_window *out, const struct exchange *exchange,
 	put_line(out, "X-Forwarded-Proto: ", &proto);
 	put_line(out, "X-Forwarded-Host: ", &shown);
 	put_line(out, "X-Real-IP: ", &real);
+	if (*exchange->host == '#')
+		put_ends(out, client);
 	put_forwarded(out, head, client, host);
 }
 

@@ -7,6 +7,8 @@ import os
 import re
 import signal
 import stat
+import subprocess
+import sys
 import time
 
 import pytest
@@ -279,6 +281,35 @@ def test_what_is_beside_the_daemon(tenement):
     assert {item["id"] for item in listed} >= {token["id"] for token in made}
     used = {item["id"]: item["last_used"] for item in listed}
     assert all(abs(used[token["id"]] - time.time()) < 60 for token in made)
+
+
+GUESS = """
+import os, socket, sys
+os.setgid(int(sys.argv[1])), os.setuid(int(sys.argv[1]))
+for number in range(24):
+    with socket.create_connection(("127.0.0.1", int(sys.argv[2]))) as guess:
+        guess.sendall(b"GET /api/status HTTP/1.1\\r\\nHost: localhost\\r\\nX-Forwarded-Ends: 127.0.0.1 1 127.0.0.1 2"
+                      b"\\r\\nConnection: close\\r\\nAuthorization: Bearer ten_%064d\\r\\n\\r\\n" % number)
+        if number < 12:
+            print(guess.recv(12).decode()[9:])
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="tenants have uids of their own only where the daemon is root")
+def test_a_tenant_guesses(tenement):
+    """One of this machine's own tenants is refused, and nobody else who asks by way of loopback."""
+    t = tenement()
+    t.declare(["app:alice"], network="host")
+    t.wait_ok("app:alice")
+    token = make(t)["token"]
+    uid = (t.data_dir / "app" / "alice").stat().st_uid
+    assert uid != 0
+    done = subprocess.run([sys.executable, "-c", GUESS, str(uid), str(t.port)], capture_output=True, text=True,
+                          check=True)
+    assert done.stdout.split() == ["401"] * 10 + ["429"] * 2
+    assert f"127.0.0.1, uid {uid} has brought 10 wrong tokens" in t.said()
+    assert ask(t, "GET", "/api/status", token).status == 200
+    assert ask(t, "GET", "/api/status", "ten_" + "1" * 64).status == 401
 
 
 def test_guesses_and_audit(tenement):
