@@ -7,6 +7,7 @@
 #include "config_address.h"
 #include "egress.h"
 #include "mem.h"
+#include "log_to.h"
 #include "names.h"
 #include "spec_template.h"
 #include "spec_view.h"
@@ -199,6 +200,7 @@ static const struct {
 	{ OPTION_SERVICE, "awake", check_window },
 	{ OPTION_SERVICE, "wake_at", check_moment },
 	{ OPTION_SERVICE, "egress_allow", check_egress },
+	{ OPTION_SERVICE, "log_to", log_to_check },
 	{ OPTION_TENANT, "service", names_check },
 	{ OPTION_TENANT, "id", names_check },
 	{ OPTION_TENANT, "domains", check_host },

@@ -49,17 +49,30 @@ static bool is_value(const char *spelled, const char *value)
 	return strncmp(spelled + quote, value, len) == 0 && strlen(spelled + quote) == len + quote;
 }
 
+static bool is_listed(const char *spelled, const char *value)
+{
+	autofree char *quoted = mem_printf("\"%s\"", value);
+
+	return strstr(spelled, quoted);
+}
+
+static bool is_asked_for(const struct machine_lack *lack, const void *values)
+{
+	autofree char *spelled = option_spell(lack->option, values);
+
+	if (!lack->value)
+		return !asks_for_nothing(spelled);
+	return lack->option->type == OPTION_LIST ? is_listed(spelled, lack->value)
+						 : is_value(spelled, lack->value);
+}
+
 const char *machine_lacks(
 	const struct machine *machine, const struct option *option, const void *values)
 {
 	for (size_t i = 0; machine && i < machine->count; i++) {
 		const struct machine_lack *lack = &machine->lacks[i];
-		autofree char *spelled = NULL;
 
-		if (lack->option != option)
-			continue;
-		spelled = option_spell(option, values);
-		if (lack->value ? is_value(spelled, lack->value) : !asks_for_nothing(spelled))
+		if (lack->option == option && is_asked_for(lack, values))
 			return lack->why;
 	}
 	return NULL;

@@ -13,8 +13,8 @@
 
 struct machine_lack {
 	const struct option *option;
-	char *value; /* of an ENUM or BOOL as in TOML, without quotes; NULL: any that asks for
-			something, so not 0, -1, false or empty */
+	char *value; /* of an ENUM or BOOL, or one among a LIST's, as in TOML, without quotes; NULL:
+			any that asks for something, so not 0, -1, false or empty */
 	char *why;   /* for people, with the way out */
 };
 

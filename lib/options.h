@@ -133,6 +133,7 @@ enum spec_sandbox { SANDBOX_AUTO, SANDBOX_GVISOR, SANDBOX_NATIVE };
 enum spec_network { NETWORK_HOST, NETWORK_NONE, NETWORK_PRIVATE };
 enum spec_idle_connections { IDLE_CONNECTIONS_KEEP, IDLE_CONNECTIONS_IGNORE };
 enum spec_storage_over { STORAGE_OVER_WARN, STORAGE_OVER_READONLY, STORAGE_OVER_STOP };
+enum spec_log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 enum tenant_state { TENANT_ON_DEMAND, TENANT_RUNNING, TENANT_STOPPED, TENANT_SUSPENDED };
 
 /* The name at PLACE among CHOICES ("a|b|c"), copied into OUT. */

@@ -85,7 +85,7 @@ struct record_instance {
 	uint32_t rate_interval_ns, rate_burst;
 	uint32_t max_concurrent, queue_size, queue_timeout_ms;
 	uint32_t max_connections;
-	uint32_t address, reserved;
+	uint32_t address, log;
 	uint8_t access_log, server_timing, ping_is_quiet, wake; /* an enum route_wake_of */
 	uint64_t max_body_bytes;
 	uint64_t retry_at_ms;

@@ -321,6 +321,17 @@ uint32_t route_table_access_log(const struct route_table *table, struct route_ta
 	return record && record->access_log < ACCESS_FORMATS ? record->access_log : ACCESS_OFF;
 }
 
+bool route_table_log(const struct route_table *table, struct route_target target, uint32_t *log)
+{
+	const struct record_instance *record;
+	uint32_t used;
+
+	record = target.slot < ROUTE_SLOTS_MAX ? record_of(table, target, &used) : NULL;
+	if (record)
+		*log = record->log;
+	return record != NULL;
+}
+
 bool route_table_instance(const struct route_table *table, struct route_target target,
 	struct route_instance *instance)
 {
@@ -357,6 +368,7 @@ bool route_table_instance(const struct route_table *table, struct route_target t
 		.suspended_status = record->suspended_status,
 		.suspended_page = layout_string(record, used, record->suspended_page),
 		.access_log = record->access_log < ACCESS_FORMATS ? record->access_log : ACCESS_OFF,
+		.log = record->log,
 		.wake = record->wake < ROUTE_WAKE_KINDS ? (enum route_wake_of)record->wake
 							: ROUTE_WAKE_ANY,
 		.retry_at_ms = record->retry_at_ms,

@@ -137,6 +137,7 @@ struct route_instance {
 	uint32_t suspended_status;         /* 503 or 402; of one that is stopped 507: it is full */
 	const char *suspended_page;        /* HTML, NUL-terminated; NULL: our own */
 	uint32_t access_log;               /* an enum access_format */
+	uint32_t log;                      /* where its lines go: bits of log_to.h */
 	enum route_wake_of wake;
 	uint64_t retry_at_ms; /* CLOCK_MONOTONIC: when one that FAILED may be woken
 				 again; 0: only by an operator */
@@ -203,6 +204,9 @@ bool route_table_wake_of_service(
 
 /* Of TARGET's record, the access log alone, which nearly always is 0. 0 as well: it is gone. */
 uint32_t route_table_access_log(const struct route_table *table, struct route_target target);
+
+/* Likewise where its lines go. False: it is gone. */
+bool route_table_log(const struct route_table *table, struct route_target target, uint32_t *log);
 
 /* The state of a slot, sequentially consistent: the pair of the fences that the daemon makes when
  * it drains (see board.h). False: that incarnation is gone. */

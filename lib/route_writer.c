@@ -308,6 +308,7 @@ int route_table_put_instance(
 		.suspended_status = instance->suspended_status,
 		.suspended_page = page,
 		.access_log = (uint8_t)instance->access_log,
+		.log = instance->log,
 		.retry_at_ms = instance->retry_at_ms,
 		.max_body_bytes = instance->max_body_bytes,
 		.rate_interval_ns = instance->rate_interval_ns,

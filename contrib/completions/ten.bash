@@ -6,7 +6,7 @@ _ten() {
 	for ((at = 1; at < COMP_CWORD; at++)); do
 		if [[ $skip ]]; then skip=; continue; fi
 		case ${COMP_WORDS[at]} in
-		--data-dir|--conf-dir|--config|--server|--token|--output|-o|--timeout|--by|--completion|--description|--domain|--expires|--from|--id|--instance|--lines|-n|--name|--port|--since|--sort|--tenant|--to|--until|--weight) skip=1 ;;
+		--data-dir|--conf-dir|--config|--server|--token|--output|-o|--timeout|--by|--completion|--description|--domain|--expires|--from|--id|--instance|--level|--lines|-n|--name|--port|--search|--since|--sort|--tenant|--to|--until|--weight) skip=1 ;;
 		-*) ;;
 		*) command=${COMP_WORDS[at]}; break ;;
 		esac
@@ -42,8 +42,8 @@ _ten() {
 	release) flags="" words=tenants ;;
 	why) flags="" words=tenants ;;
 	rm) flags="" words=tenants ;;
-	logs) flags="--follow --lines" words=tenants ;;
 	events) flags="--follow --lines" words=tenants ;;
+	logs) flags="--follow --level --lines --search --since --until" words=tenants ;;
 	exec) flags="" words=tenants ;;
 	route) flags="--declare --from --to" words=services ;;
 	weight) flags="--declare" words=tenants ;;
@@ -63,7 +63,7 @@ _ten() {
 		return
 	fi
 	case $words in
-	commands) mapfile -t COMPREPLY < <(compgen -W "init serve status doctor metrics config pause unpause upgrade check diff apply ps top usage spawn start stop restart suspend resume hold release why rm logs events exec route weight deploy overrides history undo token-gen tokens token-revoke audit version help" -- "$word") ;;
+	commands) mapfile -t COMPREPLY < <(compgen -W "init serve status doctor metrics config pause unpause upgrade check diff apply ps top usage spawn start stop restart suspend resume hold release why rm events logs exec route weight deploy overrides history undo token-gen tokens token-revoke audit version help" -- "$word") ;;
 	files) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
 	tenants) mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" ps -aq 2>/dev/null)" -- "$word") ;;
 	services) mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" ps -aq 2>/dev/null | cut -d: -f1 | sort -u)" -- "$word") ;;

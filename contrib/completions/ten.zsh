@@ -27,8 +27,8 @@ _ten_commands() {
 		'release:End a hold.'
 		'why:Say what woke a tenant, keeps it awake, and when it will sleep.'
 		'rm:Stop tenants and remove their declaration; their data stays.'
-		'logs:Show what a tenant has written to its output.'
 		'events:Show what happened of late, or with -f what happens.'
+		'logs:Show what tenants have written to their output.'
 		'exec:Run a command as the tenant sees the world.'
 		'route:Show where services'\'' traffic goes, or swap it.'
 		'weight:Set an instance'\''s share of its service'\''s traffic (0 to 10000).'
@@ -199,16 +199,20 @@ _ten() {
 		_arguments $everywhere \
 		'*:argument:_ten_tenants'
 		;;
-	logs)
+	events)
 		_arguments $everywhere \
 		'(-f --follow)'{-f,--follow}'[Go on with what is written from now on.]' \
 		'(-n --lines)'{-n,--lines}'[How many of the newest, or of those on top.]:N:' \
 		'*:argument:_ten_tenants'
 		;;
-	events)
+	logs)
 		_arguments $everywhere \
 		'(-f --follow)'{-f,--follow}'[Go on with what is written from now on.]' \
+		'--level[Only what was written to stdout, or to stderr.]:STREAM:' \
 		'(-n --lines)'{-n,--lines}'[How many of the newest, or of those on top.]:N:' \
+		'--search[Only lines with these words\: '\''timeout AND NOT health'\'', '\''"connection refused"'\'', level\:error.]:WORDS:' \
+		'--since[From when on\: 90m, 24h, 30d ago, or a date such as 2026-11-01 (UTC).]:TIME:' \
+		'--until[Until when, said as with --since (default\: now).]:TIME:' \
 		'*:argument:_ten_tenants'
 		;;
 	exec)

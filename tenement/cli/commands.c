@@ -170,17 +170,25 @@ const struct command commands[] = {
 	  "Removes the file that spawn or apply wrote. A file that somebody else wrote is not touched: "
 	  "the answer says which one to edit, and the exit code is 4.\n\n"
 	  "\tten rm notes:carol" },
-	{ "logs", "SERVICE:ID", GROUP_TENANTS, WORDS_TENANTS, FLAG_BIT(FLAG_FOLLOW) | FLAG_BIT(FLAG_LINES), 1, 1, 0, cmd_logs,
-	  "Show what a tenant has written to its output.",
-	  "On a terminal with times; into a pipe the lines alone. Bytes that are no text, and control "
-	  "characters other than the tab, are kept as \\xNN.\n\n"
-	  "\tten logs notes:alice -n 20 -f" },
 	{ "events", "[SERVICE:ID]", GROUP_TENANTS, WORDS_TENANTS, FLAG_BIT(FLAG_FOLLOW) | FLAG_BIT(FLAG_LINES), 0, 1, 0, cmd_events,
 	  "Show what happened of late, or with -f what happens.",
 	  "Each change of a tenant's state with its reason, files that were taken or refused, removals that are held, "
 	  "roll-outs, deploys, routes. The last 4096 are kept, as long as the daemon lives.\n\n"
 	  "\tten events -n 50\n"
 	  "\tten events notes:alice -f -o json" },
+	{ "logs", "[SERVICE:ID|SERVICE]", GROUP_TENANTS, WORDS_TENANTS,
+	  FLAG_BIT(FLAG_FOLLOW) | FLAG_BIT(FLAG_LEVEL) | FLAG_BIT(FLAG_LINES) | FLAG_BIT(FLAG_SEARCH) |
+	  FLAG_BIT(FLAG_SINCE) | FLAG_BIT(FLAG_UNTIL), 0, 1, 0, cmd_logs,
+	  "Show what tenants have written to their output.",
+	  "The last 100 lines, or -n of them; of a tenant, of all tenants of a service, or of all. On a terminal with "
+	  "times; into a pipe the lines alone, those of several tenants with the tenant before them. Bytes that are no "
+	  "text, and control characters other than the tab, are kept as \\xNN.\n\n"
+	  "--search takes words, in any order and in upper or lower case: NOT, AND and OR between them, in parentheses "
+	  "where it matters, \"words one after the other\", begin*; and field:value, which finds the field of a line that is "
+	  "JSON (nested ones as user.id:42). Whatever is typed is a search.\n\n"
+	  "-f goes on through a restart of the daemon without losing or repeating a line.\n\n"
+	  "\tten logs notes:alice -n 20 -f\n"
+	  "\tten logs notes --since 1h --level stderr --search 'timeout AND NOT health'" },
 	{ "exec", "SERVICE:ID [--] [CMD...]", GROUP_TENANTS, WORDS_TENANTS, 0, 1, COMMAND_ARGS_ANY, 2, cmd_exec,
 	  "Run a command as the tenant sees the world.",
 	  "With the tenant's user, environment, working folder and limits, and where it runs in namespaces or in a "

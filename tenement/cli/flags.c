@@ -48,6 +48,8 @@ const struct flag flags[FLAG_COUNT] = {
 	[FLAG_ID] = { "id", 0, "ID", NULL, "The tenant's id." },
 	[FLAG_INSTANCE] = { "instance", 0, "SERVICE:ID", NULL,
 		"For this tenant of one service alone." },
+	[FLAG_LEVEL] = { "level", 0, "STREAM", NULL,
+		"Only what was written to stdout, or to stderr." },
 	[FLAG_LINES] = { "lines", 'n', "N", NULL, "How many of the newest, or of those on top." },
 	[FLAG_MAN] = { "man", 0, NULL, NULL, "Print the commands' part of the manual page." },
 	[FLAG_NAME] = { "name", 0, "NAME", NULL,
@@ -58,6 +60,9 @@ const struct flag flags[FLAG_COUNT] = {
 	[FLAG_PRUNE] = { "prune", 0, NULL, NULL,
 		"Remove files that ten wrote earlier and that are not among these." },
 	[FLAG_READ_ONLY] = { "read-only", 0, NULL, NULL, "To see and not to steer." },
+	[FLAG_SEARCH] = { "search", 0, "WORDS", NULL,
+		"Only lines with these words: 'timeout AND NOT health', '\"connection refused\"', "
+		"level:error." },
 	[FLAG_SECRETS] = { "secrets", 0, NULL, NULL,
 		"Show values of the environment (root and the daemon's own user only)." },
 	[FLAG_SINCE] = { "since", 0, "TIME", NULL,

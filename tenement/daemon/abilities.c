@@ -1,5 +1,7 @@
 #include "daemon/abilities.h"
 
+#include <unistd.h>
+
 #include "common/secret_file.h"
 #include "daemon/isolation.h"
 #include "daemon/network.h"
@@ -38,11 +40,20 @@ static void find_secrets(struct machine *machine, const char *runtime_dir)
 		machine_add_lack(machine, "credentials", NULL, "%s", lack);
 }
 
+/* A syslog daemon may be away for a moment; a machine without journald has none later either. */
+static void find_logs(struct machine *machine, const char *journald)
+{
+	if (access(journald, F_OK) < 0)
+		machine_add_lack(machine, "log_to", "journald",
+			"there is no journald here: %s is not there", journald);
+}
+
 void abilities_find(struct daemon *d)
 {
 	find_levels(d, &d->machine);
 	limits_find_lacks(d);
 	find_secrets(&d->machine, d->runtime_dir);
 	network_find_lacks(d);
+	find_logs(&d->machine, d->boot.journald_socket);
 	d->place.machine = &d->machine;
 }

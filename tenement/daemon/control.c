@@ -1,6 +1,5 @@
 #include "daemon/control.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,6 +13,7 @@
 #include "daemon/counters.h"
 #include "daemon/endpoints.h"
 #include "daemon/tokens.h"
+#include "http_query.h"
 #include "mem.h"
 
 #define IDLE_SECONDS 60.0
@@ -317,6 +317,16 @@ bool control_send(struct control_connection *connection, const char *bytes, size
 	return !connection->dead;
 }
 
+size_t control_backlog(const struct control_connection *connection)
+{
+	return connection->out.len - connection->sent;
+}
+
+void control_cut(struct control_connection *connection)
+{
+	connection->dead = true;
+}
+
 void control_stream_end(struct control_connection *connection)
 {
 	text_puts(&connection->out, "0\r\n\r\n");
@@ -345,44 +355,13 @@ double control_timeout(const struct control_call *call)
 	return seconds >= 0 && seconds <= 86400 ? seconds : 30;
 }
 
-/* Of a query's value; what is no escape stays as it is. */
-static void unescape(char *text)
-{
-	char *to = text;
-
-	for (const char *from = text; *from; from++, to++) {
-		unsigned byte;
-
-		if (*from == '%' && isxdigit((unsigned char)from[1]) &&
-			isxdigit((unsigned char)from[2]) && sscanf(from + 1, "%2x", &byte) == 1 &&
-			byte) {
-			*to = (char)byte;
-			from += 2;
-		} else {
-			*to = *from == '+' ? ' ' : *from;
-		}
-	}
-	*to = '\0';
-}
-
 bool control_query(const struct control_call *call, const char *name, char *out, size_t size)
 {
-	autofree char *copy = mem_strdup(call->query);
-	char *rest = copy, *pair;
+	autofree char *value = http_query_get(call->query, name);
 
-	while ((pair = strsep(&rest, "&"))) {
-		char *value = strchr(pair, '=');
-
-		if (value)
-			*value++ = '\0';
-		if (strcmp(pair, name) != 0)
-			continue;
-		if (value)
-			unescape(value);
-		snprintf(out, size, "%s", value ? value : "");
-		return true;
-	}
-	return false;
+	if (value)
+		snprintf(out, size, "%s", value);
+	return value != NULL;
 }
 
 bool control_header(const struct control_call *call, const char *name, char *out, size_t size)

@@ -74,6 +74,10 @@ void control_stream(struct control_call *call, struct control_connection **handl
 void control_stream_as(
 	struct control_call *call, const char *type, struct control_connection **handle);
 bool control_send(struct control_connection *connection, const char *bytes, size_t len);
+/* Bytes of it that the reader has not taken. */
+size_t control_backlog(const struct control_connection *connection);
+/* Give the reader up, in this turn of the loop. */
+void control_cut(struct control_connection *connection);
 /* What control_wait() was given for the stream is released. */
 void control_stream_end(struct control_connection *connection);
 

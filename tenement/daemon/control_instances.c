@@ -10,12 +10,17 @@
 #include "daemon/describe.h"
 #include "daemon/health.h"
 #include "daemon/instance.h"
+#include "daemon/log_tail.h"
 #include "daemon/override.h"
 #include "daemon/reconcile.h"
 #include "daemon/rollout.h"
 #include "daemon/storage.h"
 #include "mem.h"
 #include "text.h"
+
+#define LOG_LINES       10
+#define LOG_LINES_BYTES 16384
+#define LOG_SECONDS     2. /* it is waited for the disk that they are on */
 
 static bool is_up(enum instance_state state)
 {
@@ -374,15 +379,55 @@ void control_instance_spawn(struct control_call *call)
 	wait_for(call, key, true, 0, json_pack("{s:s, s:s}", "instance", key, "file", file));
 }
 
+/* One instance, with its last lines, which are asked of another process. */
+struct showing {
+	char *key;
+	bool secrets;
+	struct log_tail *tail; /* NULL: they are not wanted */
+};
+
+static json_t *showing_look(struct daemon *d, void *data, bool time_is_up, int *status)
+{
+	struct showing *showing = data;
+	struct instance *instance = instance_find(d, showing->key);
+	json_t *json;
+
+	if (!instance) {
+		autofree char *text = describe_unknown(d, showing->key);
+
+		*status = 404;
+		return json_pack("{s:s}", "error", text);
+	}
+	if (showing->tail && !log_tail_is_there(showing->tail) && !time_is_up)
+		return NULL;
+	json = describe_instance_whole(d, instance, showing->secrets);
+	if (showing->tail)
+		json_object_set_new(json, "log", log_tail_lines(showing->tail, LOG_LINES_BYTES));
+	return json;
+}
+
+static void showing_release(void *data)
+{
+	struct showing *showing = data;
+
+	if (showing->tail)
+		log_tail_free(showing->tail);
+	free(showing->key);
+	free(showing);
+}
+
 void control_instance_show(struct control_call *call)
 {
-	struct instance *instance = call->instance;
-	bool own = control_is_own(call);
-	char secrets[8] = "";
+	struct showing *showing = mem_alloc(sizeof(*showing));
+	char secrets[8] = "", log[8] = "";
 
 	control_query(call, "secrets", secrets, sizeof(secrets));
-	control_answer(
-		call, 200, describe_instance_whole(call->d, instance, own && *secrets == '1'));
+	control_query(call, "log", log, sizeof(log));
+	showing->key = mem_strdup(call->instance->key);
+	showing->secrets = control_is_own(call) && *secrets == '1';
+	if (*log != '0')
+		showing->tail = log_tail_ask(call->d, showing->key, LOG_LINES);
+	control_wait(call, LOG_SECONDS, showing_look, showing, showing_release);
 }
 
 void control_instance_storage(struct control_call *call)

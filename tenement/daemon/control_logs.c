@@ -1,212 +1,244 @@
-/* GET /api/logs */
-#include <errno.h>
-#include <fcntl.h>
+/* /api/logs and /api/logs/stream: what tenants wrote. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "common/files.h"
 #include "daemon/control.h"
-#include "daemon/endpoints.h"
+#include "daemon/control_sse.h"
 #include "daemon/describe.h"
+#include "daemon/endpoints.h"
 #include "daemon/instance.h"
-#include "daemon/log_tail.h"
+#include "daemon/log_reader.h"
 #include "mem.h"
-#include "text.h"
-#include "wire.h"
 
-#define LIMIT_DEFAULT 100
-#define LIMIT_MAX     100000
+#define ANSWER_SECONDS  30
+#define BACKLOG_MOST    (256u << 10) /* bytes: then it is waited until the client has read */
+#define BACKLOG_LEAST   (64u << 10)
+#define LOOK_SECONDS    0.05
+#define STALLED_SECONDS 30.0
 
-/* One who follows: told by inotify when the file grows or is replaced. */
-struct follower {
+/* One who asked. */
+struct client {
 	struct daemon *daemon;
 	struct control_connection *connection;
-	char *key, *path;
-	int inotify, fd;
-	ev_io io;
-	ino_t inode;
-	off_t at;
-	struct text partial;
+	struct log_ask *ask;
+	struct control_sse *sse; /* NULL: asked once */
+	bool begun;              /* the answer is on its way */
+	int status;              /* not 0: the end of one that has not begun */
+	char *why;
+	char *unknown; /* what there is no tenant called, if no line is found; NULL: there is */
+	ev_timer look; /* runs while the client is behind */
+	size_t backlog;
+	double moved; /* when it last took anything */
 };
 
-static void follower_release(void *data)
+static void client_release(void *data)
 {
-	struct follower *follower = data;
+	struct client *client = data;
 
-	ev_io_stop(follower->daemon->loop, &follower->io);
-	if (follower->inotify >= 0)
-		close(follower->inotify);
-	if (follower->fd >= 0)
-		close(follower->fd);
-	text_free(&follower->partial);
-	free(follower->key);
-	free(follower->path);
-	free(follower);
+	if (client->ask)
+		log_ask_forget(client->ask);
+	ev_timer_stop(client->daemon->loop, &client->look);
+	free(client->why);
+	free(client->unknown);
+	free(client);
 }
 
-static void send_lines(struct follower *follower)
+/* Who reads nothing is cut off; the store keeps what he has missed. */
+static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
 {
-	autotext struct text out = { 0 };
-	char *begin = follower->partial.data;
-	char *end = begin + follower->partial.len;
-	char *newline;
+	struct client *client = timer->data;
+	size_t backlog = control_backlog(client->connection);
 
-	while (begin < end && (newline = memchr(begin, '\n', (size_t)(end - begin)))) {
-		json_t *entry = log_tail_entry(follower->key, begin, (size_t)(newline - begin));
-		autofree char *text = entry ? json_dumps(entry, JSON_COMPACT) : NULL;
-
-		if (text)
-			text_printf(&out, "%s\n", text);
-		json_decref(entry);
-		begin = newline + 1;
-	}
-	follower->partial.len = (size_t)(end - begin);
-	memmove(follower->partial.data, begin, follower->partial.len);
-	control_send(follower->connection, out.data ? out.data : "", out.len);
-}
-
-static void read_on(struct follower *follower)
-{
-	char block[16384];
-	ssize_t n;
-
-	while (follower->fd >= 0 &&
-		(n = pread(follower->fd, block, sizeof(block), follower->at)) > 0) {
-		follower->at += n;
-		text_add(&follower->partial, block, (size_t)n);
-		send_lines(follower);
-	}
-}
-
-/* The file may have been rotated: what is left of the old one first, then the new one. */
-static void follow(struct follower *follower)
-{
-	struct stat st;
-
-	/* After a full disk the log writer takes back what it could not write whole. */
-	if (follower->fd >= 0 && fstat(follower->fd, &st) == 0 && st.st_size < follower->at)
-		follower->at = st.st_size;
-	read_on(follower);
-	if (stat(follower->path, &st) < 0 || (follower->fd >= 0 && st.st_ino == follower->inode))
-		return;
-	if (follower->fd >= 0)
-		close(follower->fd);
-	follower->fd = open(follower->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	follower->inode = st.st_ino;
-	follower->at = 0;
-	read_on(follower);
-}
-
-/* Before the tenant's first line there is no folder of its service: then the one above tells. */
-static void watch(struct follower *follower)
-{
-	size_t len = (size_t)(strrchr(follower->path, '/') - follower->path);
-	autofree char *folder = mem_strndup(follower->path, len);
-
-	if (inotify_add_watch(follower->inotify, folder, IN_MODIFY | IN_CREATE | IN_MOVED_TO) >= 0)
-		return;
-	*strrchr(folder, '/') = '\0';
-	inotify_add_watch(follower->inotify, folder, IN_CREATE);
-}
-
-static void on_inotify(struct ev_loop *loop, ev_io *io, int events)
-{
-	struct follower *follower = io->data;
-	char buffer[4096];
-
-	(void)loop;
 	(void)events;
-	while (read(follower->inotify, buffer, sizeof(buffer)) > 0)
-		;
-	watch(follower);
-	follow(follower);
+	if (backlog < client->backlog)
+		client->moved = daemon_now();
+	client->backlog = backlog;
+	if (backlog <= BACKLOG_LEAST) {
+		ev_timer_stop(loop, timer);
+		if (client->ask)
+			log_ask_resume(client->ask);
+	} else if (daemon_now() - client->moved > STALLED_SECONDS) {
+		ev_timer_stop(loop, timer);
+		control_cut(client->connection);
+	}
 }
 
-static json_t *never(struct daemon *d, void *data, bool time_is_up, int *status)
+static void hold_back(struct client *client)
 {
+	client->backlog = control_backlog(client->connection);
+	if (client->backlog <= BACKLOG_MOST || ev_is_active(&client->look))
+		return;
+	client->moved = daemon_now();
+	log_ask_pause(client->ask);
+	ev_timer_again(client->daemon->loop, &client->look);
+}
+
+static void on_text(void *data, const char *text, size_t len)
+{
+	struct client *client = data;
+	struct control_call call = { .d = client->daemon, .connection = client->connection };
+
+	if (!client->begun && !client->sse)
+		control_stream_as(&call, "application/json", &client->connection);
+	client->begun = true;
+	control_send(client->connection, text, len);
+	hold_back(client);
+}
+
+static void on_end(void *data, int status, const char *why)
+{
+	struct client *client = data;
+
+	client->ask = NULL;
+	if (client->sse) {
+		control_sse_send(client->sse, "error", NULL, json_pack("{s:s}", "error", why));
+		control_sse_end(client->sse);
+	} else if (!client->begun) {
+		client->status = status;
+		client->why = mem_strdup(why);
+	} else if (status == 200) {
+		control_stream_end(client->connection);
+	} else {
+		control_cut(client->connection);
+	}
+}
+
+static const struct log_answer answers = { on_text, on_end };
+
+/* Of one that asked once, until the answer begins: what it is when there are no lines. */
+static json_t *client_look(struct daemon *d, void *data, bool time_is_up, int *status)
+{
+	struct client *client = data;
+
 	(void)d;
-	(void)data;
-	(void)time_is_up;
-	(void)status;
-	return NULL;
-}
-
-static void add_lines(struct text *out, json_t *lines)
-{
-	json_t *line;
-	size_t i;
-
-	json_array_foreach (lines, i, line) {
-		autofree char *text = json_dumps(line, JSON_COMPACT);
-
-		text_printf(out, "%s\n", text);
+	if (client->begun || (!client->status && !time_is_up))
+		return NULL;
+	*status = client->status ? client->status : 504;
+	if (*status == 200 && !client->unknown)
+		return json_array();
+	if (*status == 200) {
+		*status = 404;
+		return json_pack("{s:s+}", "error", client->unknown, ", and no line of it is kept");
 	}
+	return json_pack("{s:s}", "error",
+		client->why ? client->why : "the disk that logs are on takes too long");
 }
 
-static void answer_lines(struct control_call *call, json_t *lines)
+static struct client *client_new(struct control_call *call)
 {
-	autotext struct text out = { 0 };
-	struct control_connection *connection;
+	struct client *client = mem_alloc(sizeof(*client));
 
-	add_lines(&out, lines);
-	control_stream(call, &connection);
-	control_send(connection, out.data ? out.data : "", out.len);
-	control_stream_end(connection);
+	client->daemon = call->d;
+	client->connection = call->connection;
+	ev_timer_init(&client->look, on_look, LOOK_SECONDS, LOOK_SECONDS);
+	client->look.data = client;
+	return client;
 }
 
-static void start_following(struct control_call *call, const char *key, json_t *lines)
-{
-	struct follower *follower = mem_alloc(sizeof(*follower));
-	autotext struct text out = { 0 };
-	struct stat st;
+/* ---- what is asked ---- */
 
-	follower->daemon = call->d;
-	follower->key = mem_strdup(key);
-	follower->path = log_tail_path(call->d, key);
-	follower->fd = open(follower->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (follower->fd >= 0 && fstat(follower->fd, &st) == 0) {
-		follower->inode = st.st_ino;
-		follower->at = st.st_size;
+/* "no tenant notes:carl (did you mean ...?)" for one that is not declared; NULL: it is, or a
+ * service or nothing is asked for. Lines of who is no more may still be kept. The caller frees. */
+static char *unknown_tenant(struct control_call *call, const struct log_question *question)
+{
+	struct daemon *d = call->d;
+	struct instance *instance, *next;
+	autofree char *key = mem_printf("%s:%s", question->service, question->id);
+
+	if (!*question->service && !*question->id)
+		return NULL;
+	if (*question->service && *question->id && instance_find(d, key))
+		return NULL;
+	if (*question->service && *question->id)
+		return call->who.scope == SCOPE_ALL ? describe_unknown(d, key)
+						    : mem_printf("no tenant %s", key);
+	HASH_ITER (hh, d->instances, instance, next) {
+		const char *colon = strchr(instance->key, ':');
+		size_t len = (size_t)(colon - instance->key);
+
+		if (*question->id ? strcmp(colon + 1, question->id) == 0
+				  : strlen(question->service) == len &&
+					    memcmp(instance->key, question->service, len) == 0)
+			return NULL;
 	}
-	follower->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	watch(follower);
-	ev_io_init(&follower->io, on_inotify, follower->inotify, EV_READ);
-	follower->io.data = follower;
-	ev_io_start(call->d->loop, &follower->io);
-	control_stream(call, &follower->connection);
-	add_lines(&out, lines);
-	/* LOOK never answers: this is for the release when the client goes. */
-	control_wait(call, 86400. * 365, never, follower, follower_release);
-	control_send(follower->connection, out.data ? out.data : "", out.len);
+	return *question->id ? mem_printf("no tenant with the id %s", question->id)
+			     : mem_printf("no tenant of a service %s", question->service);
+}
+
+static void refuse_parameter(struct control_call *call, const char *parameter, const char *why)
+{
+	control_refuse_where(call, 422, json_pack("{s:s}", "parameter", parameter), "%s", why);
+}
+
+/* False: refused. */
+static bool read_question(struct control_call *call, struct log_question *question)
+{
+	const char *parameter;
+	struct ten_error err;
+
+	if (log_question_read(question, call->query, &parameter, &err) < 0) {
+		refuse_parameter(call, parameter, err.text);
+		return false;
+	}
+	if (!log_question_narrow(question, &call->who)) {
+		control_refuse(call, 404, "no such tenant");
+		return false;
+	}
+	return true;
 }
 
 void control_logs(struct control_call *call)
 {
-	char key[CONFIG_INSTANCE_MAX] = "", limit_text[16], follow_text[8];
-	int64_t limit = LIMIT_DEFAULT;
-	json_t *lines;
+	struct log_question question;
+	struct client *client;
 
-	control_query(call, "id", key, sizeof(key));
-	if (!instance_find(call->d, key) || !principal_sees_key(&call->who, key)) {
-		autofree char *text = describe_unknown(call->d, key);
-
-		control_refuse(call, 404, "%s", text);
+	if (!read_question(call, &question))
+		return;
+	client = client_new(call);
+	client->unknown = unknown_tenant(call, &question);
+	client->ask = log_reader_ask(call->d, &question, &answers, client);
+	if (!client->ask) {
+		client_release(client);
+		control_refuse(call, 503, "too many ask for logs at a time");
 		return;
 	}
-	if (control_query(call, "limit", limit_text, sizeof(limit_text)) &&
-		!wire_number(limit_text, 0, LIMIT_MAX, &limit)) {
-		control_refuse(call, 422, "limit is a number from 0 to %d", LIMIT_MAX);
+	control_wait(call, ANSWER_SECONDS, client_look, client, client_release);
+}
+
+void control_logs_stream(struct control_call *call)
+{
+	struct log_question question;
+	struct client *client;
+	struct control_sse *sse;
+	struct ten_error err;
+	char last[32];
+
+	if (!read_question(call, &question))
+		return;
+	question.kind = LOG_QUESTION_FOLLOW;
+	if (question.until_ms) {
+		refuse_parameter(call, "until", "what is followed has no end");
 		return;
 	}
-	lines = log_tail_lines(call->d, key, (size_t)limit, LOG_TAIL_ALL);
-	if (control_query(call, "follow", follow_text, sizeof(follow_text)) &&
-		strcmp(follow_text, "1") == 0) {
-		start_following(call, key, lines);
-	} else {
-		answer_lines(call, lines);
+	if (control_sse_last_id(call, last, sizeof(last)) &&
+		log_question_resume(&question, last, &err) < 0) {
+		refuse_parameter(call, "last_event_id", err.text);
+		return;
 	}
-	json_decref(lines);
+	client = client_new(call);
+	client->unknown = unknown_tenant(call, &question);
+	if (client->unknown) {
+		control_refuse(call, 404, "%s", client->unknown);
+		client_release(client);
+		return;
+	}
+	client->ask = log_reader_ask(call->d, &question, &answers, client);
+	if (!client->ask) {
+		client_release(client);
+		control_refuse(call, 503, "too many ask for logs at a time");
+		return;
+	}
+	sse = control_sse_begin(call, client, client_release);
+	if (sse) /* else it is no more */
+		client->sse = sse;
 }

@@ -98,6 +98,11 @@ void control_sse_send(struct control_sse *sse, const char *event, const char *id
 		control_sse_send_text(sse, event, id, text, strlen(text));
 }
 
+struct control_connection *control_sse_connection(const struct control_sse *sse)
+{
+	return sse->connection;
+}
+
 void control_sse_end(struct control_sse *sse)
 {
 	control_stream_end(sse->connection);

@@ -25,11 +25,14 @@
 #define SEEN_SECONDS       30.0
 #define FAILURE_LINES      10
 #define FAILURE_LINES_MOST 16384
+#define STORED_SECONDS     0.3 /* until what it wrote last can be read */
+#define READ_SECONDS       2.0
 
 enum phase {
 	STARTING,
 	CHECKING, /* its health path, until it answers well */
 	UNDOING,
+	READING, /* its last lines */
 	OVER,
 };
 
@@ -50,6 +53,7 @@ struct deploy {
 	/* what came of it */
 	int status; /* 0: it goes on */
 	char *why;
+	struct log_tail *tail;
 	json_t *log;
 	uint64_t generation; /* see sharing_is_seen() */
 	bool watched;        /* by who asked for it */
@@ -68,6 +72,8 @@ static void deploy_free(struct deploy *deploy)
 	ev_timer_stop(deploy->daemon->loop, &deploy->timer);
 	ev_timer_stop(deploy->daemon->loop, &deploy->again);
 	probe_cancel(deploy->daemon, deploy->probe);
+	if (deploy->tail)
+		log_tail_free(deploy->tail);
 	json_decref(deploy->log);
 	free(deploy->service);
 	free(deploy->id);
@@ -132,7 +138,21 @@ static void undo(struct deploy *deploy)
 
 	if (there && !deploy->time_is_up)
 		return;
-	deploy->log = log_tail_lines(d, deploy->key, FAILURE_LINES, FAILURE_LINES_MOST);
+	deploy->phase = READING;
+	set_timer(deploy, STORED_SECONDS);
+}
+
+static void read_lines(struct deploy *deploy)
+{
+	if (!deploy->tail) {
+		if (!deploy->time_is_up)
+			return;
+		deploy->tail = log_tail_ask(deploy->daemon, deploy->key, FAILURE_LINES);
+		set_timer(deploy, READ_SECONDS);
+	}
+	if (!log_tail_is_there(deploy->tail) && !deploy->time_is_up)
+		return;
+	deploy->log = log_tail_lines(deploy->tail, FAILURE_LINES_MOST);
 	deploy->phase = OVER;
 }
 
@@ -298,6 +318,8 @@ void deploy_turn(struct daemon *d)
 			step(deploy);
 		if (deploy->phase == UNDOING)
 			undo(deploy);
+		if (deploy->phase == READING)
+			read_lines(deploy);
 		if (deploy->phase == OVER && !deploy->watched)
 			deploy_free(deploy);
 	}

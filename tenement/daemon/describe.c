@@ -12,7 +12,6 @@
 #include "daemon/health.h"
 #include "daemon/isolation.h"
 #include "daemon/limits.h"
-#include "daemon/log_tail.h"
 #include "daemon/network.h"
 #include "daemon/override.h"
 #include "daemon/publish.h"
@@ -25,9 +24,6 @@
 #include "names.h"
 #include "storage_rules.h"
 #include "suggest.h"
-
-#define STATUS_LINES       10
-#define STATUS_LINES_BYTES 16384
 
 json_t *describe_strv(char *const *list)
 {
@@ -306,8 +302,6 @@ json_t *describe_instance_whole(struct daemon *d, struct instance *instance, boo
 	json_object_set_new(json, "file", json_string(spec->file));
 	json_object_set_new(json, "line", json_integer(spec->line));
 	put_last_good(d, json, spec);
-	json_object_set_new(
-		json, "log", log_tail_lines(d, instance->key, STATUS_LINES, STATUS_LINES_BYTES));
 	return json;
 }
 

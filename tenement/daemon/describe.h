@@ -12,7 +12,7 @@
 json_t *describe_instance(struct daemon *d, struct instance *instance);
 /* What `ten ps` shows of it; what is nothing is left out. */
 json_t *describe_instance_brief(struct daemon *d, struct instance *instance);
-/* With its environment (masked unless SECRETS), command, declaration and last log lines. */
+/* With its environment (masked unless SECRETS), command and declaration. */
 json_t *describe_instance_whole(struct daemon *d, struct instance *instance, bool secrets);
 
 /* "no tenant notes:carl (did you mean notes:carol?)"; the caller frees. */

@@ -42,6 +42,7 @@ const struct endpoint endpoints[] = {
 	{ HTTP_METHOD_POST,   "/api/route",                           RIGHT_ADMIN,   control_route_move, BODY_JSON },
 
 	{ HTTP_METHOD_GET,    "/api/logs",                            RIGHT_SEE,     control_logs, BODY_JSON },
+	{ HTTP_METHOD_GET,    "/api/logs/stream",                     RIGHT_SEE,     control_logs_stream, BODY_JSON },
 	{ HTTP_METHOD_GET,    "/api/top",                             RIGHT_SEE,     control_top, BODY_JSON },
 	{ HTTP_METHOD_GET,    "/api/usage",                           RIGHT_SEE,     control_usage, BODY_JSON },
 

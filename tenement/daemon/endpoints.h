@@ -60,6 +60,7 @@ void control_events(struct control_call *call);
 void control_telemetry(struct control_call *call);
 void control_tls_status(struct control_call *call);
 void control_logs(struct control_call *call);
+void control_logs_stream(struct control_call *call);
 
 void control_instances_list(struct control_call *call);
 void control_instance_spawn(struct control_call *call);

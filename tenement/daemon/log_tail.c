@@ -1,97 +1,80 @@
 #include "daemon/log_tail.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "log_line.h"
+#include "daemon/log_reader.h"
 #include "mem.h"
+#include "text.h"
 
-#define BLOCK          65536
-#define TAIL_LINES_MAX 100000
+struct log_tail {
+	struct log_ask *ask; /* NULL: it is over */
+	struct text text;    /* what came */
+	bool failed;
+};
 
-char *log_tail_path(struct daemon *d, const char *key)
+static void on_text(void *data, const char *text, size_t len)
 {
-	const char *colon = strchr(key, ':');
+	struct log_tail *tail = data;
 
-	return mem_printf(
-		"%s/.tenement/logs/%.*s/%s.log", d->data_dir, (int)(colon - key), key, colon + 1);
+	text_add(&tail->text, text, len);
 }
 
-json_t *log_tail_entry(const char *key, const char *text, size_t len)
+static void on_end(void *data, int status, const char *why)
 {
-	const char *colon = strchr(key, ':');
-	struct log_line line;
+	struct log_tail *tail = data;
 
-	if (!log_line_parse(text, len, &line))
-		return NULL;
-	return json_pack("{s:I, s:s, s:s%, s:s, s:s%}", "timestamp", (json_int_t)line.time_ms,
-		"level", log_line_stream_name(line.stream), "process", key, (size_t)(colon - key),
-		"instance_id", colon + 1, "message", line.message, line.len);
+	(void)why;
+	tail->ask = NULL;
+	tail->failed = status != 200;
 }
 
-/* Lines of one file, newest first, until COUNT are there or the last MOST bytes were read. False:
- * the latter. */
-static bool read_backwards(
-	const char *path, const char *key, size_t count, off_t most, json_t *newest_first)
+static const struct log_answer answers = { on_text, on_end };
+
+struct log_tail *log_tail_ask(struct daemon *d, const char *key, int64_t count)
 {
-	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	struct stat st;
-	autofree char *tail = NULL;
-	size_t tail_len = 0;
-	off_t at, floor;
+	struct log_question question = { .limit = count };
+	struct log_tail *tail = mem_alloc(sizeof(*tail));
+	size_t service_len = strcspn(key, ":");
+	const char *id = key[service_len] ? key + service_len + 1 : "";
 
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return true;
-	at = st.st_size;
-	floor = at > most ? at - most : 0;
-	while (at > floor && json_array_size(newest_first) < count) {
-		size_t take = at - floor > BLOCK ? BLOCK : (size_t)(at - floor);
-		autofree char *block = mem_resize(NULL, take + tail_len + 1, 1);
-		size_t len = take + tail_len;
+	if (service_len > NAMES_MAX || strlen(id) > NAMES_MAX)
+		return tail;
+	memcpy(question.service, key, service_len);
+	memcpy(question.id, id, strlen(id));
+	tail->ask = log_reader_ask(d, &question, &answers, tail);
+	return tail;
+}
 
-		at -= (off_t)take;
-		if (pread(fd, block, take, at) != (ssize_t)take)
-			return true;
-		if (tail_len)
-			memcpy(block + take, tail, tail_len);
-		while (len && json_array_size(newest_first) < count) {
-			size_t end = block[len - 1] == '\n' ? len - 1 : len;
-			char *newline = end ? memrchr(block, '\n', end) : NULL;
-			size_t begin = newline ? (size_t)(newline - block) + 1 : 0;
-			json_t *entry;
+void log_tail_free(struct log_tail *tail)
+{
+	if (tail->ask)
+		log_ask_forget(tail->ask);
+	text_free(&tail->text);
+	free(tail);
+}
 
-			if (!newline && at > 0)
-				break;
-			entry = log_tail_entry(key, block + begin, end - begin);
-			if (entry)
-				json_array_append_new(newest_first, entry);
-			len = begin;
-		}
-		free(tail);
-		tail = mem_steal(&block);
-		tail_len = len;
+bool log_tail_is_there(const struct log_tail *tail)
+{
+	return !tail->ask;
+}
+
+json_t *log_tail_lines(const struct log_tail *tail, size_t most)
+{
+	json_t *lines = NULL;
+	size_t bytes = 0, first;
+
+	if (!tail->ask && !tail->failed && tail->text.len)
+		lines = json_loadb(tail->text.data, tail->text.len, JSON_ALLOW_NUL, NULL);
+	if (!lines)
+		return json_array();
+	for (first = json_array_size(lines); first > 0; first--) {
+		bytes += json_string_length(
+			json_object_get(json_array_get(lines, first - 1), "message"));
+		if (bytes > most)
+			break;
 	}
-	return at > floor || floor == 0;
-}
-
-json_t *log_tail_lines(struct daemon *d, const char *key, size_t count, off_t most)
-{
-	autofree char *path = log_tail_path(d, key);
-	autofree char *older = mem_printf("%s.1", path);
-	json_t *newest_first = json_array();
-	json_t *lines = json_array();
-
-	if (count > TAIL_LINES_MAX)
-		count = TAIL_LINES_MAX;
-	if (read_backwards(path, key, count, most, newest_first) &&
-		json_array_size(newest_first) < count)
-		read_backwards(older, key, count, most, newest_first);
-	for (size_t i = json_array_size(newest_first); i > 0; i--)
-		json_array_append(lines, json_array_get(newest_first, i - 1));
-	json_decref(newest_first);
+	while (first-- > 0)
+		json_array_remove(lines, 0);
 	return lines;
 }

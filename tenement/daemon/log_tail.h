@@ -1,25 +1,25 @@
 /*
- * Reading what the log writer wrote.
+ * The last lines of a tenant, for whoever shows it: asked of the process that reads (log_reader.h),
+ * so that the loop waits for no disk. What was written in the last quarter second may be missing.
  */
 #ifndef TEN_LOG_TAIL_H
 #define TEN_LOG_TAIL_H
 
 #include <jansson.h>
-#include <stdint.h>
-#include <sys/types.h>
 
 #include "daemon/daemon.h"
 
-#define LOG_TAIL_ALL INT64_MAX
+struct log_tail;
 
-/* The last COUNT lines of tenant KEY, of those in the last MOST bytes, oldest first, as the API's
- * entries. A new reference. */
-json_t *log_tail_lines(struct daemon *d, const char *key, size_t count, off_t most);
+/* Ask for the last COUNT lines of KEY. The caller frees. */
+struct log_tail *log_tail_ask(struct daemon *d, const char *key, int64_t count);
+void log_tail_free(struct log_tail *tail);
 
-/* {data_dir}/.tenement/logs/SERVICE/ID.log; the caller frees. */
-char *log_tail_path(struct daemon *d, const char *key);
+/* Whether they are there, or will never be. */
+bool log_tail_is_there(const struct log_tail *tail);
 
-/* The line TEXT as an entry, or NULL when it is none. */
-json_t *log_tail_entry(const char *key, const char *text, size_t len);
+/* Oldest first, as the API's entries, the last MOST bytes of messages of them; none while they are
+ * not there. A new reference. */
+json_t *log_tail_lines(const struct log_tail *tail, size_t most);
 
 #endif

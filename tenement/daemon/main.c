@@ -29,6 +29,7 @@
 #include "daemon/keeper_link.h"
 #include "daemon/limits.h"
 #include "daemon/listeners.h"
+#include "daemon/log_reader.h"
 #include "daemon/network.h"
 #include "daemon/notify.h"
 #include "daemon/oom.h"
@@ -309,6 +310,8 @@ int main(int argc, char **argv)
 	log_init("tenementd");
 	if (argc == 2 && strcmp(argv[1], "--usage") == 0 && strcmp(argv[0], USAGE_KEEPER) == 0)
 		return usage_keeper_main();
+	if (argc == 3 && strcmp(argv[1], "--logs") == 0 && strcmp(argv[0], LOG_READER) == 0)
+		return log_reader_main(argv[2]);
 	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
 		printf("tenementd %s\n", TEN_VERSION);
 		return 0;
@@ -363,6 +366,7 @@ int main(int argc, char **argv)
 	control_stop(d);
 	tokens_stop(d);
 	audit_stop(d);
+	log_reader_stop(d);
 	if (d->shutting_down) {
 		listeners_remove_sockets();
 		network_stop(d);

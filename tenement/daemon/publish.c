@@ -17,6 +17,7 @@
 #include "daemon/publish_wake.h"
 #include "daemon/storage.h"
 #include "limit.h"
+#include "log_to.h"
 #include "mem.h"
 #include "names.h"
 #include "option_value.h"
@@ -79,6 +80,8 @@ int publish_instance(struct daemon *d, struct instance *instance, struct ten_err
 			storage_stops(instance->spec) ? 507 : (uint32_t)values->suspended_status,
 		.suspended_page = page,
 		.access_log = (uint32_t)values->access_log,
+		.log = LOG_TO_SAID | log_to_read(values->log_to) |
+		       (values->log_format == LOG_FORMAT_JSON ? LOG_TO_JSON : 0),
 		.wake = publish_wake_of(d, instance->spec),
 		.retry_at_ms = failures_retry_at_ms(instance),
 	};

@@ -199,7 +199,7 @@ static int run_logger(struct daemon *d, struct ten_error *err)
 	autofree char *access_size =
 		mem_printf("%lld", (long long)config_set_settings(d->set)->access_log_max_mb);
 	char *argv[] = { program, "--dir", folder, "--max-kb", size, "--access-max-mb", access_size,
-		NULL };
+		"--journald", d->boot.journald_socket, "--syslog", d->boot.syslog_socket, NULL };
 	autoclose int fd = files_make_dir(AT_FDCWD, folder, 0750, err);
 
 	if (fd < 0)

@@ -18,13 +18,18 @@
 
 #include "common/fds.h"
 #include "common/log.h"
+#include "log_to.h"
 #include "logger/access.h"
+#include "logger/forward.h"
 #include "logger/intake.h"
 #include "logger/log_store.h"
 #include "logger/sink_files.h"
+#include "logger/sink_forward.h"
 #include "logger/sink_store.h"
 #include "logger/stream.h"
 #include "logger/tenant_log.h"
+#include "mem.h"
+#include "route_table.h"
 #include "wire.h"
 
 #define EXIT_USAGE    2
@@ -37,13 +42,38 @@ struct arguments {
 	const char *dir;
 	int64_t max_kb; /* 0: not given */
 	int64_t access_max_mb;
+	const char *journald, *syslog; /* sockets */
+	unsigned to;                   /* where lines go of whom the routing table does not know */
+};
+
+/* What lines may go to. */
+struct outputs {
+	struct log_store *files;
+	struct sink_files *sink_files;
+	struct sink_store *store;
+	struct forward *forward;
+	struct sink_forward journald, syslog;
+	struct route_table *table; /* NULL: there is none */
+	struct tenant_logs *logs;
 };
 
 static int usage(void)
 {
-	log_error("usage: tenement-logger --dir FOLDER --max-kb N [--access-max-mb N] (it is "
-		  "started by tenement-keeper)");
+	log_error("usage: tenement-logger --dir FOLDER --max-kb N [--access-max-mb N] "
+		  "[--journald SOCKET] [--syslog SOCKET] [--to store,files,...] (it is started by "
+		  "tenement-keeper)");
 	return EXIT_USAGE;
+}
+
+static unsigned read_to(const char *text)
+{
+	autofree char *copy = mem_strdup(text);
+	char *rest = copy, *word;
+	unsigned to = 0;
+
+	while ((word = strsep(&rest, ",")))
+		to |= log_to_read((char *[]){ word, NULL });
+	return to;
 }
 
 static int read_arguments(int argc, char **argv, struct arguments *arguments)
@@ -52,6 +82,9 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
 		{ "dir", required_argument, NULL, 'd' },
 		{ "max-kb", required_argument, NULL, 'm' },
 		{ "access-max-mb", required_argument, NULL, 'a' },
+		{ "journald", required_argument, NULL, 'j' },
+		{ "syslog", required_argument, NULL, 's' },
+		{ "to", required_argument, NULL, 't' },
 		{ 0 },
 	};
 	int option;
@@ -59,6 +92,12 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option == 'd')
 			arguments->dir = optarg;
+		else if (option == 'j')
+			arguments->journald = optarg;
+		else if (option == 's')
+			arguments->syslog = optarg;
+		else if (option == 't')
+			arguments->to = read_to(optarg);
 		else if (option == 'a' &&
 			 wire_number(optarg, 0, LOG_STORE_MAX_KB / 1024, &arguments->access_max_mb))
 			continue;
@@ -103,15 +142,53 @@ static void harden(void)
 	umask(0027);
 }
 
+static void outputs_open(
+	struct outputs *outputs, struct ev_loop *loop, const struct arguments *arguments)
+{
+	struct sink sinks[SINKS_MAX];
+	int table = fds_find("table");
+	struct ten_error err;
+
+	if (table < 0 || route_table_open(&outputs->table, table, &err) < 0)
+		outputs->table = NULL;
+	outputs->files =
+		log_store_new(LOG_STORE_OUTPUT, arguments->dir, (uint64_t)arguments->max_kb);
+	outputs->sink_files = sink_files_new(loop, outputs->files);
+	outputs->store = sink_store_new(loop, arguments->dir, &default_bounds);
+	outputs->forward = forward_new();
+	if (arguments->journald)
+		forward_set_path(outputs->forward, FORWARD_JOURNALD, arguments->journald);
+	if (arguments->syslog)
+		forward_set_path(outputs->forward, FORWARD_SYSLOG, arguments->syslog);
+	outputs->journald =
+		(struct sink_forward){ outputs->forward, FORWARD_JOURNALD, outputs->table };
+	outputs->syslog = (struct sink_forward){ outputs->forward, FORWARD_SYSLOG, outputs->table };
+	sinks[0] = sink_store_sink(outputs->store);
+	sinks[1] = sink_files_sink(outputs->sink_files);
+	sinks[2] = sink_forward_sink(&outputs->journald);
+	sinks[3] = sink_forward_sink(&outputs->syslog);
+	outputs->logs =
+		tenant_logs_new(loop, sinks, 4, outputs->store, outputs->table, arguments->to);
+}
+
+static void outputs_close(struct outputs *outputs)
+{
+	tenant_logs_free(outputs->logs);
+	sink_files_free(outputs->sink_files);
+	sink_store_free(outputs->store);
+	forward_free(outputs->forward);
+	log_store_free(outputs->files);
+	if (outputs->table)
+		route_table_close(outputs->table);
+}
+
 int main(int argc, char **argv)
 {
-	struct arguments arguments = { .access_max_mb = ACCESS_MAX_MB };
+	struct arguments arguments = { .access_max_mb = ACCESS_MAX_MB, .to = LOG_TO_STORE };
+	struct outputs outputs = { 0 };
 	struct intake intake = { 0 };
 	struct ev_loop *loop;
 	struct access_logs *access;
-	struct sink_files *files;
-	struct tenant_logs *logs;
-	struct sink sinks[SINKS_MAX];
 	ev_signal terminate, reopen;
 	pid_t parent = getppid();
 	int in;
@@ -142,15 +219,12 @@ int main(int argc, char **argv)
 	reopen.data = &intake;
 	ev_signal_start(loop, &reopen);
 
-	intake.files = log_store_new(LOG_STORE_OUTPUT, arguments.dir, (uint64_t)arguments.max_kb);
+	outputs_open(&outputs, loop, &arguments);
+	intake.files = outputs.files;
+	intake.store = outputs.store;
 	intake.access_store = log_store_new(
 		LOG_STORE_ACCESS, arguments.dir, (uint64_t)arguments.access_max_mb * 1024);
-	intake.store = sink_store_new(loop, arguments.dir, &default_bounds);
-	files = sink_files_new(loop, intake.files);
-	sinks[0] = sink_store_sink(intake.store);
-	sinks[1] = sink_files_sink(files);
-	logs = tenant_logs_new(loop, sinks, 2, intake.store);
-	intake.streams = streams_new(loop, logs);
+	intake.streams = streams_new(loop, outputs.logs);
 	access = access_logs_new(loop, intake.access_store);
 	intake_inherit(&intake);
 	intake_start(&intake, loop, in);
@@ -158,11 +232,8 @@ int main(int argc, char **argv)
 
 	intake_drain(&intake);
 	streams_free(intake.streams);
-	tenant_logs_free(logs);
-	sink_files_free(files);
-	sink_store_free(intake.store);
+	outputs_close(&outputs);
 	access_logs_free(access);
-	log_store_free(intake.files);
 	log_store_free(intake.access_store);
 	ev_loop_destroy(loop);
 	return EXIT_SUCCESS;

@@ -6,11 +6,13 @@
 #define TEN_LOGGER_SINK_H
 
 #include "log_line.h"
+#include "log_to.h"
 
 #define SINKS_MAX 4
 
 struct sink {
-	void *all; /* the sink's own */
+	enum log_to to; /* for whom of it: log_to */
+	void *all;      /* the sink's own */
 	/* What it has for one tenant; the names have been checked. */
 	void *(*open)(void *all, const char *service, const char *id);
 	void (*line)(void *tenant, const struct log_line *line);

@@ -90,6 +90,7 @@ void sink_files_free(struct sink_files *files)
 struct sink sink_files_sink(struct sink_files *files)
 {
 	return (struct sink){
+		.to = LOG_TO_FILES,
 		.all = files,
 		.open = open_tenant,
 		.line = add_line,

@@ -113,6 +113,7 @@ static void close_tenant(void *data)
 struct sink sink_store_sink(struct sink_store *store)
 {
 	return (struct sink){
+		.to = LOG_TO_STORE,
 		.all = store,
 		.open = open_tenant,
 		.line = add_line,

@@ -8,6 +8,7 @@
 #include <utlist.h>
 
 #include "common/clock.h"
+#include "common/log_policy.h"
 #include "mem.h"
 
 #define BURST_SECONDS  10
@@ -18,6 +19,9 @@ struct tenant_logs {
 	struct sink sinks[SINKS_MAX];
 	size_t sink_count;
 	struct sink_store *bounds_of;
+	const struct route_table
+		*table;           /* says which of the sinks are for whom; NULL: nothing does */
+	unsigned fallback;        /* of whom it does not know */
 	struct tenant_log *list;  /* by key */
 	struct tenant_log *owing; /* those that owe a remark */
 	ev_timer remark;          /* runs while one does */
@@ -30,6 +34,8 @@ struct tenant_log {
 	char *id;
 	unsigned references;
 	void *places[SINKS_MAX];        /* what each sink has for it */
+	unsigned to;                    /* which of them are told */
+	struct route_target target;     /* where that is said */
 	bool is_filled;                 /* in this read */
 	int64_t rate;                   /* of this read; 0: any */
 	double tokens;                  /* lines that may come at once */
@@ -49,7 +55,8 @@ static void tell(struct tenant_log *tenant, const struct log_line *line)
 	const struct tenant_logs *all = tenant->all;
 
 	for (size_t i = 0; i < all->sink_count; i++)
-		all->sinks[i].line(tenant->places[i], line);
+		if (tenant->to & all->sinks[i].to)
+			all->sinks[i].line(tenant->places[i], line);
 }
 
 void tenant_log_flush(struct tenant_log *tenant)
@@ -112,6 +119,8 @@ static void fill(struct tenant_log *tenant)
 	double most;
 
 	tenant->is_filled = true;
+	tenant->to = log_policy_of(
+		tenant->all->table, &tenant->target, tenant->service, tenant->id, tenant->to);
 	tenant->rate = bounds_of(tenant)->rate;
 	most = (double)tenant->rate * BURST_SECONDS;
 	tenant->tokens += (double)tenant->rate * (double)(now_ms - tenant->filled_ms) / 1000;
@@ -135,7 +144,7 @@ void tenant_log_line(struct tenant_log *tenant, const struct log_line *line)
 /* ---- all of them ---- */
 
 struct tenant_logs *tenant_logs_new(struct ev_loop *loop, const struct sink *sinks, size_t count,
-	struct sink_store *bounds_of_all)
+	struct sink_store *bounds_of_all, const struct route_table *table, unsigned fallback)
 {
 	struct tenant_logs *logs = mem_alloc(sizeof(*logs));
 
@@ -144,6 +153,8 @@ struct tenant_logs *tenant_logs_new(struct ev_loop *loop, const struct sink *sin
 	memcpy(logs->sinks, sinks, count * sizeof(*sinks));
 	logs->sink_count = count;
 	logs->bounds_of = bounds_of_all;
+	logs->table = table;
+	logs->fallback = fallback;
 	ev_init(&logs->remark, on_remark);
 	logs->remark.data = logs;
 	return logs;
@@ -168,6 +179,7 @@ struct tenant_log *tenant_logs_open(struct tenant_logs *logs, const char *servic
 		tenant->key = mem_steal(&key);
 		tenant->service = mem_strdup(service);
 		tenant->id = mem_strdup(id);
+		tenant->to = logs->fallback;
 		for (size_t i = 0; i < logs->sink_count; i++)
 			tenant->places[i] = logs->sinks[i].open(logs->sinks[i].all, service, id);
 		HASH_ADD_KEYPTR(hh, logs->list, tenant->key, strlen(tenant->key), tenant);

@@ -11,13 +11,15 @@
 #include "log_writer.h"
 #include "logger/sink.h"
 #include "logger/sink_store.h"
+#include "route_table.h"
 
 struct tenant_logs; /* all of them */
 struct tenant_log;
 
-/* SINKS are copied. BOUNDS_OF knows who may have what. */
-struct tenant_logs *tenant_logs_new(
-	struct ev_loop *loop, const struct sink *sinks, size_t count, struct sink_store *bounds_of);
+/* SINKS are copied. BOUNDS_OF knows who may have what, and TABLE (NULL: none does) whose lines go
+ * to which of the sinks; FALLBACK (log_to.h) is for whom it does not know. */
+struct tenant_logs *tenant_logs_new(struct ev_loop *loop, const struct sink *sinks, size_t count,
+	struct sink_store *bounds_of, const struct route_table *table, unsigned fallback);
 void tenant_logs_free(struct tenant_logs *logs); /* all released before */
 
 /* Counted: each call is answered by a tenant_log_release(). */

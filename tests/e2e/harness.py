@@ -352,7 +352,7 @@ class Tenement:
         return {one["id"]: one for one in listed}
 
     def instance(self, key):
-        answer = self.control("GET", f"/api/instances/{key}")
+        answer = self.control("GET", f"/api/instances/{key}?log=0")
         return answer.json() if answer.status == 200 else None
 
     def state(self, key):

@@ -11,7 +11,7 @@ from test_api_config import ask as ask_raw
 
 TOML = '[tenant]\nservice = "app"\n'
 # What other tests try, and nobody would have follow another here.
-LEFT_OUT = {("post", "/api/upgrade"), ("get", "/api/logs")}
+LEFT_OUT = {("post", "/api/upgrade"), ("get", "/api/logs/stream")}
 
 
 class Api:
@@ -94,8 +94,8 @@ def test_the_program(tenement):
     for path in ("/health", "/metrics", "/api/openapi.json", "/api/instances", "/api/instances?all=1",
                  "/api/instances?brief=1&all=1", "/api/instances/app:a", "/api/instances/app:b",
                  "/api/instances/app:a/health", "/api/instances/app:a/storage", "/api/instances/app:a/why",
-                 "/api/instances/app:b/why", "/api/instances/app:a/exec", "/api/routes", "/api/top", "/api/usage",
-                 "/api/telemetry", "/api/tls/status", "/api/events", "/api/status", "/api/config", "/api/config/app.toml",
+                 "/api/instances/app:b/why", "/api/instances/app:a/exec", "/api/routes", "/api/logs",
+                 "/api/top", "/api/usage", "/api/telemetry", "/api/tls/status", "/api/events", "/api/status", "/api/config", "/api/config/app.toml",
                  "/api/history", "/api/overrides", "/api/tokens", "/api/audit"):
         answer = t.control("GET", path)
         assert answer.status == 200, answer

@@ -85,7 +85,12 @@ def test_version(ten):
     (["overrides", "clear", "a", "b"], '"a b" is not a target'),
     (["undo", "x"], '"x" is not the number of a generation'),
     (["history", "-n", "0"], "-n 0: not a number from 1"),
-    (["logs", "notes:alice", "-n", "many"], "-n many: not a number of lines"),
+    (["logs", "notes:alice", "-n", "many"], "-n many: not a number from 0 to 100000"),
+    (["logs", "--level", "error"], "--level error: it is stdout or stderr"),
+    (["logs", "--since", "yesterday"], "--since yesterday: not a time such as"),
+    (["logs", "--since", "1h", "--until", "2h"], "--until is not after --since"),
+    (["logs", "-f", "--until", "2h"], "what is followed has no end"),
+    (["logs", "notes:"], "is not a tenant"),
     (["ps", "--server", "ten.example.com"], "not an address"),
 ])
 def test_wrong_usage(ten, daemon, args, error):
@@ -538,11 +543,21 @@ def test_logs(ten, daemon):
     assert json.loads(lines[0])["message"] == "line 0"
 
 
-def test_logs_in_one_piece(ten, daemon):
-    daemon.on("GET", "/api/logs", 200, {"logs": daemon.logs})
-    assert ten("logs", "notes:alice").stdout == "".join(f"line {i}\n" for i in range(5))
-    lines = ten("logs", "notes:alice", "-o", "json").stdout.splitlines()
-    assert [json.loads(line) for line in lines] == daemon.logs
+def test_logs_asks_for_what_is_said(ten, daemon):
+    ten("logs")
+    assert daemon.requests[-1]["query"] == {}
+    ten("logs", "notes", "--level", "stderr", "--search", "timeout AND NOT \"health & co\" ü",
+        "--since", "2026-11-01", "--until", "2026-11-01T08:00")
+    assert daemon.requests[-1]["query"] == {
+        "process": "notes", "level": "stderr", "search": "timeout AND NOT \"health & co\" ü",
+        "since": "1793491200000", "until": "1793520000000"}
+    ten("logs", "notes:alice", "--since", "1h")
+    since = int(daemon.requests[-1]["query"]["since"])
+    assert abs(time.time() - 3600 - since / 1000) < 60
+    daemon.logs = [dict(daemon.logs[0], instance_id="bob"), dict(daemon.logs[0], process="", instance_id="",
+                                                                 level="tenement", message="no time")]
+    shown = ten("logs", "notes")
+    assert shown.stdout == "notes:bob  line 0\n" and shown.stderr == "ten: no time\n"
 
 
 def test_logs_raw_in_a_pipe_and_harmless_on_a_terminal(ten, daemon):
@@ -569,6 +584,12 @@ def test_logs_follow(ten, daemon):
     assert process.stdout.readline() == "line 4\n"
     daemon.following.put(dict(daemon.logs[0], message="later"))
     assert process.stdout.readline() == "later\n"
+    assert [one["path"] for one in daemon.requests] == ["/api/logs/stream"]
+    # The stream ends as that of a daemon does that goes: it is read on where it was.
+    daemon.following.put(None)
+    daemon.following.put(dict(daemon.logs[0], message="after that"))
+    assert process.stdout.readline() == "after that\n"
+    assert daemon.requests[-1]["query"] == {"id": "notes:alice", "limit": "1", "last_event_id": "2"}
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=20) == -signal.SIGINT
     process.stdout.close()

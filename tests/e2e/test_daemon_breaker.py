@@ -341,18 +341,6 @@ def test_status_tells_the_story(rig):
     assert [trouble["instance"] for trouble in status(t)["trouble"]] == ["x:a"]
 
 
-def test_the_log_in_status_is_bounded(rig):
-    t, _ = rig(broken=False)
-    t.wait_ok("x:a")
-    log = t.data_dir / ".tenement" / "logs" / "x" / "a.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    line = "2026-11-20T18:27:53.123Z stdout " + "x" * 8000 + "\n"
-    log.write_text(line * 100)
-    assert len(t.instance("x:a")["log"]) == 2, "of the last 16 KiB"
-    log.write_text("x" * 1000000)
-    assert t.instance("x:a")["log"] == []
-
-
 def test_backoff_tells_when(rig):
     t, _ = rig(settings={"backoff_base_ms": 60000, "backoff_max_ms": 60000}, tenant={"state": "running"})
     waits = t.wait_state("x:a", "backoff")

@@ -1,7 +1,6 @@
 """What tenants print is kept, bounded, and never stops them."""
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -60,8 +59,7 @@ def test_lines_of_both_streams_in_order(talker):
     wait_line(talker, "three", "x:b")
     assert [word for line in lines(talker) for word in ("one", "two", "three") if word in line] == [
         "one", "two"]
-    answer = talker.control("GET", "/api/logs?id=x:a&limit=10").text
-    entries = [json.loads(line) for line in answer.splitlines()]
+    entries = talker.control("GET", "/api/logs?id=x:a&limit=10").json()
     assert [(one["message"], one["level"]) for one in entries if one["message"] in ("one", "two")] == [
         ("one", "stdout"), ("two", "stderr")]
     assert {(one["process"], one["instance_id"]) for one in entries} == {("x", "a")}
@@ -154,7 +152,7 @@ def size_of(folder):
 
 def test_a_flood_is_bounded_and_blocks_nobody(tenement):
     t = tenement(start=False, settings={"log_max_kb": 64})
-    t.write("x.toml", t.service("x", "flood"))
+    t.write("x.toml", t.service("x", "flood", log_to=["store", "files"]))
     t.write("x-a.toml", t.tenant("x"))
     t.write("quiet.toml", t.service("quiet"))
     t.write("quiet-b.toml", t.tenant("quiet"))
@@ -170,7 +168,7 @@ def test_a_flood_is_bounded_and_blocks_nobody(tenement):
     assert t.get("x:a").status == 200
     kill_daemon(t)
     assert t.get("x:a").status == 200
-    assert "noise" in t.ten("logs", "x:a", "-n", "1").stdout
+    wait_until(lambda: "noise" in t.ten("logs", "x:a", "-n", "1000").stdout, what="noise in the store")
     pid = pids(t)["x:a"]
     t.ten("stop", "x:a")
     assert not process_alive(pid)

@@ -24,7 +24,7 @@ LINE = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (stdout|stderr|tenem
 class Logger:
     """A running tenement-logger, whose keeper we are."""
 
-    def __init__(self, folder, max_kb=2048, inherited=()):
+    def __init__(self, folder, max_kb=2048, inherited=(), to="store,files"):
         self.folder = folder
         folder.mkdir(exist_ok=True)
         self.ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -40,7 +40,7 @@ class Logger:
         actions.append((os.POSIX_SPAWN_DUP2, log, 2))
         self.pid = os.posix_spawn(
             program,
-            [program, "--dir", str(folder), "--max-kb", str(max_kb)],
+            [program, "--dir", str(folder), "--max-kb", str(max_kb), "--to", to],
             {**os.environ, "TENEMENT_FDS": ",".join(names)},
             file_actions=actions,
         )

@@ -103,6 +103,7 @@ START_TEST(degraded)
 	machine_add_lack(&machine, "memory_limit_mb", NULL, "another reason");
 	machine_add_lack(&machine, "pids_limit", NULL, "no groups");
 	machine_add_lack(&machine, "mounts", NULL, "no rights");
+	machine_add_lack(&machine, "log_to", "files", "no words like it are refused");
 	spec = make(NOTES, ALICE);
 	ck_assert_uint_eq(mem_strv_length(spec->degraded), 2);
 	ck_assert_str_eq(spec->degraded[0], "isolation = \"namespace\" cannot be given: no rights");
@@ -128,6 +129,8 @@ static const struct {
 		"memory_limit_mb = 5 cannot be given: no groups" },
 	{ NOTES "[[service.notes.mounts]]\nsource = '/a'\ndestination = '/b'\n", ALICE,
 		"con{f}.d/notes.toml", "mounts cannot be given: no rights" },
+	{ NOTES, ALICE "log_to = ['store', 'journald']\n", "con{f}.d/notes-alice.toml",
+		"log_to = [\"store\", \"journald\"] cannot be given: no socket" },
 	{ NOTES "isolation = 'process'\n", ALICE "storage_over = 'readonly'\n",
 		"con{f}.d/notes-alice.toml",
 		"storage_over = \"readonly\" needs isolation = \"namespace\": a process that sees "
@@ -143,6 +146,7 @@ START_TEST(lacks)
 	machine_add_lack(&machine, "isolation", "sandbox", "no program");
 	machine_add_lack(&machine, "memory_limit_mb", NULL, "no groups");
 	machine_add_lack(&machine, "mounts", NULL, "no rights");
+	machine_add_lack(&machine, "log_to", "journald", "no socket");
 	config_set_stage(set, "notes.toml", lacking[_i].service, strlen(lacking[_i].service));
 	config_set_stage(set, "notes-alice.toml", lacking[_i].tenant, strlen(lacking[_i].tenant));
 	config_set_judge(set, &change);
