@@ -15,6 +15,7 @@
 #include "wire.h"
 
 #define LIMIT_DEFAULT 100
+#define MAKING_ROOM   "making room" /* as the budget says it */
 #define ID_MAX        48
 
 const char *const event_kind_names[EVENT_KINDS] = { "state", "declared", "removed", "reconcile",
@@ -151,7 +152,15 @@ static void put_string(json_t *json, const char *name, const char *value)
 	json_object_set_new(json, name, string ? string : json_string("?"));
 }
 
-static json_t *event_json(const struct event *event, const char *id)
+/* Who sees a part is not told for whom else it makes room. */
+static const char *text_for(enum principal_scope scope, const struct event *event)
+{
+	bool room = event->text && strncmp(event->text, MAKING_ROOM, strlen(MAKING_ROOM)) == 0;
+
+	return scope != SCOPE_ALL && room ? MAKING_ROOM : event->text;
+}
+
+static json_t *event_json(const struct event *event, const char *id, enum principal_scope scope)
 {
 	json_t *json = json_pack("{s:s, s:s, s:I}", "id", id, "kind", event_kind_names[event->kind],
 		"time", (json_int_t)event->time_ms);
@@ -169,7 +178,7 @@ static json_t *event_json(const struct event *event, const char *id)
 		json_object_set_new(json, "line", json_integer(event->line));
 		json_object_set_new(json, "column", json_integer(event->column));
 	}
-	put_string(json, "text", event->text);
+	put_string(json, "text", text_for(scope, event));
 	return json;
 }
 
@@ -181,22 +190,26 @@ void events_turn(struct daemon *d)
 	}
 	while (told < newest) {
 		const struct event *event = &ring[++told % EVENTS_KEPT];
-		autofree char *text = NULL;
+		char *texts[2] = { NULL, NULL }; /* for who sees all, and a part */
 		char id[ID_MAX];
 
 		format_id(d, told, id);
 		for (struct watcher *watcher = watchers; watcher; watcher = watcher->next) {
+			char **text = &texts[watcher->who.scope != SCOPE_ALL];
+
 			if (!may_see(&watcher->who, watcher->instance, event))
 				continue;
-			if (!text) {
-				json_t *json = event_json(event, id);
+			if (!*text) {
+				json_t *json = event_json(event, id, watcher->who.scope);
 
-				text = json_dumps(json, JSON_COMPACT);
+				*text = json_dumps(json, JSON_COMPACT);
 				json_decref(json);
 			}
-			sse_put(&watcher->out, event_kind_names[event->kind], id, text,
-				strlen(text));
+			sse_put(&watcher->out, event_kind_names[event->kind], id, *text,
+				strlen(*text));
 		}
+		free(texts[0]);
+		free(texts[1]);
 	}
 	for (struct watcher *watcher = watchers; watcher; watcher = watcher->next) {
 		if (watcher->out.len)
@@ -232,7 +245,7 @@ static json_t *list(struct control_call *call, const char *instance, uint64_t af
 
 		format_id(call->d, number, id);
 		if (may_see(&call->who, instance, event))
-			json_array_insert_new(events, 0, event_json(event, id));
+			json_array_insert_new(events, 0, event_json(event, id, call->who.scope));
 	}
 	return events;
 }

@@ -143,8 +143,8 @@ def test_slow_and_many_watchers(tenement):
 
 
 def test_who_sees_a_part_hears_of_that_part(tenement):
-    t = tenement()
-    t.declare(["app:alice", "app:bob"])
+    t = tenement(settings={"max_running": 3})
+    t.declare(["app:alice", "app:bob", "app:carol"])
     t.write("web.toml", t.service("web"))
     t.write("web-alice.toml", t.tenant("web"))
     t.wait_ok("app:alice")
@@ -158,7 +158,11 @@ def test_who_sees_a_part_hears_of_that_part(tenement):
         t.wait_ok("web:alice")
         _, before = stream.until(is_state("web:alice", "ready"))
         assert {event.get("instance") for event in before} == {"app:alice", "web:alice"}
-        t.ten("stop", "app:alice")
+        # alice makes room for carol, of whom she is not told
+        t.wait_ok("app:carol")
+        away, _ = narrow.until(is_state("app:alice", "draining"))
+        assert away["text"] == "making room"
+        assert "for app:carol" in [event["text"] for event in events(t, "?instance=app:alice") if event["id"] == away["id"]][0]
         _, before = narrow.until(is_state("app:alice", "asleep"))
         assert {event.get("instance") for event in before} == {"app:alice"}
     listed = api.ask("GET", "/api/events?instance=app:bob", instance).json()
