@@ -187,7 +187,7 @@ static bool take_number(
 		*number = value;
 		return true;
 	}
-	control_refuse_where(call, 400, json_pack("{s:s}", "parameter", name),
+	control_refuse_where(call, 422, json_pack("{s:s}", "parameter", name),
 		"%s is a number from %" PRId64 " to %" PRId64, name, least, most);
 	return false;
 }

@@ -129,8 +129,10 @@ def test_the_program(tenement):
     api.ask("GET", "/api/history")
     api.ask("POST", "/api/undo", {})
     wait_until(lambda: t.instance("app:d") is None)
-    made = api.ask("POST", "/api/tokens", {"description": "of a test"}, status=201).json()
-    api.ask("GET", "/api/tokens")
+    wish = {"description": "of a test", "tenant": "a", "read_only": True, "expires": 4102444800}
+    made = api.ask("POST", "/api/tokens", wish, status=201).json()
+    assert api.ask("GET", "/api/tokens").json()[0]["id"] == made["id"]
+    assert len(api.ask("GET", "/api/audit?limit=2").json()) == 2
     api.ask("DELETE", f"/api/tokens/{made['id']}")
     api.check("PUT", "/api/config/app-e.toml", ask_raw(t, "PUT", "/app-e.toml", TOML))
     api.ask("DELETE", "/api/config/app-e.toml?dry_run=1")
