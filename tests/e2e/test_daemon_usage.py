@@ -111,6 +111,12 @@ def usage(t, key="app:a", *arguments):
     return found[0]
 
 
+def settled(t, key="app:a"):
+    """The same once all is counted: an answer is there a moment before the worker has counted its bytes."""
+    wait_until(lambda: t.instance(key)["in_flight"] == 0, what="nothing in flight")
+    return usage(t, key)
+
+
 def database(t):
     return t.data_dir / ".tenement" / "usage.db"
 
@@ -167,12 +173,12 @@ def test_to_the_byte(metered):
     assert t.get("app:nobody").status == 404
     assert t.request("app:a", "/", headers={"Content-Length": "x"}).status == 400
     received = t.get("app:a", "/count")
-    used = usage(t)
+    used = settled(t)
     answer_head = len(Client(t, "app:a").ask("GET /bytes=1", b"\r\n")) - 1
-    last = usage(t)
+    last = settled(t)
     own = t.get("app:a", "/count").json()["received"]
     # (the last /count asked for its own number, so the tenant counted that request, too)
-    third = usage(t)
+    third = settled(t)
     assert third["bytes_in"] == own
     assert used["bytes_in"] == received.json()["received"]
     assert last["bytes_out"] - used["bytes_out"] == answer_head + 1
@@ -196,8 +202,7 @@ def test_kills(metered):
     some()
     assert usage(t)["requests"] == sent
     some()
-    # (the last answer is there a moment before the worker has counted its bytes)
-    wait_until(lambda: t.instance("app:a")["in_flight"] == 0, what="nothing in flight")
+    settled(t)
     worker = t.pid_of("tenement-proxy")
     kill(worker)
     wait_gone(worker)
@@ -215,7 +220,7 @@ def test_kills(metered):
     for _ in range(3):
         kill_daemon(t)
     some()
-    one = usage(t)
+    one = settled(t)
     assert one["requests"] == sent and one["starts"] == 1
     per_request = one["bytes_out"] / sent
     assert per_request == int(per_request) and 1000 < per_request < 1400
@@ -234,7 +239,7 @@ def test_kills(metered):
     t.start()
     assert usage(t)["requests"] == sent
     some()
-    one = usage(t)
+    one = settled(t)
     assert (one["requests"], one["starts"], one["bytes_out"]) == (sent, 3, sent * per_request)
 
 
