@@ -52,9 +52,13 @@ def tenement():
         raise troubles[0]
 
 
-# What tries the kernel, or runsc, rather than our own programs: a build with sanitizers has nothing to add to it,
-# and is slow.
-PLAIN_ALONE = re.compile(r"test_isolation_attacks\.py|gvisor")
+# What a build with sanitizers has nothing to add to, and is slow at: what tries the kernel, or runsc, rather than our
+# own programs; and what runs the same code of ours again, with another kind of control groups (one test freezes
+# with each) or another seed.
+PLAIN_ALONE = re.compile(
+    r"test_isolation_attacks\.py|gvisor"
+    r"|test_daemon_freeze\.py::(?!test_an_idle_tenant_is_frozen_and_the_next_request_thaws_it).*\[(v1|none)\b"
+    r"|test_the_daemon_dies_at_any_moment\[[12]\]")
 
 
 def pytest_collection_modifyitems(items):

@@ -2,7 +2,7 @@
 Whatever arrives is from the right tenant and is the answer to what was asked; who is left in peace
 never sees an error; and at the end nothing is left over.
 
-SOAK_SECONDS=N, by default 75 with sanitizers and 12 without."""
+SOAK_SECONDS=N, by default 40 with sanitizers and 12 without."""
 
 import collections
 import contextlib
@@ -19,7 +19,7 @@ import time
 from daemon_rig import descriptors, ours
 from harness import SLOWNESS, wait_until
 
-SECONDS = float(os.environ.get("SOAK_SECONDS", 75 if SLOWNESS > 1 else 12))
+SECONDS = float(os.environ.get("SOAK_SECONDS", 40 if SLOWNESS > 1 else 12))
 SEED = int(os.environ.get("SOAK_SEED", 1))
 CALM = [f"calm{i}" for i in range(3)]       # nobody touches them, but they fall asleep
 RESTLESS = [f"restless{i}" for i in range(5)]  # killed, stopped, suspended, removed

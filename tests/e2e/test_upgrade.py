@@ -676,7 +676,7 @@ def test_what_is_on_its_way_outlives_the_new_worker(three):
     t = three()
     raws = [Raw(t, KEYS[0]) for _ in range(40)]
     for raw in raws:
-        raw.ask("/?delay=1")
+        raw.ask(f"/?delay={SLOWNESS}")  # until then the new ones must stand still
     wait_until(lambda: t.instance(KEYS[0])["in_flight"] == 40)
     old, new = upgrade(t)
     for pid in new:
