@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mem.h"
+#include "text.h"
 
 /* The WORD-th word of LINE, counted from 0, as a copy; NULL: it has fewer. */
 static char *word_at(const char *line, size_t len, size_t word)
@@ -39,23 +40,6 @@ static void unescape(char *text)
 	*to = '\0';
 }
 
-static bool list_has(const char *list, size_t len, const char *wanted)
-{
-	size_t wanted_len = strlen(wanted);
-
-	while (len) {
-		const char *comma = memchr(list, ',', len);
-		size_t part = comma ? (size_t)(comma - list) : len;
-
-		if (part == wanted_len && memcmp(list, wanted, part) == 0)
-			return true;
-		part += comma != NULL;
-		list += part;
-		len -= part;
-	}
-	return false;
-}
-
 /* Our path in the hierarchy of CONTROLLER ("": version 2). */
 static char *path_in(const char *cgroup, const char *controller)
 {
@@ -67,9 +51,9 @@ static char *path_in(const char *cgroup, const char *controller)
 
 		if (path && path[1] == '/') {
 			size_t list_len = (size_t)(path - list - 1);
-			bool found =
-				*controller ? list_has(list + 1, list_len, controller) : !list_len;
-			if (found)
+			autofree char *names = mem_strndup(list + 1, list_len);
+
+			if (*controller ? text_lists(names, ',', controller) : !list_len)
 				return mem_strndup(path + 1, len - (size_t)(path + 1 - cgroup));
 		}
 		cgroup += len + (cgroup[len] == '\n');
@@ -101,7 +85,7 @@ static char *folder_of(const char *line, size_t len, const char *path, const cha
 	autofree char *point = word_at(line, len, 4);
 
 	if (!type || !root || !point || strcmp(type, *controller ? "cgroup" : "cgroup2") != 0 ||
-		(*controller && (!options || !list_has(options, strlen(options), controller))))
+		(*controller && !text_lists(options, ',', controller)))
 		return NULL;
 	unescape(root);
 	unescape(point);

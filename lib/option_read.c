@@ -334,20 +334,6 @@ int option_value_read(const struct option *option, const struct toml_node *node,
 	}
 }
 
-/* Whether SPELLED is one of GIVEN ("a|b|c"). */
-static bool is_among(const char *spelled, const char *given)
-{
-	size_t len = strlen(spelled);
-
-	for (; *given; given += *given == '|') {
-		size_t part = strcspn(given, "|");
-		if (part == len && memcmp(given, spelled, len) == 0)
-			return true;
-		given += part;
-	}
-	return false;
-}
-
 /* VALUE as the `given` column spells it. */
 static void spell_given(
 	const struct option *option, const union option_value *value, char *out, size_t size)
@@ -372,7 +358,7 @@ int option_value_check_given(
 	if (strcmp(option->given, "*") == 0)
 		return 0;
 	spell_given(option, value, spelled, sizeof(spelled));
-	if (is_among(spelled, option->given))
+	if (text_lists(option->given, '|', spelled))
 		return 0;
 	if (!*option->given)
 		return ten_error_set(err, 0,

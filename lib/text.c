@@ -63,3 +63,19 @@ char *text_steal(struct text *text)
 	*text = (struct text){ 0 };
 	return data;
 }
+
+bool text_lists(const char *list, char between, const char *word)
+{
+	const char ends[] = { between, '\n', '\0' };
+	size_t len = strlen(word);
+
+	while (list && *list && *list != '\n') {
+		size_t part = strcspn(list, ends);
+
+		if (part == len && memcmp(list, word, len) == 0)
+			return true;
+		list += part;
+		list += *list == between;
+	}
+	return false;
+}

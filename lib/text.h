@@ -4,6 +4,7 @@
 #ifndef TEN_TEXT_H
 #define TEN_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct text {
@@ -21,5 +22,9 @@ void text_free(struct text *text); /* and leave it empty */
 
 /* Hand the string to the caller, who frees it ("" when nothing was added); leaves TEXT empty. */
 char *text_steal(struct text *text);
+
+/* Whether LIST, "a,b,c" up to its end or that of its first line, has WORD between its commas, or
+ * whatever BETWEEN is. NULL has none. */
+bool text_lists(const char *list, char between, const char *word);
 
 #endif

@@ -46,18 +46,6 @@ static bool is_there(const char *group, const char *file)
 	return access(path, F_OK) == 0;
 }
 
-/* Whether LIST, words with blanks between, has WORD. */
-static bool has_word(const char *list, const char *word)
-{
-	size_t len = strlen(word);
-
-	for (const char *at = list; at && (at = strstr(at, word)); at += len)
-		if ((at == list || at[-1] == ' ') &&
-			(!at[len] || at[len] == ' ' || at[len] == '\n'))
-			return true;
-	return false;
-}
-
 /* systemd marks what it makes over to a service, and may undo what is done elsewhere. */
 static bool is_delegated(const char *group)
 {
@@ -150,7 +138,8 @@ static char **find_missing(const char *group)
 	char **missing = NULL;
 
 	for (size_t i = 0; i < CONTROLLERS; i++)
-		if (has_word(there, controllers[i]) && !has_word(passed_on, controllers[i]))
+		if (text_lists(there, ' ', controllers[i]) &&
+			!text_lists(passed_on, ' ', controllers[i]))
 			mem_strv_append(&missing, controllers[i]);
 	return missing;
 }
@@ -189,7 +178,7 @@ void cgroup_delegate_undo(const char *group, const char *folder)
 		autofree char *word = mem_printf("-%s", controllers[i]);
 
 		/* (refused while another tenement uses it) */
-		if (has_word(enabled, controllers[i]))
+		if (text_lists(enabled, ' ', controllers[i]))
 			write_in(group, "cgroup.subtree_control", word);
 	}
 	if (is_there(group, LEAF) && move_all(leaf, group) == 0)

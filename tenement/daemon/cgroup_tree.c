@@ -14,6 +14,7 @@
 #include "common/files.h"
 #include "daemon/cgroup_delegate.h"
 #include "mem.h"
+#include "text.h"
 #include "option_value.h"
 
 #define MOUNTINFO_MAX (4u << 20)
@@ -160,26 +161,15 @@ static void find_old(const struct cgroup_place *place, enum cgroup_part part)
 	}
 }
 
-static bool has_word(const char *text, const char *word)
-{
-	size_t len = strlen(word);
-
-	for (const char *at = text; at && (at = strstr(at, word)); at += len)
-		if ((at == text || at[-1] == ' ') &&
-			(!at[len] || at[len] == ' ' || at[len] == '\n'))
-			return true;
-	return false;
-}
-
 /* A controller of version 2, from our folder on into the groups; WHY: it may not be there. */
 static void find_new(enum cgroup_part part, const char *why)
 {
 	autofree char *there = cgroup_tree_read(CGROUP_CORE, "", "cgroup.controllers");
 	autofree char *word = mem_printf("+%s", part_names[part]);
 
-	if (!has_word(there, part_names[part]) && why)
+	if (!text_lists(there, ' ', part_names[part]) && why)
 		why_not[part] = mem_strdup(why);
-	else if (!has_word(there, part_names[part]))
+	else if (!text_lists(there, ' ', part_names[part]))
 		why_not[part] = mem_printf(
 			"control groups of version 2 have no controller %s here", part_names[part]);
 	else if (cgroup_tree_write(CGROUP_CORE, "", "cgroup.subtree_control", word) < 0)

@@ -88,6 +88,24 @@ START_TEST(steal)
 }
 END_TEST
 
+START_TEST(lists)
+{
+	ck_assert(text_lists("cpu io memory\n", ' ', "cpu"));
+	ck_assert(text_lists("cpu io memory\n", ' ', "io"));
+	ck_assert(text_lists("cpu io memory\n", ' ', "memory"));
+	ck_assert(text_lists("memory", ' ', "memory"));
+	ck_assert(!text_lists("cpu\nio", ' ', "io"));
+	ck_assert(!text_lists("cpuset io", ' ', "cpu"));
+	ck_assert(!text_lists("cpu,cpuacct", ' ', "cpu"));
+	ck_assert(text_lists("cpu,cpuacct", ',', "cpuacct"));
+	ck_assert(!text_lists("cpu,cpuacct", ',', "acct"));
+	ck_assert(!text_lists("a||b", '|', "c"));
+	ck_assert(text_lists("a||b", '|', "b"));
+	ck_assert(!text_lists("", '|', "a"));
+	ck_assert(!text_lists(NULL, '|', "a"));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("text");
@@ -100,6 +118,7 @@ int main(void)
 	tcase_add_test(tests, grows);
 	tcase_add_test(tests, large_pieces);
 	tcase_add_test(tests, steal);
+	tcase_add_test(tests, lists);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
