@@ -19,6 +19,7 @@
 #include "daemon/nft.h"
 #include "daemon/port_guard.h"
 #include "daemon/private_rules.h"
+#include "daemon/record.h"
 #include "daemon/veth.h"
 #include "egress.h"
 #include "machine.h"
@@ -237,10 +238,10 @@ char *network_record(const struct run *run)
 
 void network_recall(struct run *run, const char *text)
 {
-	const char *line = strstr(text, "\nnetwork ");
+	const char *line = record_line(text, "network");
 	unsigned kind, index, address;
 
-	if (!line || sscanf(line, " network %u %u %u", &kind, &index, &address) != 3 ||
+	if (!line || sscanf(line, "%u %u %u", &kind, &index, &address) != 3 ||
 		kind > NETWORK_PRIVATE || index >= PRIVATE_PAIRS_MAX)
 		return;
 	run->network.kind = (enum spec_network)kind;

@@ -15,7 +15,7 @@
 #define LOOK_SECONDS   1.0
 #define LOOK_AT_ONCE   64
 #define RECENT_SECONDS 10.0            /* that an exit is laid to it */
-#define OOM            "oom "          /* begins the line in its record */
+#define OOM            "oom"           /* begins the line in its record */
 #define STATUS_KILLED  (128 + SIGKILL) /* as a shell or an init tells it of its child */
 
 static ev_timer timer;
@@ -58,16 +58,16 @@ void oom_look(struct daemon *d, struct instance *instance)
 
 void oom_recall(struct run *run, const char *text)
 {
-	const char *line = strstr(text, "\n" OOM);
+	const char *line = record_line(text, OOM);
 
 	/* (of programs before, who ended meanwhile is still to be told of) */
-	run->oom_kills = line ? strtoull(line + 1 + strlen(OOM), NULL, 10) : 0;
+	run->oom_kills = line ? strtoull(line, NULL, 10) : 0;
 	run->oom_known = line != NULL;
 }
 
 char *oom_record(const struct run *run)
 {
-	return mem_printf(OOM "%" PRIu64, run->oom_kills);
+	return mem_printf(OOM " %" PRIu64, run->oom_kills);
 }
 
 void oom_adopted(struct daemon *d, struct instance *instance)

@@ -28,8 +28,8 @@
 
 #define RECORD_VERSION 1
 #define RECORD_MAX     4096
-#define SECRETS        "secrets " /* begins a line behind the others */
-#define LEVEL          "level "   /* likewise */
+#define SECRETS        "secrets" /* begins a line behind the others */
+#define LEVEL          "level"   /* likewise */
 
 #define AGAIN_SECONDS 1.0
 
@@ -61,7 +61,7 @@ int record_write(struct daemon *d, const struct instance *instance, struct ten_e
 
 	text_printf(&text,
 		"%d %d %" PRIu64 " %" PRId64 " %" PRId64 " %u %d %d %d %" PRIu64 " %" PRIu64
-		" %" PRIu64 " %u\n%s\n%s\n%" PRIu64 "\n%s\n" SECRETS "%016" PRIx64 "\n" LEVEL
+		" %" PRIu64 " %u\n%s\n%s\n%" PRIu64 "\n%s\n" SECRETS " %016" PRIx64 "\n" LEVEL " "
 		"%d %d\n%s\n%s\n",
 		RECORD_VERSION, (int)run->pid, run->start_time,
 		run->uid == BECOME_KEEP ? -1 : (int64_t)run->uid,
@@ -153,21 +153,33 @@ static bool is_group_of(const char *group, const char *key)
 	       !strchr(group, '/');
 }
 
+const char *record_line(const char *text, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *line = text; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (strncmp(line, name, len) == 0 && line[len] == ' ')
+			return line + len + 1;
+	}
+	return NULL;
+}
+
 /* Programs before wrote none. */
 static uint64_t secrets_of(const char *text)
 {
-	const char *line = strstr(text, "\n" SECRETS);
+	const char *line = record_line(text, SECRETS);
 
-	return line ? strtoull(line + 1 + strlen(SECRETS), NULL, 16) : 0;
+	return line ? strtoull(line, NULL, 16) : 0;
 }
 
 static void read_level(struct run *run, const char *text)
 {
-	const char *line = strstr(text, "\n" LEVEL);
+	const char *line = record_line(text, LEVEL);
 	int init, level;
 
-	if (!line || sscanf(line + 1 + strlen(LEVEL), "%d %d", &init, &level) != 2 ||
-		level < ISOLATION_PROCESS || level > ISOLATION_SANDBOX)
+	if (!line || sscanf(line, "%d %d", &init, &level) != 2 || level < ISOLATION_PROCESS ||
+		level > ISOLATION_SANDBOX)
 		return;
 	run->init = init;
 	run->level = (enum spec_isolation)level;

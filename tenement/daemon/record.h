@@ -18,6 +18,10 @@ void record_forget(struct instance *instance); /* nothing is due any more */
 
 void record_remove(struct daemon *d, const char *key);
 
+/* In the text of a record, what is behind NAME on the line that begins with it; NULL: there is
+ * none, as programs before wrote fewer. */
+const char *record_line(const char *text, const char *name);
+
 /* Take over all processes that have a record and still live; end those that cannot be. After the
  * configuration was loaded and before the first plan. */
 void record_adopt_all(struct daemon *d);
