@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli/answer.h"
@@ -16,6 +15,7 @@
 #include "cli/human.h"
 #include "cli/instance.h"
 #include "cli/table.h"
+#include "common/clock.h"
 #include "mem.h"
 
 #define LIVE_MS      2000
@@ -281,22 +281,14 @@ static void obey(char key)
 			order = &orders[i];
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Keys, until the next picture is due. */
 static void hear(struct cli *cli, const json_t *answer, size_t most)
 {
-	int64_t until = now_ms() + LIVE_MS, left;
+	int64_t until = (int64_t)clock_ms(CLOCK_MONOTONIC) + LIVE_MS, left;
 	struct pollfd keys = { .fd = STDIN_FILENO, .events = POLLIN };
 	char key;
 
-	while (!over && (left = until - now_ms()) > 0) {
+	while (!over && (left = until - (int64_t)clock_ms(CLOCK_MONOTONIC)) > 0) {
 		if (poll(&keys, 1, (int)left) <= 0)
 			continue;
 		/* Where nothing can be typed, it goes on. */
