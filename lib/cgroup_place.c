@@ -4,41 +4,8 @@
 #include <string.h>
 
 #include "mem.h"
+#include "mountinfo.h"
 #include "text.h"
-
-/* The WORD-th word of LINE, counted from 0, as a copy; NULL: it has fewer. */
-static char *word_at(const char *line, size_t len, size_t word)
-{
-	const char *end = line + len;
-
-	for (; word; word--) {
-		line = memchr(line, ' ', (size_t)(end - line));
-		if (!line)
-			return NULL;
-		line++;
-	}
-	len = (size_t)(end - line);
-	return mem_strndup(line, memchr(line, ' ', len)
-					 ? (size_t)((const char *)memchr(line, ' ', len) - line)
-					 : len);
-}
-
-/* Blanks in paths are written as \040 and the like. */
-static void unescape(char *text)
-{
-	char *to = text;
-
-	for (const char *from = text; *from; to++) {
-		if (from[0] == '\\' && from[1] >= '0' && from[1] <= '3' && from[2] >= '0' &&
-			from[2] <= '7' && from[3] >= '0' && from[3] <= '7') {
-			*to = (char)((from[1] - '0') * 64 + (from[2] - '0') * 8 + from[3] - '0');
-			from += 4;
-		} else {
-			*to = *from++;
-		}
-	}
-	*to = '\0';
-}
 
 /* Our path in the hierarchy of CONTROLLER ("": version 2). */
 static char *path_in(const char *cgroup, const char *controller)
@@ -79,16 +46,14 @@ static char *folder_of(const char *line, size_t len, const char *path, const cha
 {
 	const char *tail = memmem(line, len, " - ", 3);
 	size_t tail_len = tail ? len - (size_t)(tail + 3 - line) : 0;
-	autofree char *type = tail ? word_at(tail + 3, tail_len, 0) : NULL;
-	autofree char *options = tail ? word_at(tail + 3, tail_len, 2) : NULL;
-	autofree char *root = word_at(line, len, 3);
-	autofree char *point = word_at(line, len, 4);
+	autofree char *type = tail ? mountinfo_word(tail + 3, tail_len, 0) : NULL;
+	autofree char *options = tail ? mountinfo_word(tail + 3, tail_len, 2) : NULL;
+	autofree char *root = mountinfo_word(line, len, MOUNTINFO_ROOT);
+	autofree char *point = mountinfo_word(line, len, MOUNTINFO_POINT);
 
 	if (!type || !root || !point || strcmp(type, *controller ? "cgroup" : "cgroup2") != 0 ||
 		(*controller && !text_lists(options, ',', controller)))
 		return NULL;
-	unescape(root);
-	unescape(point);
 	return join(point, root, path);
 }
 

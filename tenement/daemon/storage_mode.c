@@ -14,6 +14,7 @@
 #include "common/process.h"
 #include "daemon/helper.h"
 #include "mem.h"
+#include "mountinfo.h"
 
 #ifndef AT_RECURSIVE
 #define AT_RECURSIVE 0x8000
@@ -155,23 +156,6 @@ void storage_mode_want(struct daemon *d, struct instance *instance, bool reads_o
 
 /* ---- what one that was taken over can do ---- */
 
-/* "\040" as the kernel writes a space. */
-static void unescape(char *text)
-{
-	char *to = text;
-
-	for (; *text; text++) {
-		if (text[0] == '\\' && text[1] && text[2] && text[3]) {
-			*to++ = (char)((text[1] - '0') << 6 | (text[2] - '0') << 3 |
-				       (text[3] - '0'));
-			text += 3;
-		} else {
-			*to++ = *text;
-		}
-	}
-	*to = '\0';
-}
-
 void storage_mode_find(struct instance *instance)
 {
 	struct run *run = instance->run;
@@ -181,18 +165,12 @@ void storage_mode_find(struct instance *instance)
 	FILE *file = dir ? fopen(path, "re") : NULL;
 
 	while (file && fgets(line, LINE_MAX_BYTES, file)) {
-		char *save = NULL, *word = strtok_r(line, " ", &save), *place;
+		size_t len = strlen(line);
+		autofree char *place = mountinfo_word(line, len, MOUNTINFO_POINT);
+		autofree char *mode = mountinfo_word(line, len, MOUNTINFO_OPTIONS);
 
-		/* id, parent, device, root, place, options */
-		for (int i = 0; word && i < 4; i++)
-			word = strtok_r(NULL, " ", &save);
-		place = word;
-		word = place ? strtok_r(NULL, " ", &save) : NULL;
-		if (!word)
-			continue;
-		unescape(place);
-		if (strcmp(place, dir) == 0)
-			run->reads_only = strncmp(word, "ro", 2) == 0;
+		if (mode && strcmp(place, dir) == 0)
+			run->reads_only = strncmp(mode, "ro", 2) == 0;
 	}
 	if (file)
 		fclose(file);

@@ -317,14 +317,6 @@ START_TEST(test_needs_what_is_to_be_written)
 }
 END_TEST
 
-/* In a build with sanitizers: looking for leaks at the end is done by ptrace(2), which is refused
- * here. */
-int __lsan_is_turned_off(void);
-int __lsan_is_turned_off(void)
-{
-	return 1;
-}
-
 int main(void)
 {
 	Suite *suite = suite_create("confine");
