@@ -17,6 +17,7 @@
 #include "daemon/hold.h"
 #include "daemon/log_stream.h"
 #include "daemon/network.h"
+#include "daemon/oom.h"
 #include "daemon/readiness.h"
 #include "daemon/record.h"
 #include "daemon/rollout.h"
@@ -149,6 +150,7 @@ void run_register(struct daemon *d, struct run *run)
 {
 	HASH_ADD(by_pid, d->runs, pid, sizeof(run->pid), run);
 	usage_run_begins(d, run);
+	oom_run_begins(d);
 }
 
 void run_free(struct daemon *d, struct run *run)

@@ -32,7 +32,6 @@
 #include "daemon/log_reader.h"
 #include "daemon/network.h"
 #include "daemon/notify.h"
-#include "daemon/oom.h"
 #include "daemon/override.h"
 #include "daemon/publish.h"
 #include "daemon/publish_api.h"
@@ -349,7 +348,6 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	wake_start(d);
-	oom_start(d);
 	ev_signal_init(&terminate, on_detach, SIGTERM);
 	ev_signal_start(d->loop, &terminate);
 	ev_signal_init(&interrupt, on_detach, SIGINT);

@@ -103,7 +103,6 @@ static void on_timer(struct ev_loop *loop, ev_timer *watcher, int events)
 	size_t left = LOOK_AT_ONCE;
 	bool reached = false;
 
-	(void)watcher;
 	(void)events;
 	HASH_ITER (by_pid, d->runs, run, next) {
 		struct instance *instance;
@@ -120,10 +119,14 @@ static void on_timer(struct ev_loop *loop, ev_timer *watcher, int events)
 			oom_look(d, instance);
 	}
 	next_looked_at = NULL;
+	if (!d->runs)
+		ev_timer_stop(loop, watcher);
 }
 
-void oom_start(struct daemon *d)
+void oom_run_begins(struct daemon *d)
 {
+	if (ev_is_active(&timer))
+		return;
 	ev_timer_init(&timer, on_timer, LOOK_SECONDS, LOOK_SECONDS);
 	ev_timer_start(d->loop, &timer);
 }

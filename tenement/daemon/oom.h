@@ -8,7 +8,8 @@
 
 #include "daemon/instance.h"
 
-void oom_start(struct daemon *d); /* from now on all are looked at every few seconds */
+/* While there is a process, all are looked at every few seconds. */
+void oom_run_begins(struct daemon *d);
 
 /* What is new of INSTANCE's is counted and logged. Before its group is removed, too. */
 void oom_look(struct daemon *d, struct instance *instance);
