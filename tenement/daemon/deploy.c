@@ -294,6 +294,14 @@ static void step(struct deploy *deploy)
 			fail_for_time(deploy, instance);
 		return;
 	}
+	/* What is written now would not be acted on. */
+	if (d->paused) {
+		stop_checking(deploy);
+		deploy->phase = STARTING;
+		if (deploy->time_is_up)
+			fail(deploy, 422, mem_strdup("tenement is paused"));
+		return;
+	}
 	values = &instance->run->spec->values;
 	if (deploy->answered_well || !values->health || !*values->health ||
 		values->ready == READY_HEALTH) {

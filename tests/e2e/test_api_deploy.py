@@ -88,6 +88,21 @@ def test_deploy(tenement):
     t.ten("pause")
     assert deploy(t, process="app", version="v3").status == 422
     t.ten("unpause")
+
+    # paused meanwhile: it gets its share when that is over
+    t.write("slow.toml", t.service("slow", "echo --start-delay 1", balance=True))
+    t.write("slow-v1.toml", t.tenant("slow"))
+    t.wait_state("slow:v1", "asleep")
+    answers = []
+    asks = threading.Thread(target=lambda: answers.append(deploy(t, process="slow", version="v2")))
+    asks.start()
+    t.wait_state("slow:v2", "starting")
+    t.ten("pause")
+    t.wait_state("slow:v2", "ready")
+    assert split_of(t, "slow") == {"v1": 100, "v2": 0} and not answers
+    t.ten("unpause")
+    asks.join()
+    assert answers[0].json()["split"] == {"v1": 100, "v2": 100}
     assert t.instance("app:v3") is None
 
 
