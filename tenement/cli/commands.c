@@ -250,7 +250,7 @@ const struct command commands[] = {
 	  "ID is as listed by tokens. What a token follows (logs, events) ends with it.\n\n\tten token-revoke 3fa9c2d1" },
 	{ "audit", "", GROUP_ACCESS, WORDS_NONE, FLAG_BIT(FLAG_LINES) | FLAG_BIT(FLAG_SINCE), 0, 0, 0, cmd_audit,
 	  "Say who asked for what, and what came of it.",
-	  "All that was to change something, by the control socket and by tokens, and what was refused; the newest last "
+	  "All that was to change something, by the control socket and by tokens, what exec and status --secrets were shown, and what was refused; the newest last "
 	  "(-n: how many, 50 if nothing else is asked for). A line with a number and no path stands for so many: of refusals 30 in a minute are written one "
 	  "by one, of a token that is for a tenant alone 60.\n\n"
 	  "\tten audit --since 24h\n"

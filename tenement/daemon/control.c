@@ -102,6 +102,11 @@ static void settle(struct control_connection *connection, int status)
 		counters_api(connection->right, status);
 }
 
+void control_write_down(struct control_call *call)
+{
+	call->connection->to_audit = true;
+}
+
 /* The head of an answer; TYPE is NULL where there is no body. */
 static void write_head(
 	struct control_connection *connection, int status, const char *type, size_t len)

@@ -63,6 +63,9 @@ void control_add_header(struct control_call *call, const char *format, ...)
 /* A header of the request, copied into OUT; false: there is none, or it is longer. */
 bool control_header(const struct control_call *call, const char *name, char *out, size_t size);
 
+/* What is asked is to be in the audit log, though it changes nothing. */
+void control_write_down(struct control_call *call);
+
 /* Answer later: LOOK is asked after each turn, and a last time with TIME_IS_UP, until it returns an
  * answer. DATA is freed by RELEASE when it is over, also when the client has gone. */
 void control_wait(struct control_call *call, double seconds,

@@ -89,6 +89,7 @@ void control_instance_exec(struct control_call *call)
 	json_t *confined = NULL;
 	char **groups;
 
+	control_write_down(call);
 	if (!control_is_own(call)) {
 		control_refuse(call, 403, "`ten exec` is for root and the daemon's own user");
 		return;

@@ -425,6 +425,8 @@ void control_instance_show(struct control_call *call)
 	control_query(call, "log", log, sizeof(log));
 	showing->key = mem_strdup(call->instance->key);
 	showing->secrets = control_is_own(call) && *secrets == '1';
+	if (showing->secrets)
+		control_write_down(call);
 	if (*log != '0')
 		showing->tail = log_tail_ask(call->d, showing->key, LOG_LINES);
 	control_wait(call, LOG_SECONDS, showing_look, showing, showing_release);

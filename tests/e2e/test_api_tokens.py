@@ -108,6 +108,13 @@ def test_rights(tenement):
     assert ask(t, "DELETE", f"/api/tokens/{alice['id']}", admin["token"]).status == 404
     assert ask(t, "DELETE", "/api/tokens/..%2Flock", admin["token"]).status == 404
 
+    # who looks into a tenant is written down, though it changes nothing
+    t.ten("exec", "app:bob", "--", "true")
+    t.ten("status", "app:bob", "--secrets")
+    t.ten("status", "app:bob")
+    assert [entry["path"] for entry in t.ten_json("audit", "-n", "3")][1:] == \
+        ["/api/instances/app:bob/exec", "/api/instances/app:bob"]
+
     # the list says all but the tokens themselves
     listed = ask(t, "GET", "/api/tokens", admin["token"]).json()
     assert [item["id"] for item in listed][:1] != [alice["id"]]
