@@ -45,7 +45,7 @@ void log_chunk_add(struct log_chunk *chunk, const struct log_line *line)
 
 	if (!chunk->lines)
 		chunk->base_ms = chunk->time_ms = chunk->first_ms = chunk->last_ms = line->time_ms;
-	delta = line->time_ms - chunk->time_ms;
+	delta = (int64_t)((uint64_t)line->time_ms - (uint64_t)chunk->time_ms);
 	add_varint(&chunk->metas, (((uint64_t)delta << 1) ^ (uint64_t)(delta >> 63)) << 3 |
 					  (line->unfinished ? UNFINISHED : 0) |
 					  (uint64_t)line->stream);
