@@ -35,7 +35,7 @@
 #include "error.h"
 #include "route_table.h"
 
-#define BOARD_VERSION     6
+#define BOARD_VERSION     7
 #define BOARD_WORKERS_MAX 64
 #define BOARD_LANES_MAX   (BOARD_WORKERS_MAX / 2) /* a lane's next worker needs a page, too */
 #define BOARD_PICKS_MAX   65536
@@ -138,6 +138,12 @@ struct board_worker {
 	struct board_ask asks[BOARD_ASKS_MAX];
 };
 
+/* What became of spans. */
+struct board_traces {
+	_Atomic uint64_t lost;                        /* by workers: tenement-tracer took no more */
+	_Atomic uint64_t exported, dropped, failures; /* by that: spans, spans, tries */
+};
+
 struct board {
 	uint64_t magic;
 	uint32_t version;
@@ -163,6 +169,7 @@ struct board {
 	_Alignas(4096) struct board_answers answers[BOARD_WORKERS_MAX][ROUTE_SLOTS_MAX];
 	struct board_answers carried_answers[ROUTE_SLOTS_MAX];
 	struct board_gone gone[BOARD_GONE_MAX];
+	struct board_traces traces;
 };
 _Static_assert(BOARD_WORKERS_MAX == 64, "a bit each");
 

@@ -26,6 +26,20 @@ static int check_address(const char *text, struct ten_error *err)
 	return config_address_parse(text, &address, err);
 }
 
+/* "": there is none. */
+static int check_endpoint(const char *value, struct ten_error *err)
+{
+	size_t scheme = strncmp(value, "http://", 7) == 0    ? 7
+			: strncmp(value, "https://", 8) == 0 ? 8
+							     : 0;
+
+	if (!*value || (scheme && value[scheme] && value[scheme] != '/' &&
+			       !value[strcspn(value, " \t\n?#")]))
+		return 0;
+	return ten_error_set(err, 0,
+		"\"%.60s\" is no URL of a collector: it begins with http:// or https://", value);
+}
+
 static int check_network(const char *text, struct ten_error *err)
 {
 	struct config_network network;
@@ -184,6 +198,7 @@ static const struct {
 	{ OPTION_SETTING, "port_range", check_port_range },
 	{ OPTION_SETTING, "private_range", check_private_range },
 	{ OPTION_SETTING, "trusted_proxies", check_network },
+	{ OPTION_SETTING, "otlp_endpoint", check_endpoint },
 	{ OPTION_LISTENER, "address", check_address },
 	{ OPTION_SERVICE, "command", check_command },
 	{ OPTION_SERVICE, "args", check_template },

@@ -101,7 +101,7 @@ struct record_settings {
 	uint32_t max_connections_per_ip;
 	uint32_t upgrade_drain_timeout_ms;
 	uint32_t max_wakes_per_minute_per_ip;
-	uint32_t reserved;
+	uint32_t trace;
 };
 
 struct record_page {

@@ -412,6 +412,7 @@ bool route_table_settings(const struct route_table *table, struct route_settings
 		.max_connections_per_ip = record->max_connections_per_ip,
 		.max_wakes_per_minute_per_ip = record->max_wakes_per_minute_per_ip,
 		.upgrade_drain_timeout_ms = record->upgrade_drain_timeout_ms,
+		.trace = record->trace,
 		.error_page_count = record->error_page_count,
 		.ready = record->ready != 0,
 		.record = record,

@@ -168,6 +168,7 @@ struct route_settings {
 	uint32_t max_connections_per_ip;      /* 0: no bound */
 	uint32_t max_wakes_per_minute_per_ip; /* likewise */
 	uint32_t upgrade_drain_timeout_ms;
+	uint32_t trace; /* 0: no request is traced; else one more than the hundredths that are */
 	const struct route_cidr *trusted_proxies;
 	uint32_t trusted_proxy_count;
 	uint32_t error_page_count;

@@ -356,6 +356,7 @@ int route_table_put_settings(
 		.max_connections_per_ip = put->base.max_connections_per_ip,
 		.max_wakes_per_minute_per_ip = put->base.max_wakes_per_minute_per_ip,
 		.upgrade_drain_timeout_ms = put->base.upgrade_drain_timeout_ms,
+		.trace = put->base.trace,
 	};
 	return single_publish(table, &table->header->settings, &record, err);
 }

@@ -154,7 +154,7 @@ static void find_users(struct checkup *checkup)
 static void find_programs(struct checkup *checkup)
 {
 	static const char *const ours[] = { "tenement-keeper", "tenementd", "tenement-proxy",
-		"tenement-logger", "tenement-init" };
+		"tenement-logger", "tenement-tracer", "tenement-init" };
 	const char *missing = NULL;
 	struct checkup_finding *finding;
 	bool there;

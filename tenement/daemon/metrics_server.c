@@ -127,6 +127,17 @@ static void put_api(const struct daemon *d, struct metrics_out *out)
 	put_one(out, METRIC_AUDIT_LOST, audit_lost(d));
 }
 
+static void put_traces(struct daemon *d, struct metrics_out *out)
+{
+	struct board_traces *traces = &d->board->traces;
+
+	metrics_begin(out, METRIC_TRACE_SPANS);
+	metrics_put_with(out, "", "result", "exported", atomic_load(&traces->exported));
+	metrics_put_with(out, "", "result", "lost", atomic_load(&traces->lost));
+	metrics_put_with(out, "", "result", "dropped", atomic_load(&traces->dropped));
+	put_one(out, METRIC_TRACE_FAILURES, atomic_load(&traces->failures));
+}
+
 void metrics_server_put(struct daemon *d, struct metrics_out *out)
 {
 	metrics_begin(out, METRIC_BUILD);
@@ -136,4 +147,5 @@ void metrics_server_put(struct daemon *d, struct metrics_out *out)
 	put_config(d, out);
 	put_reconcile(out);
 	put_api(d, out);
+	put_traces(d, out);
 }

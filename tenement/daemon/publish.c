@@ -457,6 +457,9 @@ int publish_settings(struct daemon *d, struct ten_error *err)
 			.max_wakes_per_minute_per_ip =
 				(uint32_t)settings->max_wakes_per_minute_per_ip,
 			.upgrade_drain_timeout_ms = ms(settings->upgrade_drain_timeout),
+			.trace = settings->otlp_endpoint && *settings->otlp_endpoint
+					 ? (uint32_t)settings->trace_sample + 1
+					 : 0,
 			.trusted_proxies = cidrs,
 			.ready = d->first_reconcile_done },
 		.error_pages = pages,

@@ -21,6 +21,7 @@ static const struct {
 	{ "tenement-proxy", "--check" },
 	{ "tenementd", "--version" },
 	{ "tenement-logger", "--version" },
+	{ "tenement-tracer", "--version" },
 	{ "tenement-keeper", "--version" },
 };
 #define PROGRAM_COUNT (sizeof(programs) / sizeof(*programs))
@@ -140,6 +141,7 @@ static void switched(struct daemon *d)
 		d->workers == 1 ? "" : "s");
 	end(d, NULL);
 	workers_restart_logger(d);
+	workers_restart_tracer(d);
 	keeper_link_renew(d);
 	/* When those who wait for it have been answered. */
 	d->leaving = true;

@@ -114,6 +114,22 @@ static int share_access(struct daemon *d, struct ten_error *err)
 	return 0;
 }
 
+/* By this all workers hand spans to tenement-tracer, when there is one. */
+static int share_spans(struct daemon *d, struct ten_error *err)
+{
+	int pair[2];
+
+	if (fds_find("spans.out") >= 0)
+		return 0;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+		return ten_error_set(err, errno, "socketpair");
+	keeper_link_store(d, "spans.out", pair[0]);
+	keeper_link_store(d, "spans.in", pair[1]);
+	close(pair[0]);
+	close(pair[1]);
+	return 0;
+}
+
 static int find_users(struct daemon *d, struct ten_error *err)
 {
 	const char *wanted = d->boot.proxy_user;
@@ -177,7 +193,7 @@ int workers_share(struct daemon *d, struct ten_error *err)
 	if (d->workers > BOARD_LANES_MAX)
 		d->workers = BOARD_LANES_MAX;
 	if (find_users(d, err) < 0 || share_table(d, err) < 0 || share_board(d, err) < 0 ||
-		share_logger(d, err) < 0 || share_access(d, err) < 0)
+		share_logger(d, err) < 0 || share_access(d, err) < 0 || share_spans(d, err) < 0)
 		return -1;
 	d->bell = shared_eventfd(d, "bell", err);
 	if (d->bell < 0)
@@ -226,7 +242,7 @@ static void run_worker(struct daemon *d, uint32_t seat, run_function *run)
 	autofree char *its_lane = mem_printf("%u", lane);
 	autofree char *fds =
 		mem_printf("table,board,bell,bell.%u,access.out.%u,handover.%u,handover.%u.out,"
-			   "listen.%u.*",
+			   "spans.out,listen.%u.*",
 			seat, lane, lane, lane, lane);
 	char *argv[] = { program, "--worker", worker, "--lane", its_lane, NULL };
 
@@ -274,6 +290,45 @@ void workers_restart_logger(struct daemon *d)
 		log_error("%s", err.text);
 }
 
+static void run_tracer(struct daemon *d, const char *endpoint)
+{
+	autofree char *program = programs_path("tenement-tracer");
+	char *argv[] = { program, "--endpoint", (char *)endpoint, NULL };
+	uint32_t uid = UINT32_MAX;
+	struct ten_error err;
+
+	if (d->root && uids_get(d, "tracer", &uid, &err) < 0)
+		log_error("no request is traced: %s", err.text);
+	else
+		keeper_link_run(d, "tracer", uid, uid, "spans.in,board", argv);
+}
+
+/* What was told is not known to a daemon that comes back: it begins anew. */
+static void tracer_update(struct daemon *d)
+{
+	static char *told;
+	const char *endpoint = config_set_settings(d->set)->otlp_endpoint;
+
+	endpoint = endpoint ? endpoint : "";
+	if (told && strcmp(told, endpoint) == 0)
+		return;
+	keeper_link_halt(d, "tracer");
+	if (*endpoint)
+		run_tracer(d, endpoint);
+	free(told);
+	told = mem_strdup(endpoint);
+}
+
+void workers_restart_tracer(struct daemon *d)
+{
+	const char *endpoint = config_set_settings(d->set)->otlp_endpoint;
+
+	if (!endpoint || !*endpoint)
+		return;
+	keeper_link_halt(d, "tracer");
+	run_tracer(d, endpoint);
+}
+
 static void tell_limit(struct daemon *d, const char *verb, int64_t size, int64_t *told)
 {
 	struct wire_buffer buffer = { 0 };
@@ -292,6 +347,7 @@ void workers_update(struct daemon *d)
 	const struct setting_values *settings = config_set_settings(d->set);
 
 	tell_limit(d, "limit", settings->log_max_kb, &told);
+	tracer_update(d);
 	tell_limit(d, "access-limit", settings->access_log_max_mb, &access_told);
 }
 

@@ -17,6 +17,7 @@ int workers_share_bell(struct daemon *d, uint32_t seat, struct ten_error *err);
 void workers_try(struct daemon *d, uint32_t seat);
 /* End the log writer and run it again, as it now is on disk; its pipes wait. */
 void workers_restart_logger(struct daemon *d);
+void workers_restart_tracer(struct daemon *d); /* if there is one */
 
 /* Settings of theirs that do not come by the routing table. */
 void workers_update(struct daemon *d);

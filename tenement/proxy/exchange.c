@@ -314,6 +314,8 @@ void exchange_refuse_until(struct exchange *exchange, uint16_t status, enum boar
 
 	count_refusal(exchange, why);
 	snprintf(retry_after, sizeof(retry_after), "%" PRIu32, retry_after_secs);
+	if (exchange->trace.note)
+		exchange->trace.note->refused = board_refusal_names[why];
 	if (exchange->note && exchange->state < EXCHANGE_RESPOND)
 		access_note_refusal(exchange->note, status, why);
 	if (exchange->state >= EXCHANGE_RESPOND || exchange->interim) {

@@ -20,6 +20,7 @@
 #include "http_host.h"
 #include "proxy/access_log.h"
 #include "proxy/deadline.h"
+#include "proxy/trace.h"
 
 struct worker;
 struct client;
@@ -52,7 +53,8 @@ struct exchange {
 	struct client *client;
 	struct upstream *upstream;
 	struct access_note *note; /* for the access log; NULL: none */
-	struct exchange *next;    /* among those that wait for the same, or are put aside */
+	struct trace trace;
+	struct exchange *next; /* among those that wait for the same, or are put aside */
 	struct exchange *prev;
 	enum exchange_state state;
 	struct deadline deadline;
@@ -190,6 +192,8 @@ static inline void exchange_log(struct exchange *exchange, bool complete)
 {
 	if (exchange->head_us)
 		exchange_count(exchange);
+	if (exchange->trace.note)
+		trace_write(exchange);
 	if (exchange->note)
 		access_note_write(exchange, complete);
 }

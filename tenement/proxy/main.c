@@ -122,6 +122,7 @@ static int inherited_find(struct worker_inherited *inherited, const struct argum
 		return -1;
 	snprintf(name, sizeof(name), "access.out.%u", arguments->lane);
 	inherited->access_log = fds_find(name);
+	inherited->spans = fds_find("spans.out");
 	snprintf(name, sizeof(name), "handover.%u", arguments->lane);
 	inherited->handover_in = fds_find(name);
 	snprintf(name, sizeof(name), "handover.%u.out", arguments->lane);

@@ -3,6 +3,7 @@
 #include <utlist.h>
 
 #include "limit.h"
+#include "common/clock.h"
 #include "proxy/dispatch.h"
 #include "proxy/exchange.h"
 #include "proxy/relay.h"
@@ -78,6 +79,8 @@ bool queue_enter(struct exchange *exchange, const struct route_instance *instanc
 	else
 		DL_APPEND(queue->first, exchange);
 	exchange->queued = true;
+	if (exchange->trace.note && !exchange->trace.note->queue_from_us)
+		exchange->trace.note->queue_from_us = clock_us(CLOCK_MONOTONIC);
 	exchange->state = EXCHANGE_WAIT;
 	if (!exchange->queue_until_ms)
 		exchange->queue_until_ms = worker->now_ms + instance->queue_timeout_ms;
@@ -97,6 +100,8 @@ void queue_leave(struct exchange *exchange)
 	queue = slot_map_find(worker->queues, slot);
 	DL_DELETE(queue->first, exchange);
 	exchange->queued = false;
+	if (exchange->trace.note)
+		exchange->trace.note->queue_until_us = clock_us(CLOCK_MONOTONIC);
 	deadline_stop(&exchange->deadline);
 	limit_count_give(&worker->board->slots[slot].queued, &worker->cells[slot].queued);
 	if (!queue->first)

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "common/clock.h"
 #include "proxy/client.h"
 #include "proxy/dispatch.h"
 #include "proxy/exchange.h"
@@ -258,6 +259,8 @@ static void head_take(struct exchange *exchange, uint32_t head_bytes)
 	exchange->down.at = exchange->down.ready = exchange->down.at + head_bytes;
 	if (!interim)
 		exchange->status = head->status;
+	if (!interim && exchange->trace.note)
+		exchange->trace.note->answer_us = clock_us(CLOCK_MONOTONIC);
 	if (exchange->note && !interim)
 		access_note_answer(exchange->note, head->status, transport_pending(&exchange->top));
 	if (interim) {

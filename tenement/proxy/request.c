@@ -60,6 +60,15 @@ static bool is_websocket(const struct http_head *head)
 	return false;
 }
 
+/* What is to be told of it when it is over, its head being gone by then. */
+static void request_note(
+	struct exchange *exchange, const struct http_head *head, uint32_t head_bytes)
+{
+	if (exchange->worker->settings.traces)
+		trace_begin(exchange, head);
+	access_log_begin(exchange, head, head_bytes);
+}
+
 static void request_begin(struct exchange *exchange, uint32_t head_bytes)
 {
 	const struct http_head *head = exchange->head;
@@ -81,7 +90,7 @@ static void request_begin(struct exchange *exchange, uint32_t head_bytes)
 	exchange->has_body = head->body == HTTP_BODY_CHUNKED || head->content_length > 0;
 	result = route_request(exchange, head);
 	if (result == ROUTE_FOUND || result == ROUTE_ASKS)
-		access_log_begin(exchange, head, head_bytes);
+		request_note(exchange, head, head_bytes);
 	if ((result == ROUTE_FOUND || result == ROUTE_ASKS) && !rewrite_request(exchange, head)) {
 		exchange_refuse_for_memory(exchange);
 		return;

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 
 #include "proxy/client.h"
@@ -119,7 +118,7 @@ static bool ends_here(const struct http_field *field)
 
 static bool request_keeps(const struct exchange *exchange, const struct http_field *field)
 {
-	if (ends_here(field))
+	if (ends_here(field) || (exchange->trace.own && !trace_keeps(&exchange->trace, field)))
 		return false;
 	switch (field->id) {
 	case HTTP_FIELD_ALIAS:
@@ -357,25 +356,23 @@ static void put_origin(struct http_window *out, const struct exchange *exchange,
 static void put_request_id(struct http_window *out, const struct exchange *exchange)
 {
 	struct worker *worker = exchange->worker;
-	static const char digits[] = "0123456789abcdef";
-	char text[32];
-	uint8_t *bytes;
+	uint8_t bytes[16];
+	char text[2 * sizeof(bytes) + 1];
 
-	if (worker->random_left < 16) {
-		if (getrandom(worker->random, sizeof(worker->random), 0) !=
-			(ssize_t)sizeof(worker->random))
-			return;
-		worker->random_left = sizeof(worker->random);
-	}
-	worker->random_left -= 16;
-	bytes = worker->random + worker->random_left;
-	for (size_t i = 0; i < 16; i++) {
-		text[2 * i] = digits[bytes[i] >> 4];
-		text[2 * i + 1] = digits[bytes[i] & 15];
-	}
-	put_line(out, "X-Request-Id: ", &(struct http_text){ text, sizeof(text) });
+	if (!worker_random(worker, bytes, sizeof(bytes)))
+		return;
+	trace_hex(bytes, sizeof(bytes), text);
+	put_line(out, "X-Request-Id: ", &(struct http_text){ text, sizeof(text) - 1 });
 	if (exchange->note)
-		access_note_request_id(exchange->note, text, sizeof(text));
+		access_note_request_id(exchange->note, text, sizeof(text) - 1);
+}
+
+static void put_trace(struct http_window *out, const struct trace_context *context)
+{
+	char text[TRACE_PARENT_LEN + 1];
+
+	trace_context_format(context, text);
+	put_line(out, "traceparent: ", &(struct http_text){ text, TRACE_PARENT_LEN });
 }
 
 /* ---- keeping a visitor ---- */
@@ -447,6 +444,8 @@ bool rewrite_request(struct exchange *exchange, const struct http_head *head)
 	put_origin(out, exchange, head, &host);
 	if (!has(head, HTTP_FIELD_X_REQUEST_ID))
 		put_request_id(out, exchange);
+	if (exchange->trace.own)
+		put_trace(out, &exchange->trace.context);
 	if (exchange->upgrading)
 		put_string(out, "Connection: upgrade\r\n");
 	if (head->chunked)

@@ -41,6 +41,8 @@ void settings_load(struct settings *settings, const struct route_table *table)
 	settings->max_connections_per_ip = view.max_connections_per_ip;
 	settings->max_wakes_per_minute_per_ip = view.max_wakes_per_minute_per_ip;
 	settings->upgrade_drain_timeout_ms = view.upgrade_drain_timeout_ms;
+	settings->traces = view.trace > 0;
+	settings->trace_sample = view.trace ? view.trace - 1 : 0;
 	settings->trusted_count = view.trusted_proxy_count < ROUTE_CIDRS_MAX
 					  ? view.trusted_proxy_count
 					  : ROUTE_CIDRS_MAX;

@@ -19,6 +19,8 @@ struct settings {
 	uint32_t max_connections_per_ip; /* 0: no bound */
 	uint32_t max_wakes_per_minute_per_ip;
 	uint32_t upgrade_drain_timeout_ms;
+	bool traces;
+	uint32_t trace_sample; /* hundredths */
 	struct route_cidr trusted[ROUTE_CIDRS_MAX];
 	uint32_t trusted_count;
 	bool ready; /* the first reconcile is done */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "common/clock.h"
 #include "proxy/dispatch.h"
 #include "proxy/exchange.h"
 #include "proxy/slot_map.h"
@@ -68,6 +69,8 @@ void wait_leave(struct exchange *exchange)
 	list->asking -= !exchange->quiet;
 	list->judged -= exchange->judged;
 	exchange->waiting = false;
+	if (exchange->trace.note)
+		exchange->trace.note->wait_until_us = clock_us(CLOCK_MONOTONIC);
 	deadline_stop(&exchange->deadline);
 	atomic_fetch_sub_explicit(&worker->cells[slot].waiting, 1, memory_order_seq_cst);
 	if (!list->first)

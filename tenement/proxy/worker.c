@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -152,6 +153,19 @@ void worker_stop_accepting(struct worker *worker)
 	worker->listener_count = 0;
 }
 
+bool worker_random(struct worker *worker, uint8_t *bytes, size_t len)
+{
+	if (worker->random_left < len) {
+		if (getrandom(worker->random, sizeof(worker->random), 0) !=
+			(ssize_t)sizeof(worker->random))
+			return false;
+		worker->random_left = sizeof(worker->random);
+	}
+	worker->random_left -= (uint32_t)len;
+	memcpy(bytes, worker->random + worker->random_left, len);
+	return true;
+}
+
 /* ---- turns of the loop ---- */
 
 static void settings_refresh(struct worker *worker, uint64_t generation)
@@ -228,6 +242,7 @@ static void prepare_event(struct ev_loop *loop, ev_prepare *prepare, int events)
 	if (worker->ring)
 		ring_out(worker);
 	access_log_turn(worker);
+	trace_turn(worker);
 	client_reap(worker);
 	exchange_reap(worker);
 	upstream_reap(worker);
@@ -369,6 +384,7 @@ int worker_init(struct worker *worker, uint32_t index, const struct worker_inher
 	if (!worker->loop)
 		return ten_error_set(err, errno, "cannot make an event loop");
 	access_log_init(worker, inherited->access_log);
+	trace_init(worker, inherited->spans);
 	deadline_wheel_init(&worker->wheel, worker->loop, &worker->now_ms);
 	if (route_table_open(&worker->table, inherited->table_fd, err) < 0 ||
 		board_open(&worker->board, inherited->board_fd, err) < 0 ||
@@ -394,5 +410,6 @@ void worker_run(struct worker *worker)
 	worker_ring(worker);
 	ev_run(worker->loop, 0);
 	access_log_end(worker);
+	trace_end(worker);
 	atomic_store(&worker->page->pid, 0);
 }

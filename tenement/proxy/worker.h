@@ -17,6 +17,7 @@
 #include "error.h"
 #include "route_table.h"
 #include "proxy/access_log.h"
+#include "proxy/trace.h"
 #include "proxy/buffer.h"
 #include "proxy/client.h"
 #include "proxy/deadline.h"
@@ -106,8 +107,9 @@ struct worker {
 	uint32_t free_client_count, free_exchange_count, free_upstream_count;
 
 	struct access_log access;
+	struct trace_out traces;
 
-	uint8_t random[1024]; /* for request ids */
+	uint8_t random[1024]; /* for ids of requests and spans */
 	uint32_t random_left;
 };
 
@@ -118,6 +120,7 @@ struct worker_inherited {
 	int daemon_bell;
 	int own_bell;
 	int access_log;  /* -1: none */
+	int spans;       /* likewise, for tenement-tracer */
 	int handover_in; /* -1: none */
 	int handover_out;
 	int listeners[WORKER_LISTENERS_MAX];
@@ -162,5 +165,8 @@ static inline void worker_refusal(struct worker *worker, enum board_refusal why)
 {
 	atomic_fetch_add_explicit(&worker->page->refusals[why], 1, memory_order_relaxed);
 }
+
+/* LEN random bytes, at most a few. False: the kernel has none. */
+bool worker_random(struct worker *worker, uint8_t *bytes, size_t len);
 
 #endif

@@ -29,7 +29,7 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 SOURCE = HERE.parent.parent
 FIXTURES = SOURCE / "tests" / "fixtures"
-PROGRAMS = ("ten", "tenement-keeper", "tenementd", "tenement-proxy", "tenement-logger", "tenement-init",
+PROGRAMS = ("ten", "tenement-keeper", "tenementd", "tenement-proxy", "tenement-logger", "tenement-tracer", "tenement-init",
             "tenement-sandbox")
 # Sanitizers and busy machines are slow; a deadline is for what will never come.
 SLOWNESS = float(os.environ.get("TENEMENT_TEST_SLOWNESS", "1"))

@@ -263,13 +263,13 @@ START_TEST(another_version_or_size_is_refused)
 	ck_assert_ptr_nonnull(strstr(err.text, "bytes, want"));
 	ck_assert_int_eq(ftruncate(memory, (off_t)sizeof(struct board)), 0);
 	ck_assert_int_lt(board_open(&other, memory, &err), 0);
-	ck_assert_msg(strstr(err.text, "version 0, this program reads version 6") != NULL, "%s",
+	ck_assert_msg(strstr(err.text, "version 0, this program reads version 7") != NULL, "%s",
 		err.text);
 	version = BOARD_VERSION + 1;
 	ck_assert_int_eq(pwrite(fd, &version, sizeof(version), offsetof(struct board, version)),
 		sizeof(version));
 	ck_assert_int_lt(board_open(&other, fd, &err), 0);
-	ck_assert_msg(strstr(err.text, "version 7, this program reads version 6") != NULL, "%s",
+	ck_assert_msg(strstr(err.text, "version 8, this program reads version 7") != NULL, "%s",
 		err.text);
 	ck_assert_int_lt(board_open(&other, -1, &err), 0);
 	ck_assert_int_eq(err.code, EBADF);
