@@ -126,3 +126,5 @@ def test_deleting_much_is_held(tenement):
     assert t.get("app:t1").status == 200
     t.ten("apply", "--confirm")
     wait_until(lambda: t.instance("app:t1") is None)
+    told = [event for event in t.control("GET", "/api/events").json()["events"] if "held" in event["kind"]]
+    assert [event["kind"] for event in told] == ["held", "unheld"] and "20 of 20 tenants" in told[0]["text"]
