@@ -21,7 +21,7 @@
 #define TIMEOUT_MAX        86400
 #define WEIGHT_DEFAULT     100
 #define CHECK_SECONDS      0.25
-#define UNDO_SECONDS       15.0
+#define UNDO_SECONDS       5.0 /* less than clients wait beyond the timeout */
 #define SEEN_SECONDS       30.0
 #define FAILURE_LINES      10
 #define FAILURE_LINES_MOST 16384
