@@ -144,6 +144,15 @@ struct board_traces {
 	_Atomic uint64_t exported, dropped, failures; /* by that: spans, spans, tries */
 };
 
+/* What became of lines. */
+struct board_logs {
+	_Atomic uint64_t lines;        /* that tenants wrote, and the log writer took */
+	_Atomic uint64_t over_rate;    /* more than log_rate */
+	_Atomic uint64_t unstored;     /* the store could not take them */
+	_Atomic uint64_t access_lines; /* of access logs */
+	_Atomic uint64_t access_lost;  /* the log writer was behind */
+};
+
 struct board {
 	uint64_t magic;
 	uint32_t version;
@@ -170,6 +179,7 @@ struct board {
 	struct board_answers carried_answers[ROUTE_SLOTS_MAX];
 	struct board_gone gone[BOARD_GONE_MAX];
 	struct board_traces traces;
+	struct board_logs logs;
 };
 _Static_assert(BOARD_WORKERS_MAX == 64, "a bit each");
 

@@ -127,6 +127,19 @@ static void put_api(const struct daemon *d, struct metrics_out *out)
 	put_one(out, METRIC_AUDIT_LOST, audit_lost(d));
 }
 
+static void put_logs(struct daemon *d, struct metrics_out *out)
+{
+	struct board_logs *logs = &d->board->logs;
+
+	metrics_begin(out, METRIC_LOG_LINES);
+	metrics_put_with(out, "", "log", "output", atomic_load(&logs->lines));
+	metrics_put_with(out, "", "log", "access", atomic_load(&logs->access_lines));
+	metrics_begin(out, METRIC_LOG_LOST);
+	metrics_put_with(out, "", "reason", "log_rate", atomic_load(&logs->over_rate));
+	metrics_put_with(out, "", "reason", "store", atomic_load(&logs->unstored));
+	metrics_put_with(out, "", "reason", "access", atomic_load(&logs->access_lost));
+}
+
 static void put_traces(struct daemon *d, struct metrics_out *out)
 {
 	struct board_traces *traces = &d->board->traces;
@@ -147,5 +160,6 @@ void metrics_server_put(struct daemon *d, struct metrics_out *out)
 	put_config(d, out);
 	put_reconcile(out);
 	put_api(d, out);
+	put_logs(d, out);
 	put_traces(d, out);
 }

@@ -226,7 +226,7 @@ static int run_logger(struct daemon *d, struct ten_error *err)
 	if (d->table_is_new)
 		keeper_link_halt(d, "logger");
 	keeper_link_run(d, "logger", d->logger_uid, d->logger_gid,
-		"logger.in,table,access.in.*,log:*", argv);
+		"logger.in,table,board,access.in.*,log:*", argv);
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/fds.h"
 #include "common/log.h"
+#include "logger/log_counts.h"
 #include "mem.h"
 #include "text.h"
 
@@ -118,6 +119,7 @@ static void batch_write(struct access_logs *logs, size_t len)
 			warn(logs, "refused a line of an access log: there is no such tenant");
 			continue;
 		}
+		log_count(&log_counts->access_lines, 1);
 		text_add(&tenant->lines, entry.line, entry.line_len);
 		text_add(&tenant->lines, "\n", 1);
 		if (tenant->lines.len >= LOG_STORE_BATCH_SIZE)

@@ -22,6 +22,7 @@
 #include "logger/access.h"
 #include "logger/forward.h"
 #include "logger/intake.h"
+#include "logger/log_counts.h"
 #include "logger/log_store.h"
 #include "logger/sink_files.h"
 #include "logger/sink_forward.h"
@@ -208,6 +209,7 @@ int main(int argc, char **argv)
 	harden();
 	if (getppid() != parent)
 		return EXIT_SUCCESS; /* the keeper died before it could signal us */
+	log_counts_start();
 	loop = ev_default_loop(EVFLAG_NOENV);
 	if (!loop) {
 		log_error("no event loop: %s", strerror(errno));

@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "logger/log_counts.h"
 #include "mem.h"
 
 /* A kill takes what came after the last commit: less than a quarter second's. */
@@ -18,6 +19,7 @@ struct sink_store {
 	ev_timer commit; /* runs while there is something to commit */
 	ev_timer tend;
 	int64_t warned_at_s;
+	uint64_t dropped; /* lines that are counted */
 };
 
 static void warn(struct sink_store *store, const struct ten_error *err)
@@ -34,6 +36,8 @@ static void tell_of_state(struct sink_store *store)
 {
 	struct log_writer_state *state = log_writer_state(store->writer);
 
+	log_count(&log_counts->unstored, state->dropped - store->dropped);
+	store->dropped = state->dropped;
 	if (!state->set_aside)
 		return;
 	log_warn(

@@ -8,6 +8,7 @@
 #include <utlist.h>
 
 #include "common/clock.h"
+#include "logger/log_counts.h"
 #include "common/log_policy.h"
 #include "mem.h"
 
@@ -103,6 +104,7 @@ static void drop(struct tenant_log *tenant)
 {
 	struct tenant_logs *all = tenant->all;
 
+	log_count(&log_counts->over_rate, 1);
 	if (tenant->dropped++)
 		return;
 	DL_APPEND(all->owing, tenant);
@@ -137,6 +139,7 @@ void tenant_log_line(struct tenant_log *tenant, const struct log_line *line)
 		drop(tenant);
 		return;
 	}
+	log_count(&log_counts->lines, 1);
 	tenant->tokens--;
 	tell(tenant, line);
 }

@@ -197,6 +197,7 @@ static void lose(struct worker *worker, const struct access_entry *entry, enum a
 	}
 	if (loser)
 		loser->lost++;
+	atomic_fetch_add_explicit(&worker->board->logs.access_lost, 1, memory_order_relaxed);
 	if (worker_log_is_due(worker, &log->logged_ms))
 		log_warn("the log writer is behind: lines of access logs are lost");
 }

@@ -8,7 +8,7 @@ import subprocess
 
 import openmetrics
 import pytest
-from daemon_rig import in_threads
+from daemon_rig import in_threads, kill, wait_gone
 from harness import wait_until
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -129,6 +129,25 @@ def test_what_is_told_of_the_rest(busy):
     t.ten("pause", "a look")
     assert value(t, "tenement_config_paused") == 1
     t.ten("unpause")
+
+
+def test_lines_of_logs_are_counted(tenement):
+    t = tenement(start=False)
+    t.write("loud.toml", t.service("loud", "flood", log_rate=1, access_log="json"))
+    t.write("loud-x.toml", t.tenant("loud"))
+    t.start()
+    t.wait_ok("loud:x")
+    wait_until(lambda: value(t, "tenement_log_lost_lines", reason="log_rate") > 0)
+    t.ten("stop", "loud:x")
+    lines = value(t, "tenement_log_lines", log="output")
+    assert lines > 0
+    wait_until(lambda: value(t, "tenement_log_lines", log="access") >= 1)
+    assert value(t, "tenement_log_lost_lines", reason="store") == value(t, "tenement_log_lost_lines", reason="access") == 0
+    # They outlive the log writer.
+    logger = t.pid_of("tenement-logger")
+    kill(logger)
+    wait_gone(logger)
+    assert value(t, "tenement_log_lines", log="output") >= lines
 
 
 def test_without_tenants_there_are_services(busy):
