@@ -280,6 +280,7 @@ def test_soak(tenement):
     for tenant in CALM + RESTLESS:
         t.wait_ok(f"echo:{tenant}")
     wait_until(lambda: all_asleep(t), 60, what="sleep before")
+    t.ten("stop", f"echo:{CALM[0]}")  # from the first change by hand on, the audit log is open
     before = {name: descriptors(pid) for name, pid in ours(t).items()}
 
     visitors = [Visitor(soak, number, kind) for number, kind in enumerate(CROWD)]
