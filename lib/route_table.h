@@ -149,8 +149,9 @@ struct route_error_page {
 	const char *html;
 };
 
-/* The host, and the target, that the management API is published as: no Host is written so. */
-#define ROUTE_API_HOST "#api"
+/* The host, and the target, that the management API is published as: no Host is written so, and no
+ * wake rules are called so ("#service", "#service:id"). */
+#define ROUTE_API_HOST "##api"
 
 #define ROUTE_CIDRS_MAX 64
 struct route_cidr {
