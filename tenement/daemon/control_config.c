@@ -20,7 +20,6 @@
 #include "daemon/rollout.h"
 #include "daemon/settings.h"
 #include "mem.h"
-#include "option_value.h"
 #include "wire.h"
 
 /* ---- apply ---- */
@@ -135,34 +134,15 @@ void control_config_check(struct control_call *call)
 	apply_clear(&apply);
 }
 
-/* What VALUES, of SCOPE, hold. */
-static json_t *values_json(enum option_scope scope, const void *values)
-{
-	json_t *json = json_object();
-
-	for (size_t i = 0; i < option_count; i++) {
-		autofree char *text = NULL;
-		json_t *value;
-
-		if (options[i].scope != scope)
-			continue;
-		/* Numbers, strings and lists are spelled alike in TOML and JSON. */
-		text = option_spell(&options[i], values);
-		value = json_loads(text, JSON_DECODE_ANY, NULL);
-		json_object_set_new(json, options[i].name, value ? value : json_string(text));
-	}
-	return json;
-}
-
 void control_config_settings(struct control_call *call)
 {
 	const struct setting_values *values = config_set_settings(call->d->set);
-	json_t *json = values_json(OPTION_SETTING, values), *listeners = json_array();
+	json_t *json = describe_values(OPTION_SETTING, values), *listeners = json_array();
 	char files[8] = "";
 
 	for (size_t i = 0; i < values->listener_count; i++)
 		json_array_append_new(
-			listeners, values_json(OPTION_LISTENER, &values->listeners[i]));
+			listeners, describe_values(OPTION_LISTENER, &values->listeners[i]));
 	json_object_set_new(json, "listener", listeners);
 	json = json_pack("{s:o}", "settings", json);
 	control_query(call, "files", files, sizeof(files));

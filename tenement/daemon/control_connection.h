@@ -63,6 +63,9 @@ void control_connection_free(struct control_connection *connection);
 /* What has been read holds another whole request, perhaps: answer it. False: read on. */
 bool control_take_request(struct control_connection *connection);
 
+/* Whether a stranger brings the cookie of a session; then .who is whose it is. */
+bool control_session_know(struct control_connection *connection);
+
 /* An answer to what is no call. Ends the connection. */
 void control_refuse_raw(struct control_connection *connection, int status, const char *why);
 

@@ -383,6 +383,7 @@ void control_instance_spawn(struct control_call *call)
 struct showing {
 	char *key;
 	bool secrets;
+	enum describe_files files;
 	struct log_tail *tail; /* NULL: they are not wanted */
 };
 
@@ -390,6 +391,7 @@ static json_t *showing_look(struct daemon *d, void *data, bool time_is_up, int *
 {
 	struct showing *showing = data;
 	struct instance *instance = instance_find(d, showing->key);
+	const struct ten_spec *spec;
 	json_t *json;
 
 	if (!instance) {
@@ -401,6 +403,10 @@ static json_t *showing_look(struct daemon *d, void *data, bool time_is_up, int *
 	if (showing->tail && !log_tail_is_there(showing->tail) && !time_is_up)
 		return NULL;
 	json = describe_instance_whole(d, instance, showing->secrets);
+	spec = config_set_instance(d->set, showing->key);
+	if (spec || instance->spec)
+		json_object_set_new(json, "spec",
+			describe_spec(d, spec ? spec : instance->spec, showing->files));
 	if (showing->tail)
 		json_object_set_new(json, "log", log_tail_lines(showing->tail, LOG_LINES_BYTES));
 	return json;
@@ -425,6 +431,8 @@ void control_instance_show(struct control_call *call)
 	control_query(call, "log", log, sizeof(log));
 	showing->key = mem_strdup(call->instance->key);
 	showing->secrets = control_is_own(call) && *secrets == '1';
+	/* (files may say more than what is about this one) */
+	showing->files = call->who.scope == SCOPE_ALL ? DESCRIBE_FILES : DESCRIBE_NO_FILES;
 	if (showing->secrets)
 		control_write_down(call);
 	if (*log != '0')

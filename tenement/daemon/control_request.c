@@ -143,7 +143,10 @@ static bool know(struct control_connection *connection)
 		return true;
 	}
 	know_stranger(connection);
-	return !field || know_by_token(connection, field);
+	if (field)
+		return know_by_token(connection, field);
+	control_session_know(connection);
+	return true;
 }
 
 /* ---- what a browser says of where a request comes from ---- */
@@ -175,6 +178,16 @@ static bool is_tricked(struct control_call *call)
 	return has_origin && !is_own_origin(call, origin);
 }
 
+/* The dashboard's files may be gone to from anywhere: they do nothing, and show nothing yet. */
+static bool is_page(const struct control_call *call)
+{
+	static const char folder[] = "/dashboard";
+
+	return call->method == HTTP_METHOD_GET &&
+	       (strcmp(call->path, "/") == 0 ||
+		       strncmp(call->path, folder, sizeof(folder) - 1) == 0);
+}
+
 /* ---- one request ---- */
 
 static void handle(struct control_connection *connection, const char *body, size_t len)
@@ -193,7 +206,7 @@ static void handle(struct control_connection *connection, const char *body, size
 	call.who = connection->who;
 	call.by = call.who.name;
 	connection->known = false;
-	if (connection->door != CONTROL_DOOR_LOCAL && is_tricked(&call))
+	if (connection->door != CONTROL_DOOR_LOCAL && !is_page(&call) && is_tricked(&call))
 		control_refuse(&call, 403, "this was asked by a page of another origin");
 	else
 		endpoints_dispatch(&call, body, len);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "board_answers.h"
 #include "daemon/control.h"
 #include "daemon/endpoints.h"
 #include "daemon/describe.h"
@@ -22,6 +23,18 @@ static void put_known(json_t *json, const char *key, uint64_t number)
 {
 	json_object_set_new(json, key,
 		number == CGROUP_UNKNOWN ? json_null() : json_integer((json_int_t)number));
+}
+
+/* How many answers there were, and how long they took in all: for a mean between two looks. */
+static void put_answers(json_t *json, struct daemon *d, const struct instance *instance)
+{
+	struct board_answered answered = { 0 };
+
+	if (instance->known && instance_is_used(d, instance))
+		board_answered(d->board, instance->target.slot, &answered);
+	json_object_set_new(
+		json, "answers", json_integer((json_int_t)board_answered_count(&answered)));
+	json_object_set_new(json, "took_usec", json_integer((json_int_t)answered.took_us));
 }
 
 static json_t *now_of(struct daemon *d, const struct instance *instance)
@@ -49,6 +62,7 @@ static json_t *now_of(struct daemon *d, const struct instance *instance)
 	json_object_set_new(json, "bytes_in", json_integer((json_int_t)use.bytes_in));
 	json_object_set_new(json, "bytes_out", json_integer((json_int_t)use.bytes_out));
 	json_object_set_new(json, "in_flight", json_integer((json_int_t)use.in_flight));
+	put_answers(json, d, instance);
 	return json;
 }
 

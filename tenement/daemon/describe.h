@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "daemon/instance.h"
+#include "options.h"
 
 /* A new reference. */
 json_t *describe_instance(struct daemon *d, struct instance *instance);
@@ -20,6 +21,14 @@ char *describe_unknown(struct daemon *d, const char *key);
 
 /* When it will sleep, as things are now; what is in flight puts it all off. */
 json_t *describe_next_steps(struct daemon *d, struct instance *instance);
+
+/* What was declared: the files' texts (secrets masked), or none of them for who is not to see what
+ * else is in them; and what all layers come to. */
+enum describe_files { DESCRIBE_NO_FILES, DESCRIBE_FILES };
+json_t *describe_spec(struct daemon *d, const struct ten_spec *spec, enum describe_files files);
+
+/* What VALUES, of SCOPE, hold, by the names of the options. */
+json_t *describe_values(enum option_scope scope, const void *values);
 
 json_t *describe_strv(char *const *list);
 

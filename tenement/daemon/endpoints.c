@@ -18,6 +18,13 @@ const struct endpoint endpoints[] = {
 	{ HTTP_METHOD_GET,    "/metrics",                             RIGHT_METRICS, control_metrics, BODY_JSON },
 
 	{ HTTP_METHOD_GET,    "/api/openapi.json",                    RIGHT_OPEN,    control_openapi, BODY_JSON },
+	{ HTTP_METHOD_GET,    "/",                                    RIGHT_OPEN,    control_dashboard_redirect, BODY_JSON },
+	{ HTTP_METHOD_GET,    "/dashboard",                           RIGHT_OPEN,    control_dashboard_redirect, BODY_JSON },
+	{ HTTP_METHOD_GET,    "/dashboard/",                          RIGHT_OPEN,    control_dashboard, BODY_JSON },
+	{ HTTP_METHOD_GET,    "/dashboard/{file}",                    RIGHT_OPEN,    control_dashboard_file, BODY_JSON },
+	{ HTTP_METHOD_GET,    "/api/session",                         RIGHT_OPEN,    control_session_show, BODY_JSON },
+	{ HTTP_METHOD_POST,   "/api/session",                         RIGHT_OPEN,    control_session_begin, BODY_JSON },
+	{ HTTP_METHOD_DELETE, "/api/session",                         RIGHT_OPEN,    control_session_end, BODY_JSON },
 
 	{ HTTP_METHOD_GET,    "/api/instances",                       RIGHT_SEE,     control_instances_list, BODY_JSON },
 	{ HTTP_METHOD_POST,   "/api/instances/spawn",                 RIGHT_ADMIN,   control_instance_spawn, BODY_JSON },

@@ -62,6 +62,13 @@ void control_tls_status(struct control_call *call);
 void control_logs(struct control_call *call);
 void control_logs_stream(struct control_call *call);
 
+void control_dashboard(struct control_call *call);
+void control_dashboard_file(struct control_call *call);
+void control_dashboard_redirect(struct control_call *call);
+void control_session_show(struct control_call *call);
+void control_session_begin(struct control_call *call);
+void control_session_end(struct control_call *call);
+
 void control_instances_list(struct control_call *call);
 void control_instance_spawn(struct control_call *call);
 void control_instance_show(struct control_call *call);

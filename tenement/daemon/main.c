@@ -43,6 +43,7 @@
 #include "daemon/seats.h"
 #include "daemon/secret_watch.h"
 #include "daemon/secrets.h"
+#include "daemon/sessions.h"
 #include "daemon/settings.h"
 #include "daemon/storage.h"
 #include "daemon/storage_helper.h"
@@ -193,6 +194,7 @@ static int prepare(struct daemon *d, struct ten_error *err)
 		return -1;
 	tokens_start(d);
 	audit_start(d);
+	sessions_start(d);
 	if (control_start(d, err) < 0)
 		return -1;
 	return 0;
@@ -362,6 +364,7 @@ int main(int argc, char **argv)
 	usage_stop(d);
 	accepted_queue_finish(d);
 	control_stop(d);
+	sessions_stop(d);
 	tokens_stop(d);
 	audit_stop(d);
 	log_reader_stop(d);

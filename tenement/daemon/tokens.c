@@ -297,12 +297,17 @@ int tokens_check_id(struct daemon *d, const char *id, struct principal *who)
 	return judge(d->tokens, find_id(d->tokens, id), who);
 }
 
+const char *tokens_id_of(const struct principal *who)
+{
+	return who->name + strlen(NAME_PREFIX);
+}
+
 bool tokens_still_good(struct daemon *d, const struct principal *who)
 {
 	struct principal now;
 
 	return who->local || who->scope == SCOPE_NONE ||
-	       tokens_check_id(d, who->name + strlen(NAME_PREFIX), &now) == TOKENS_GOOD;
+	       tokens_check_id(d, tokens_id_of(who), &now) == TOKENS_GOOD;
 }
 
 bool tokens_may_try(struct daemon *d, const char *address, unsigned *wait_secs)

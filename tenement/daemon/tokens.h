@@ -25,6 +25,9 @@ int tokens_check(struct daemon *d, const char *bearer, size_t len, struct princi
 /* The same for who has shown the token ID before: of a session that began with it. */
 int tokens_check_id(struct daemon *d, const char *id, struct principal *who);
 
+/* The id of the token that WHO came with. */
+const char *tokens_id_of(const struct principal *who);
+
 /* Whether the token that WHO came with is still good; true for who came without one. */
 bool tokens_still_good(struct daemon *d, const struct principal *who);
 

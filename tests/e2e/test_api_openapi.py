@@ -96,7 +96,7 @@ def test_the_program(tenement):
                  "/api/instances/app:a/health", "/api/instances/app:a/storage", "/api/instances/app:a/why",
                  "/api/instances/app:b/why", "/api/instances/app:a/exec", "/api/routes", "/api/logs",
                  "/api/top", "/api/usage", "/api/telemetry", "/api/tls/status", "/api/events", "/api/status", "/api/config", "/api/config/app.toml",
-                 "/api/history", "/api/overrides", "/api/tokens", "/api/audit"):
+                 "/api/history", "/api/overrides", "/api/tokens", "/api/audit", "/api/session"):
         answer = t.control("GET", path)
         assert answer.status == 200, answer
         api.check("GET", path, answer)
@@ -133,6 +133,8 @@ def test_the_program(tenement):
     made = api.ask("POST", "/api/tokens", wish, status=201).json()
     assert api.ask("GET", "/api/tokens").json()[0]["id"] == made["id"]
     assert len(api.ask("GET", "/api/audit?limit=2").json()) == 2
+    api.ask("POST", "/api/session", {"token": made["token"]})
+    api.ask("DELETE", "/api/session", status=204)
     api.ask("DELETE", f"/api/tokens/{made['id']}")
     api.check("PUT", "/api/config/app-e.toml", ask_raw(t, "PUT", "/app-e.toml", TOML))
     api.ask("DELETE", "/api/config/app-e.toml?dry_run=1")
