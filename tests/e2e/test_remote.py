@@ -464,10 +464,10 @@ def alike(text):
     """TEXT without what is another each time."""
     for what, instead in ((r"alice|bruce", "TENANT"), (r"\b(uid 0|token [0-9a-f]{8})\b", "WHO"), (r"ten_[0-9a-f]{64}", "SECRET"),
                           (r"\blocal\b|127\.0\.0\.1", "WHERE"), (r"\b[0-9a-f]{8,}\b", "0"),
-                          (r"\d{4}-\d\d-\d\d[T ][\d:]+Z?", "TIME"), (r"just now|now|\d+ ?(s|min|h) ago|\b\d+s\b", "AGE"),
+                          (r"\d{4}-\d\d-\d\d[T ][\d:]+Z?", "TIME"), (r"just now|now|(\b\d+ ?(d|h|min|m|s)\b ?)+(ago)?", "AGE "),
                           (r"\d+(\.\d+)?( ?(s|ms|MiB|KiB|B|K|%)\b)?", "0"), (r"clients?", "clients"), (r"[ \t]+", " ")):
         text = re.sub(what, instead, text)
-    return sorted(set(text.splitlines()))
+    return sorted({line.strip() for line in text.splitlines()})
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group[0].split()[0])
