@@ -350,7 +350,8 @@ json_t *client_peek(struct cli *cli, const char *path)
 	autocall struct call call = { .cli = cli, .socket.folder = -1 };
 	long status = 0;
 
-	if (!client_reachable(cli) || call_begin(&call, cli, path) != CLI_DONE)
+	if ((!server_is_remote(cli) && !client_reachable(cli)) ||
+		call_begin(&call, cli, path) != CLI_DONE)
 		return NULL;
 	curl_easy_setopt(call.curl, CURLOPT_HTTPHEADER, call.headers);
 	curl_easy_setopt(call.curl, CURLOPT_TIMEOUT, cli->timeout_secs + GRACE_SECS);
@@ -385,7 +386,7 @@ bool client_reachable(struct cli *cli)
 	autoclose int fd = -1;
 
 	if (server_is_remote(cli))
-		return true;
+		return remote_answers(cli->flags.value[FLAG_SERVER]);
 	if (control_socket_find(cli, &sock, &err) < 0 || sock.code)
 		return false;
 	memcpy(address.sun_path, sock.address, strnlen(sock.address, sizeof(address.sun_path) - 1));

@@ -38,7 +38,7 @@ int client_stream(struct cli *cli, const char *path,
 /* GET PATH of a daemon that may not be there: NULL then, and nothing is said. */
 json_t *client_peek(struct cli *cli, const char *path);
 
-/* Whether there is a daemon to ask, or one elsewhere is meant; says nothing. */
+/* Whether there is a daemon to ask, or one elsewhere is answered for; says nothing. */
 bool client_reachable(struct cli *cli);
 
 /* "/api/instances/notes:alice" and what follows it; the caller frees. */

@@ -80,6 +80,36 @@ void remote_prepare(struct remote *remote, CURL *curl)
 		curl_easy_setopt(curl, CURLOPT_CAINFO, authorities);
 }
 
+static size_t discard(char *data, size_t size, size_t count, void *user)
+{
+	(void)data, (void)user;
+	return size * count;
+}
+
+bool remote_answers(const char *server)
+{
+	struct remote remote = { 0 };
+	autofree char *url = NULL;
+	CURL *curl = NULL;
+	struct ten_error err;
+	bool answers = false;
+
+	if (server_parse(server, &remote.server, &err) == 0)
+		curl = curl_easy_init();
+	if (curl) {
+		url = mem_printf("%s/health", remote.server.base);
+		curl_easy_setopt(curl, CURLOPT_URL, url);
+		curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+		curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, discard);
+		curl_easy_setopt(curl, CURLOPT_TIMEOUT, CONNECT_SECS);
+		remote_prepare(&remote, curl);
+		answers = curl_easy_perform(curl) == CURLE_OK;
+		curl_easy_cleanup(curl);
+	}
+	server_clear(&remote.server);
+	return answers;
+}
+
 static int explain_in_clear(const struct remote *remote)
 {
 	cli_fail(CLI_USAGE,

@@ -20,6 +20,9 @@ struct remote {
 /* Make CURL ask there; REMOTE outlives it. */
 void remote_prepare(struct remote *remote, CURL *curl);
 
+/* Whether anything answers at SERVER, which is shown no token. */
+bool remote_answers(const char *server);
+
 /* Say why there is no answer. Returns the exit code. */
 int remote_explain(const struct remote *remote, CURL *curl, CURLcode failed, const char *reason);
 

@@ -72,15 +72,26 @@ def test_refusals_are_the_same_both_ways(ten, remote, daemon, status, code):
     assert ten("undo", code=code).stderr == remote("undo", code=code).stderr == "ten: not now\\x1b[2J\n"
 
 
-def test_log_lines_come_as_they_are_written(ten, remote, daemon):
-    process = subprocess.Popen([ten.program, "logs", "notes:alice", "-n", "1", "-f"], stdout=subprocess.PIPE,
+def test_log_lines_come_as_they_are_written(ten, daemon):
+    process = subprocess.Popen([ten.program, "logs", "notes:alice", "-n", "1", "-f", "--timeout", "1"], text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                env=ten.environment({"TENEMENT_SERVER": daemon.url, "TENEMENT_TOKEN": "secret"}))
-    with process:
-        assert process.stdout.readline() == b"line 4\n"
-        daemon.following.put({"level": "stdout", "message": "another"})
-        assert process.stdout.readline() == b"another\n"
+    try:
+        assert process.stdout.readline() == "line 4\n"
+        daemon.following.put(dict(daemon.logs[0], message="another"))
+        assert process.stdout.readline() == "another\n"
+        # It is read on where it was, when it comes back; and not for ever, when it does not.
         daemon.following.put(None)
-    assert process.returncode == DONE
+        daemon.following.put(dict(daemon.logs[0], message="after that"))
+        assert process.stdout.readline() == "after that\n"
+        daemon.network.shutdown()
+        daemon.network.server_close()
+        daemon.following.put(None)
+        assert process.wait(20 * SLOWNESS) in (DONE, UNREACHABLE)
+        assert process.stderr.read().count("\n") < 4
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_upgrade_waits_for_the_new_daemon(remote, daemon):
