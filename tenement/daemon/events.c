@@ -18,14 +18,16 @@
 #define MAKING_ROOM   "making room" /* as the budget says it */
 #define ID_MAX        48
 
-const char *const event_kind_names[EVENT_KINDS] = { "state", "declared", "removed", "reconcile",
-	"problem", "solved", "held", "unheld", "rollout", "deploy", "route", "pause", "unpause" };
+const char *const event_kind_names[EVENT_KINDS] = { "state", "declared", "removed", "health",
+	"reconcile", "problem", "solved", "held", "unheld", "rollout", "deploy", "route", "pause",
+	"unpause" };
 
 /* What the subject of each kind is called; NULL: it has none. */
 static const char *const subject_names[EVENT_KINDS] = {
 	[EVENT_STATE] = "instance",
 	[EVENT_DECLARED] = "instance",
 	[EVENT_REMOVED] = "instance",
+	[EVENT_HEALTH] = "instance",
 	[EVENT_PROBLEM] = "file",
 	[EVENT_SOLVED] = "file",
 	[EVENT_ROLLOUT] = "process",

@@ -18,6 +18,7 @@ enum event_kind {
 	EVENT_STATE,     /* of an instance: from, to */
 	EVENT_DECLARED,  /* likewise: there is a new one */
 	EVENT_REMOVED,   /* likewise: it is no longer declared */
+	EVENT_HEALTH,    /* likewise: it is well, or is not any more */
 	EVENT_RECONCILE, /* a new generation of files is in force */
 	EVENT_PROBLEM,   /* a file is refused */
 	EVENT_SOLVED,    /* and it is right again */

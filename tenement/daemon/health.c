@@ -1,8 +1,10 @@
 #include "daemon/health.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "backoff.h"
+#include "daemon/events.h"
 #include "daemon/probe.h"
 #include "daemon/rollout.h"
 #include "mem.h"
@@ -82,10 +84,23 @@ static void failed(struct health *health, const char *problem)
 	instance->unhealthy = health->failures >= values->health_failures;
 }
 
+/* That it is well after a start is no news. */
+static void note_change(struct health *health, const char *was)
+{
+	const struct instance *instance = health->instance;
+	const char *now = health_name(instance->run);
+	bool well = strcmp(now, "healthy") == 0;
+
+	if (strcmp(was, now) != 0 && !(well && strcmp(was, "unknown") == 0))
+		events_note(health->daemon, EVENT_HEALTH, instance->key, "%s -> %s%s%s", was, now,
+			health->problem ? ": " : "", health->problem ? health->problem : "");
+}
+
 static void on_checked(void *data, const char *problem)
 {
 	struct health *health = data;
 	struct instance *instance = health->instance;
+	const char *was = health_name(instance->run);
 
 	health->probe = NULL;
 	checks_now--;
@@ -96,6 +111,7 @@ static void on_checked(void *data, const char *problem)
 		health->checks = 1;
 		instance->checks_left = false; /* those before it were taken, too */
 	}
+	note_change(health, was);
 	if (instance->unhealthy)
 		instance_mark(health->daemon, instance);
 	else

@@ -190,6 +190,9 @@ def test_degraded_is_shown_and_passes(patient):
     one.be("well")
     one.wait_health("healthy")
     assert t.instance("x:a")["reason"] == "" and pids(t)["x:a"] == pid
+    events = t.control("GET", "/api/events?instance=x:a").json()["events"]
+    assert [event["text"] for event in events if event["kind"] == "health"] == [
+        "healthy -> degraded: GET /health: it answers 500", "degraded -> healthy"]
 
 
 def metrics(t):
