@@ -151,6 +151,7 @@ struct board_logs {
 	_Atomic uint64_t unstored;     /* the store could not take them */
 	_Atomic uint64_t access_lines; /* of access logs */
 	_Atomic uint64_t access_lost;  /* the log writer was behind */
+	_Atomic uint64_t stores_aside; /* damaged stores that were renamed */
 };
 
 struct board {

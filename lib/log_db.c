@@ -264,6 +264,8 @@ static int look_at_rows(struct look *look, sqlite3_stmt *statement, struct ten_e
 }
 
 #define WHERE_TIME "last_ms >= ?1 AND first_ms < ?2 AND (streams & ?3) AND seq >= ?4"
+/* A block's own number may be a later one: see log_rows_move(). */
+#define WHERE_BLOCK WHERE_TIME " AND last_seq >= ?4"
 
 static sqlite3_stmt *prepare(struct look *look, const char *text, int64_t tenant)
 {
@@ -294,13 +296,13 @@ static int look_at_tail(struct look *look, int64_t tenant, struct ten_error *err
 static int look_at_blocks(struct look *look, int64_t tenant, struct ten_error *err)
 {
 	static const char *const texts[2][2] = {
-		{ "SELECT seq, tenant, seq FROM block NOT INDEXED WHERE " WHERE_TIME
+		{ "SELECT seq, tenant, seq FROM block NOT INDEXED WHERE " WHERE_BLOCK
 		  " ORDER BY seq DESC",
-			"SELECT seq, tenant, first_seq FROM block NOT INDEXED WHERE " WHERE_TIME
+			"SELECT seq, tenant, first_seq FROM block NOT INDEXED WHERE " WHERE_BLOCK
 			" ORDER BY first_seq" },
-		{ "SELECT seq, tenant, seq FROM block WHERE " WHERE_TIME
+		{ "SELECT seq, tenant, seq FROM block WHERE " WHERE_BLOCK
 		  " AND tenant = ?5 ORDER BY seq DESC",
-			"SELECT seq, tenant, first_seq FROM block WHERE " WHERE_TIME
+			"SELECT seq, tenant, first_seq FROM block WHERE " WHERE_BLOCK
 			" AND tenant = ?5 ORDER BY first_seq" },
 	};
 
@@ -315,7 +317,7 @@ static int look_at_segment(
 	const struct log_query *query = look->query;
 	autofree char *text =
 		mem_printf("SELECT b.seq, b.tenant, b.%s FROM words_%lld CROSS JOIN block b"
-			   " ON b.seq = words_%lld.rowid WHERE words_%lld MATCH ?5 AND " WHERE_TIME
+			   " ON b.seq = words_%lld.rowid WHERE words_%lld MATCH ?5 AND " WHERE_BLOCK
 			   " ORDER BY words_%lld.rowid DESC",
 			look->kept.smallest ? "first_seq" : "seq", (long long)segment,
 			(long long)segment, (long long)segment, (long long)segment);

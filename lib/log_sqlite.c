@@ -16,17 +16,18 @@
 static const char schema[] =
 	"CREATE TABLE tenant (number INTEGER PRIMARY KEY AUTOINCREMENT, service TEXT NOT NULL,"
 	" id TEXT NOT NULL, rate INTEGER, max_mb INTEGER, max_days INTEGER, UNIQUE (service, id));"
-	"CREATE TABLE tail (seq INTEGER PRIMARY KEY, tenant INTEGER NOT NULL, first_ms INTEGER NOT "
-	"NULL,"
-	" last_ms INTEGER NOT NULL, streams INTEGER NOT NULL, data BLOB NOT NULL);"
-	"CREATE INDEX tail_of ON tail (tenant, seq);"
-	"CREATE TABLE block (seq INTEGER PRIMARY KEY, first_seq INTEGER NOT NULL, tenant INTEGER "
-	"NOT NULL,"
+	"CREATE TABLE tail (seq INTEGER PRIMARY KEY, tenant INTEGER NOT NULL,"
 	" first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, streams INTEGER NOT NULL,"
-	" raw INTEGER NOT NULL, data BLOB NOT NULL);"
-	"CREATE INDEX block_of ON block (tenant, first_seq, seq, first_ms, last_ms, streams, raw);"
-	"CREATE TABLE segment (number INTEGER PRIMARY KEY AUTOINCREMENT, first_seq INTEGER NOT "
-	"NULL);";
+	" data BLOB NOT NULL);"
+	"CREATE INDEX tail_of ON tail (tenant, seq);"
+	"CREATE TABLE block (seq INTEGER PRIMARY KEY, first_seq INTEGER NOT NULL,"
+	" last_seq INTEGER NOT NULL, tenant INTEGER NOT NULL, first_ms INTEGER NOT NULL,"
+	" last_ms INTEGER NOT NULL, streams INTEGER NOT NULL, raw INTEGER NOT NULL,"
+	" data BLOB NOT NULL);"
+	"CREATE INDEX block_of ON block"
+	" (tenant, first_seq, last_seq, seq, first_ms, last_ms, streams, raw);"
+	"CREATE TABLE segment (number INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" first_seq INTEGER NOT NULL);";
 
 /* ---- opening ---- */
 

@@ -258,6 +258,7 @@ int log_writer_fail(struct log_writer *writer, struct ten_error *err)
 	struct log_tenant *tenant, *next;
 	int why = err->code;
 
+	writer->failures++;
 	sqlite3_finalize(mem_steal(&writer->index));
 	writer->segment = 0;
 	writer->in_transaction = false;

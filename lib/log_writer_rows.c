@@ -79,6 +79,7 @@ static void grow_tail(struct log_tenant *tenant, uint64_t seq, int64_t first_ms,
 		tenant->tail_first_ms = first_ms;
 	if (last_ms > tenant->tail_last_ms)
 		tenant->tail_last_ms = last_ms;
+	tenant->tail_last_seq = seq;
 	tenant->tail_streams |= streams;
 	text_add(&tenant->tail, data, len);
 	writer->tail_bytes += len;
@@ -336,15 +337,16 @@ static int index_block(
 static int insert_block(struct log_tenant *tenant, uint64_t seq, struct ten_error *err)
 {
 	static const char text[] =
-		"INSERT INTO block (seq, first_seq, tenant, first_ms, last_ms, streams, raw, data)"
-		" VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+		"INSERT INTO block (seq, first_seq, last_seq, tenant, first_ms, last_ms, streams,"
+		" raw, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
 	struct log_writer *writer = tenant->writer;
 	sqlite3_stmt *statement = LOG_SQLITE_PREPARE(&writer->sql, text, (int64_t)seq,
-		(int64_t)tenant->tail_first_seq, tenant->number, tenant->tail_first_ms,
-		tenant->tail_last_ms, tenant->tail_streams, (int64_t)tenant->tail.len);
+		(int64_t)tenant->tail_first_seq, (int64_t)tenant->tail_last_seq, tenant->number,
+		tenant->tail_first_ms, tenant->tail_last_ms, tenant->tail_streams,
+		(int64_t)tenant->tail.len);
 
 	log_block_pack(writer->packer, tenant->tail.data, tenant->tail.len, &writer->packed);
-	bind_data(statement, 8, &writer->packed);
+	bind_data(statement, 9, &writer->packed);
 	return finish(writer, statement, err);
 }
 
@@ -368,6 +370,41 @@ int log_rows_seal(struct log_tenant *tenant, struct ten_error *err)
 	for (int i = 0; i < SEAL_PRUNES && outcome > 0 && log_rows_too_much(tenant); i++)
 		outcome = log_rows_drop_oldest(tenant, err);
 	return outcome < 0 ? -1 : 0;
+}
+
+/* What there is in block SEQ, into writer->packed; *TENANT: whose it is. False: nothing that can be
+ * read. */
+static bool read_block(struct log_writer *writer, int64_t seq, int64_t *tenant)
+{
+	static const char text[] = "SELECT tenant, data FROM block WHERE seq = ?";
+	sqlite3_stmt *statement = LOG_SQLITE_PREPARE(&writer->sql, text, seq);
+	bool good = false;
+
+	if (log_sqlite_step(statement) != SQLITE_ROW)
+		return false;
+	*tenant = sqlite3_column_int64(statement, 0);
+	good = log_block_unpack(writer->packer, sqlite3_column_blob(statement, 1),
+		       (size_t)sqlite3_column_bytes(statement, 1), &writer->packed, NULL) == 0;
+	sqlite3_reset(statement);
+	return good;
+}
+
+int log_rows_move(struct log_writer *writer, int64_t seq, struct ten_error *err)
+{
+	static const char move[] = "UPDATE block SET seq = ? WHERE seq = ?";
+	static const char drop[] = "DELETE FROM block WHERE seq = ?";
+	uint64_t new_seq = ++writer->seq;
+	int64_t tenant;
+
+	if (!read_block(writer, seq, &tenant))
+		return finish(writer, LOG_SQLITE_PREPARE(&writer->sql, drop, seq), err);
+	if (open_segment(writer, err) < 0 ||
+		finish(writer, LOG_SQLITE_PREPARE(&writer->sql, move, (int64_t)new_seq, seq), err) <
+			0)
+		return -1;
+	collect_words(writer, &writer->packed, tenant);
+	writer->segment_raw += writer->packed.len;
+	return index_block(writer, new_seq, &writer->encoded, err);
 }
 
 bool log_rows_too_much(const struct log_tenant *tenant)

@@ -30,7 +30,7 @@ struct log_tenant {
 	struct log_chunk chunk; /* lines that are in no row yet */
 	struct text tail;       /* what its rows of the table tail hold */
 	int64_t tail_first_ms, tail_last_ms;
-	uint64_t tail_first_seq;
+	uint64_t tail_first_seq, tail_last_seq;
 	unsigned tail_streams;
 	uint64_t raw;      /* bytes of lines in its blocks */
 	int64_t oldest_ms; /* last_ms of the first of them; 0: to be looked up */
@@ -61,6 +61,7 @@ struct log_writer {
 	size_t tail_bytes;
 	uint64_t seq; /* given last */
 	bool in_transaction;
+	unsigned failures;        /* calls of log_writer_fail() */
 	struct ten_error failure; /* since the last commit, if has_failed */
 	bool has_failed;
 
@@ -100,6 +101,9 @@ bool log_rows_too_much(const struct log_tenant *tenant);
 
 /* Forget TENANT's oldest block. Returns 0 when there is none, else 1. */
 int log_rows_drop_oldest(struct log_tenant *tenant, struct ten_error *err);
+
+/* Give the block SEQ a number of now, and its words to the segment that is written. */
+int log_rows_move(struct log_writer *writer, int64_t seq, struct ten_error *err);
 
 /* ---- of log_writer.c ---- */
 

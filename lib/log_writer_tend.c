@@ -9,6 +9,8 @@
 #define TENANTS_AT_ONCE 500
 #define BLOCKS_AT_ONCE  64
 #define PAGES_AT_ONCE   "512"
+#define MOVES_AT_ONCE   16
+#define LIVE_SHARE      4 /* a segment of which less than one such part is left goes */
 
 #define DAY_MS         INT64_C(86400000)
 #define FREE_PAGES_MIN 4096
@@ -17,6 +19,7 @@ struct step {
 	struct log_writer *writer;
 	int64_t now_ms;
 	unsigned blocks; /* that may still be dropped */
+	bool more;       /* is to be done soon */
 };
 
 /* ---- tenants ---- */
@@ -166,13 +169,43 @@ static int drop_segment(struct log_writer *writer, int64_t number, struct ten_er
 	return 0;
 }
 
-/* The index of a stretch of which no block is left goes. */
-static int tend_segments(struct log_writer *writer, struct ten_error *err)
+/* Whoever keeps a little of each stretch would keep the whole of its index: what is left goes
+ * elsewhere. */
+static int move_blocks(struct step *step, const struct segment *segment, struct ten_error *err)
 {
-	static const char text[] = "SELECT 1 FROM block WHERE seq >= ? AND seq < ? LIMIT 1";
+	static const char text[] =
+		"SELECT min(seq) FROM block NOT INDEXED WHERE seq >= ? AND seq < ?";
+	struct log_writer *writer = step->writer;
+	struct log_sqlite *sql = &writer->sql;
+	int64_t seq;
+
+	if (log_writer_begin(writer, err) < 0)
+		return -1;
+	for (int i = 0; i < MOVES_AT_ONCE; i++) {
+		if (log_sqlite_number(sql,
+			    LOG_SQLITE_PREPARE(sql, text, segment->first_seq, segment->end_seq), 0,
+			    &seq, err) < 0)
+			return -1;
+		if (!seq)
+			return drop_segment(writer, segment->number, err);
+		if (log_rows_move(writer, seq, err) < 0)
+			return log_writer_fail(writer, err);
+	}
+	/* This one again, and soon. */
+	writer->tend_segment = segment->number - 1;
+	step->more = true;
+	return 0;
+}
+
+/* The index of a stretch of which little is left goes. */
+static int tend_segments(struct step *step, struct ten_error *err)
+{
+	static const char text[] =
+		"SELECT sum(raw) FROM block NOT INDEXED WHERE seq >= ? AND seq < ?";
+	struct log_writer *writer = step->writer;
 	struct log_sqlite *sql = &writer->sql;
 	struct segment segment = { 0 };
-	int64_t has_some;
+	int64_t raw;
 	int got = next_segment(writer, &segment, err);
 
 	if (got <= 0) {
@@ -181,10 +214,12 @@ static int tend_segments(struct log_writer *writer, struct ten_error *err)
 	}
 	writer->tend_segment = segment.number;
 	if (log_sqlite_number(sql,
-		    LOG_SQLITE_PREPARE(sql, text, segment.first_seq, segment.end_seq), 0, &has_some,
+		    LOG_SQLITE_PREPARE(sql, text, segment.first_seq, segment.end_seq), 0, &raw,
 		    err) < 0)
 		return -1;
-	return has_some ? 0 : drop_segment(writer, segment.number, err);
+	if (!raw)
+		return drop_segment(writer, segment.number, err);
+	return raw < LOG_SEGMENT_BYTES / LIVE_SHARE ? move_blocks(step, &segment, err) : 0;
 }
 
 /* ---- the file ---- */
@@ -210,6 +245,17 @@ static int tend_pages(struct log_writer *writer, struct ten_error *err)
 		       : 0;
 }
 
+static int tend_all(struct step *step, struct ten_error *err)
+{
+	unsigned failures = step->writer->failures;
+
+	if (tend_tenants(step, err) == 0 && tend_segments(step, err) == 0 &&
+		tend_pages(step->writer, err) == 0)
+		return 0;
+	/* What is only read here may be damaged, too. */
+	return failures == step->writer->failures ? log_writer_fail(step->writer, err) : -1;
+}
+
 int log_writer_tend(struct log_writer *writer, int64_t now_ms, struct ten_error *err)
 {
 	struct step step = { .writer = writer, .now_ms = now_ms, .blocks = BLOCKS_AT_ONCE };
@@ -220,10 +266,9 @@ int log_writer_tend(struct log_writer *writer, int64_t now_ms, struct ten_error 
 	if (!writer->sql.sqlite)
 		return 0;
 	log_writer_reopen_moved(writer);
-	if (tend_tenants(&step, err) < 0 || tend_segments(writer, err) < 0 ||
-		tend_pages(writer, err) < 0)
+	if (!writer->sql.sqlite)
+		return 0;
+	if (tend_all(&step, err) < 0 || log_writer_commit(writer, now_ms, err) < 0)
 		return -1;
-	if (log_writer_commit(writer, now_ms, err) < 0)
-		return -1;
-	return step.blocks ? 0 : 1;
+	return step.blocks && !step.more ? 0 : 1;
 }

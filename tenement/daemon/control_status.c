@@ -141,6 +141,20 @@ static void put_too_many(json_t *problems, const struct tally *tally, uint64_t m
 	json_array_append_new(problems, json_string(text));
 }
 
+static void put_logs(const struct daemon *d, json_t *problems)
+{
+	unsigned long long count = atomic_load(&d->board->logs.stores_aside);
+	autofree char *text = NULL;
+
+	if (!count)
+		return;
+	text = mem_printf("the store of tenants' output was damaged %llu time%s since the server "
+			  "started: what it held is kept as logs.db.damaged.* in "
+			  "%s/.tenement/logs, and not searched",
+		count, count == 1 ? "" : "s", d->data_dir);
+	json_array_append_new(problems, json_string(text));
+}
+
 static json_t *room(struct daemon *d, const struct budget_status *status)
 {
 	autofree char *waits = status->waiting ? budget_waits_for(d, TAILQ_FIRST(&d->queue)) : NULL;
@@ -308,6 +322,7 @@ void control_status(struct control_call *call)
 	json_object_set_new(json, "room", room(d, &budget));
 	put_problems(d, json, &status);
 	put_too_many(json_object_get(json, "problems"), &tally, budget.max_running);
+	put_logs(d, json_object_get(json, "problems"));
 	files = json_pack("{s:I, s:O}", "total", total, "bad", json_object_get(json, "files_bad"));
 	json_object_del(json, "files_bad");
 	json_object_set_new(json, "files", files);

@@ -43,6 +43,7 @@ static void tell_of_state(struct sink_store *store)
 	log_warn(
 		"the store of tenants' lines was damaged, it is kept as %s, and a new one is begun",
 		state->set_aside);
+	log_count(&log_counts->stores_aside, 1);
 	free(mem_steal(&state->set_aside));
 }
 

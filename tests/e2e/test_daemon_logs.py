@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 
@@ -177,3 +178,40 @@ def test_a_flood_is_bounded_and_blocks_nobody(tenement):
 def test_unknown_and_silent_tenants(talker):
     assert talker.ten("logs", "x:nobody", status=1).stderr
     assert lines(talker, key="x:b") == []
+
+
+def test_bounds_are_live_and_what_went_wrong_is_told(talker):
+    burst = "%0A".join(["noise"] * 60)
+
+    def remarks(key):
+        return [line for line in lines(talker, "-n", "10000", key=key)
+                if "lines dropped: more than log_rate = 5 a second" in line]
+
+    say(talker, burst)
+    wait_line(talker, "noise")
+    assert not remarks("x:a")
+    talker.write("x-a.toml", talker.tenant("x", log_rate=5))
+    pid = pids(talker)["x:a"]
+
+    def is_bounded():
+        say(talker, burst)
+        say(talker, burst, "x:b")
+        return remarks("x:a")
+
+    wait_until(is_bounded, what="the bound of a changed file")
+    assert pids(talker)["x:a"] == pid and not remarks("x:b")
+    metrics = talker.control("GET", "/metrics").body.decode()
+    assert int(re.search(r'^tenement_log_lost_lines_total\{reason="log_rate"\} (\d+)$', metrics, re.M)[1]) > 0
+    assert int(re.search(r'^tenement_log_lines_total\{log="output"\} (\d+)$', metrics, re.M)[1]) > 0
+    assert not any("damaged" in text for text in talker.control("GET", "/api/status").json()["problems"])
+
+    store = talker.data_dir / ".tenement" / "logs" / "logs.db"
+    logger = talker.pid_of("tenement-logger")
+    kill(logger, signal.SIGSTOP)
+    store.with_name("logs.db-wal").unlink()
+    store.write_bytes(b"\xa5" * 65536)
+    kill(logger)
+    say(talker, "onwards", "x:b")
+    wait_line(talker, "onwards", "x:b")
+    assert list(store.parent.glob("logs.db.damaged.*"))
+    assert any("damaged 1 time since" in text for text in talker.control("GET", "/api/status").json()["problems"])

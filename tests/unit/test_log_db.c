@@ -366,6 +366,20 @@ static void run_sql(const char *text)
 	sqlite3_close(sqlite);
 }
 
+/* As if the segment that is written were full. */
+static void end_segment(int number)
+{
+	autofree char *text = mem_printf(
+		"INSERT INTO segment (first_seq) SELECT max(seq) + 1 FROM block;"
+		"CREATE VIRTUAL TABLE words_%d USING fts5 (words, content = '', detail = none,"
+		" columnsize = 0, tokenize = \"ascii tokenchars '_'\")",
+		number + 1);
+
+	log_writer_close(writer);
+	run_sql(text);
+	open_writer();
+}
+
 /* The index of what is gone goes. */
 START_TEST(dead_segment)
 {
@@ -373,24 +387,54 @@ START_TEST(dead_segment)
 	reopen_writer();
 	add_many("a", 0, 3000);
 	commit();
-	/* As if the first segment were full. */
-	log_writer_close(writer);
-	run_sql("INSERT INTO segment (first_seq) SELECT max(seq) + 1 FROM block;"
-		"CREATE VIRTUAL TABLE words_2 USING fts5 (words, content = '', detail = none,"
-		" columnsize = 0, tokenize = \"ascii tokenchars '_'\")");
-	open_writer();
+	end_segment(1);
 	add_many("b", 0, 3000);
 	commit();
+	end_segment(2);
 	assert_lines(search("1234 a"), "a", 1234, 1235);
 	assert_lines(search("1234 b"), "b", 1234, 1235);
-	for (int i = 0; i < 10; i++)
-		ck_assert_int_eq(log_writer_tend(writer, T0 + 2 * DAY_MS, &err), 0);
+	for (int i = 0; i < 20; i++)
+		ck_assert_int_ge(log_writer_tend(writer, T0 + 2 * DAY_MS, &err), 0);
 	ck_assert_str_eq(search("1234"), "");
 	log_db_close(db);
 	db = NULL;
 	log_writer_close(writer);
 	run_sql("CREATE TABLE words_1 (gone)");
 	open_writer();
+}
+END_TEST
+
+/* Who keeps a little for ever does not keep what others' words took. */
+START_TEST(sparse_segment)
+{
+	uint64_t cursor;
+
+	add_many("a", 0, 9000);
+	commit();
+	ASK(.id = "a", .limit = LOG_QUERY_LIMIT_MAX);
+	cursor = last_cursor;
+	end_segment(1);
+	add_many("b", 0, 3000);
+	commit();
+	for (int i = 0; i < 20; i++)
+		ck_assert_int_ge(log_writer_tend(writer, T0, &err), 0);
+	log_db_close(db);
+	db = NULL;
+	log_writer_close(writer);
+	run_sql("CREATE TABLE words_1 (gone)");
+	open_writer();
+	assert_lines(ASK(.id = "a", .limit = LOG_QUERY_LIMIT_MAX), "a", 0, 9000);
+	ck_assert_uint_eq(last_cursor, cursor);
+	assert_lines(search("1234 a"), "a", 1234, 1235);
+	assert_lines(search("8888 a"), "a", 8888, 8889);
+	assert_lines(search("1234 b"), "b", 1234, 1235);
+	assert_lines(ASK(.id = "a", .search = "many"), "a", 8990, 9000);
+	assert_lines(ASK(.id = "a", .oldest_first = true), "a", 0, 10);
+	ck_assert_str_eq(ASK(.id = "a", .after = cursor, .oldest_first = true), "");
+	/* What comes is still behind it. */
+	add_many("a", 9000, 9010);
+	commit();
+	assert_lines(ASK(.id = "a", .limit = 15), "a", 8995, 9010);
 }
 END_TEST
 
@@ -538,6 +582,7 @@ int main(void)
 	tcase_add_test(tcase, age_bound);
 	tcase_add_test(tcase, lowered_bound);
 	tcase_add_test(tcase, dead_segment);
+	tcase_add_test(tcase, sparse_segment);
 	tcase_add_test(tcase, damaged_store);
 	tcase_add_test(tcase, damaged_under_way);
 	tcase_add_test(tcase, locked_store);
