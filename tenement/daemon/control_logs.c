@@ -7,7 +7,9 @@
 #include "daemon/describe.h"
 #include "daemon/endpoints.h"
 #include "daemon/instance.h"
+#include "daemon/log_entry.h"
 #include "daemon/log_reader.h"
+#include "log_to.h"
 #include "mem.h"
 
 #define ANSWER_SECONDS  30
@@ -25,8 +27,10 @@ struct client {
 	bool begun;              /* the answer is on its way */
 	int status;              /* not 0: the end of one that has not begun */
 	char *why;
-	char *unknown; /* what there is no tenant called, if no line is found; NULL: there is */
-	ev_timer look; /* runs while the client is behind */
+	char *unknown;  /* what there is no tenant called, if no line is found; NULL: there is */
+	char *unstored; /* why there may be no lines of the tenant; NULL: nothing is known of that
+			 */
+	ev_timer look;  /* runs while the client is behind */
 	size_t backlog;
 	double moved; /* when it last took anything */
 };
@@ -40,6 +44,7 @@ static void client_release(void *data)
 	ev_timer_stop(client->daemon->loop, &client->look);
 	free(client->why);
 	free(client->unknown);
+	free(client->unstored);
 	free(client);
 }
 
@@ -114,6 +119,8 @@ static json_t *client_look(struct daemon *d, void *data, bool time_is_up, int *s
 	if (client->begun || (!client->status && !time_is_up))
 		return NULL;
 	*status = client->status ? client->status : 504;
+	if (*status == 200 && client->unstored)
+		return json_pack("[o]", log_entry_remark(client->unstored));
 	if (*status == 200 && !client->unknown)
 		return json_array();
 	if (*status == 200) {
@@ -165,6 +172,17 @@ static char *unknown_tenant(struct control_call *call, const struct log_question
 			     : mem_printf("no tenant of a service %s", question->service);
 }
 
+/* That one whose lines go elsewhere has none here. NULL: they come here. The caller frees. */
+static char *unstored(struct daemon *d, const struct log_question *question)
+{
+	autofree char *key = mem_printf("%s:%s", question->service, question->id);
+	const struct ten_spec *spec = config_set_instance(d->set, key);
+
+	if (!spec || log_to_read(spec->values.log_to) & LOG_TO_STORE)
+		return NULL;
+	return mem_printf("what %s writes is not stored: log_to does not name the store", key);
+}
+
 static void refuse_parameter(struct control_call *call, const char *parameter, const char *why)
 {
 	control_refuse_where(call, 422, json_pack("{s:s}", "parameter", parameter), "%s", why);
@@ -196,6 +214,7 @@ void control_logs(struct control_call *call)
 		return;
 	client = client_new(call);
 	client->unknown = unknown_tenant(call, &question);
+	client->unstored = unstored(call->d, &question);
 	client->ask = log_reader_ask(call->d, &question, &answers, client);
 	if (!client->ask) {
 		client_release(client);

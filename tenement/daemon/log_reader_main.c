@@ -13,9 +13,9 @@
 #include <jansson.h>
 
 #include "common/become.h"
-#include "common/clock.h"
 #include "common/log_policy.h"
 #include "common/passing.h"
+#include "daemon/log_entry.h"
 #include "daemon/log_reader.h"
 #include "log_db.h"
 #include "mem.h"
@@ -115,28 +115,20 @@ static bool say_line(void *data, const struct log_row *row)
 	return true;
 }
 
-/* What is to be known about the answer as a whole is said as a line of nobody's. */
-static void say_remark(struct asked *asked, const char *text)
-{
-	say_entry(asked, json_pack("{s:I, s:s, s:s, s:s, s:s}", "timestamp",
-				 (json_int_t)clock_ms(CLOCK_REALTIME), "level",
-				 log_line_stream_name(LOG_LINE_TENEMENT), "process", "",
-				 "instance_id", "", "message", text));
-}
-
 static void say_result(struct asked *asked, const struct log_result *result)
 {
 	autofree char *damage = NULL;
 
 	if (result->partial)
-		say_remark(asked,
-			"this is not all: there was no time to look further, or it is too much; "
-			"narrow it down by a tenant, --since or --until");
+		say_entry(asked,
+			log_entry_remark("this is not all: there was no time to look further, or "
+					 "it is too much; narrow it down by a tenant, --since or "
+					 "--until"));
 	if (!result->damaged)
 		return;
 	damage = mem_printf(
 		"%u parts of the store are damaged: their lines are missing", result->damaged);
-	say_remark(asked, damage);
+	say_entry(asked, log_entry_remark(damage));
 }
 
 /* ---- asking ---- */

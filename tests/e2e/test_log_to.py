@@ -105,3 +105,5 @@ def test_a_journald_that_is_not_there_is_refused(talker):
     t.wait_ok("y:a")
     say(t, "to a file", "y:a")
     wait_until(lambda: "to a file" in file_of(t, "y"))
+    shown = t.ten("logs", "y:a")
+    assert shown.stdout == "" and shown.stderr == "ten: what y:a writes is not stored: log_to does not name the store\n"
