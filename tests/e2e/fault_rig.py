@@ -161,6 +161,7 @@ def quiet(t):
 
 def census(t):
     """What the fault must leave as it is: {program: descriptors of each}, and which programs."""
+    t.ten("logs", "-n", "0")  # what reads them is begun with the first question
     # (idle connections to tenants are kept, and end with them)
     t.ten("restart", *RUNNING, TALKER)
     others = {key for key in set(pids(t)) - {*RUNNING, TALKER} if key.split(":")[0] in ("tiny", "echo")}

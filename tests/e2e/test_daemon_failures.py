@@ -80,6 +80,7 @@ def test_who_dies_at_start_is_tried_again_and_given_up(one):
     assert "exit status 3" in failed["reason"]
     assert failed["pid"] is None
     assert "exit status 3" in shown(t) and "failed" in shown(t)
+    wait_until(lambda: t.ten("logs", "x:a").stdout.count("no such database") >= 4, what="the last line")
     assert t.ten("logs", "x:a").stdout.count("no such database") == 4, "3 restarts"
     assert t.get("x:a").status == 503
     assert t.state("x:a") == "failed", "a request does not try again"
@@ -89,6 +90,7 @@ def test_who_failed_is_tried_again_when_told(one):
     t = one("dies", settings={"max_restarts": 1})
     t.get("x:a")
     t.wait_state("x:a", "failed")
+    wait_until(lambda: t.ten("logs", "x:a").stdout.count("no such database") >= 2, what="the last line")
     before = t.ten("logs", "x:a").stdout.count("no such database")
     assert t.ten("start", "x:a", status=None).returncode == 1
     wait_until(lambda: t.ten("logs", "x:a").stdout.count("no such database") > before)

@@ -144,7 +144,7 @@ def test_python_serves_with_a_database(make, kind):
     assert t.get("box:alice").text == "visit 2"
     database = t.data_dir / "box" / "alice" / "count.db"
     wait_until(database.exists)
-    assert "it begins" in t.ten("logs", "box:alice").stdout
+    wait_until(lambda: "it begins" in t.ten("logs", "box:alice").stdout)
     if ROOT:
         assert database.stat().st_uid == t.instance("box:alice")["uid"] != 0
 
@@ -486,7 +486,7 @@ def test_it_is_asked_to_end(make, kind):
     t = make(kind)
     first(t, "box:alice", "visit 1")
     t.ten("stop", "box:alice")
-    assert "asked to end" in t.ten("logs", "box:alice").stdout
+    wait_until(lambda: "asked to end" in t.ten("logs", "box:alice").stdout)
     assert not (t.runtime_dir / "sandboxes" / "box:alice").exists()
     wait_until(lambda: not ours(t))
 

@@ -101,7 +101,7 @@ def test_the_log_writer_is_killed(crowd):
     def last():
         lines = [line for line in t.ten("logs", "chat:a", "-n", "5").stdout.splitlines() if "line " in line]
         return int(lines[-1].split("line ")[1])
-    wait_until(lambda: t.ten("logs", "chat:a", status=None).stdout, what="a first line")
+    wait_until(lambda: "line " in t.ten("logs", "chat:a", status=None).stdout, what="a first line")
     with under_load(t) as load:
         for _ in range(3):
             logger, seen = t.pid_of("tenement-logger"), last()
