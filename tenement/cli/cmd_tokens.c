@@ -278,13 +278,17 @@ static int revoke_one(struct cli *cli, const char *id)
 	autofree char *path = mem_printf("/api/tokens/%s", escaped);
 	struct client_request request = { .method = "DELETE", .path = path };
 	autojson json_t *answer = NULL;
+	autofree char *saved = NULL;
 	int code;
 
 	if (!token_is_id(id))
 		return cli_fail(
 			CLI_FAILED, "\"%s\" is no id of a token: `ten tokens` lists them", id);
+	saved = token_files_saved(cli, id);
 	code = token_files_needed(cli) ? revoke_file(cli, id, path)
 				       : client_ask(cli, &request, &answer);
+	if (!code && saved && unlink(saved) == 0 && !cli->quiet)
+		cli_note("it was the saved one: %s is removed", saved);
 	if (!code && !cli->json)
 		printf(cli->quiet ? "%s\n" : "%s revoked\n", id);
 	return code;

@@ -121,6 +121,38 @@ int token_files_save(
 	return result;
 }
 
+/* What is saved there, as it is kept. */
+static bool saved_digest(int data, unsigned char digest[TOKEN_DIGEST_BYTES])
+{
+	size_t len;
+	autofree char *text = files_read(data, SAVED_NAME, TOKEN_TEXT_SIZE, &len, NULL);
+	bool is_token = text && len && token_digest(text, len - (text[len - 1] == '\n'), digest);
+
+	if (text)
+		explicit_bzero(text, len);
+	return is_token;
+}
+
+char *token_files_saved(struct cli *cli, const char *id)
+{
+	autosocket struct control_socket sock = { .folder = -1 };
+	autoclose int data = -1, folder = -1;
+	unsigned char digest[TOKEN_DIGEST_BYTES];
+	struct token token;
+	struct stat st;
+	int64_t used;
+
+	if (server_is_remote(cli) || control_socket_find(cli, &sock, NULL) < 0 || !sock.data_dir)
+		return NULL;
+	data = open(sock.data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	folder = openat(data, OWN_NAME "/" TOKEN_STORE_FOLDER,
+		O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (folder < 0 || token_store_read(folder, id, &token, &used, &st, NULL) < 0 ||
+		!saved_digest(data, digest) || !token_same(digest, token.digest))
+		return NULL;
+	return mem_printf("%s/" SAVED_NAME, sock.data_dir);
+}
+
 void token_files_audit(
 	const struct token_files *files, const char *method, const char *path, int status)
 {

@@ -32,6 +32,10 @@ void token_files_close(struct token_files *files);
 int token_files_save(
 	struct cli *cli, const char *text, char **path, bool *replaced, struct ten_error *err);
 
+/* The path of {data_dir}/api_token, if it can be seen to hold the token ID; NULL otherwise. The
+ * caller frees. */
+char *token_files_saved(struct cli *cli, const char *id);
+
 /* Write down what was done on the files, as the daemon would. */
 void token_files_audit(
 	const struct token_files *files, const char *method, const char *path, int status);

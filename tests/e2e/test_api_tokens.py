@@ -199,10 +199,19 @@ def test_before_the_first_start(tenement):
     assert ask(t, "GET", "/api/status", token).status == 200
     assert ask(t, "GET", "/api/instances", alice["token"]).status == 200
     assert ask(t, "GET", "/api/status", gone["token"]).status == 401
-    # the saved one is found
+    # the saved one is found, and goes with its token
     t.ten("ps", "--server", f"http://127.0.0.1:{t.port}")
     assert len(t.ten_json("tokens")) == 3
     assert len(t.ten_json("audit")) == 6  # (and the refused one)
+    ids = [item["id"] for item in t.ten_json("tokens") if item["scope"] == "all"]
+    for one in ids:
+        assert (t.data_dir / "api_token").read_text() == again.stdout
+        if "it was the saved one" in t.ten("token-revoke", one).stderr:
+            break
+    assert not (t.data_dir / "api_token").exists()
+    assert ask(t, "GET", "/api/status", again.stdout.strip()).status == 401
+    t.write("x.toml", t.service("api_token"))
+    assert "kept for tenement's own use" in t.ten("check", status=1).stderr
 
 
 def test_what_is_beside_the_daemon(tenement):
