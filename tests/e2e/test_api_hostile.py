@@ -358,6 +358,51 @@ def test_pages_of_other_origins(t, api, tokens):
         assert answer.status not in (401, 403), (headers, answer)
 
 
+def begin_session(api, token, **headers):
+    answer = api.ask("POST", "/api/session", None, json.dumps({"token": token}).encode(),
+                     {"Content-Type": "application/json", **headers})
+    return answer, (answer.headers["Set-Cookie"] or "").partition(";")[0]
+
+
+def test_sessions_are_for_our_own_pages(t, api, tokens):
+    answer, cookie = begin_session(api, tokens.one)
+    _, other = begin_session(api, tokens.admin)
+    assert answer.status == 200 and "Domain" not in answer.headers["Set-Cookie"] and tokens.one not in answer.headers["Set-Cookie"]
+    # neither a tenant's page, nor another's, begins one or uses one
+    for headers in ({"Origin": f"http://alice.notes.localhost:{t.port}"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "null"}):
+        assert begin_session(api, tokens.admin, **headers)[0].status == 403
+        for method, path in (("GET", "/api/instances"), ("POST", "/api/instances/notes:alice/restart"), ("DELETE", "/api/session")):
+            assert api.ask(method, path, None, body_of(method), {"Cookie": cookie, **headers}).status == 403
+    # it has its token's rights, and is no token itself
+    own = {"Cookie": cookie}
+    assert [one["id"] for one in api.ask("GET", "/api/instances?all=1", headers=own).json()] == ["notes:alice"]
+    assert api.ask("GET", "/api/status", headers=own).status == 403
+    assert api.ask("GET", "/api/instances/notes:bob", headers=own).status == 404
+    name, _, value = cookie.partition("=")
+    assert api.ask("GET", "/api/instances", value).status == 401
+    # what a tenant's page has set beside it takes no other's place, and none of it is a session by looking like one
+    for tossed in (f"{name}=x; {cookie}", f"{name}=; {cookie}", f"{name}={'0' * 64}; {cookie}", f"{name}; ;;=;{cookie}"):
+        assert api.ask("GET", "/api/instances/notes:alice", headers={"Cookie": tossed}).status == 200, tossed
+    for forged in (f"{name}=", f"{name}={'0' * 64}", f"{name}={value[:-1]}", f"{name}={value}0", f"{name}=\"{value}\"", f"x{cookie}",
+                   f"{name.upper()}={value}", f"{name}={tokens.admin}", f"{name}={value.upper()}" if value.upper() != value else "x",
+                   "; ".join(f"{name}={i:064x}" for i in range(50))):
+        assert api.ask("GET", "/api/instances/notes:alice", headers={"Cookie": forged}).status == 401, forged
+    # a token that is shown goes before it; two cookies are no way to be two
+    assert api.ask("GET", "/api/status", "wrong", headers={"Cookie": other}).status == 401
+    twice = api.head("GET", "/api/status", None, f"Cookie: {other}", f"Cookie: {cookie}", "Connection: close")
+    assert api.statuses(twice) == [400]
+    assert api.ask("DELETE", "/api/session", headers={"Cookie": other}).status < 300
+    assert api.ask("GET", "/api/status", headers={"Cookie": other}).status == 401
+
+
+def test_guesses_at_sessions_count(t, tokens):
+    guesser = Api(t)
+    statuses = [begin_session(guesser, f"ten_{secrets.token_hex(32)}")[0].status for _ in range(11)]
+    assert statuses == [401] * 10 + [429]
+    assert begin_session(guesser, tokens.admin)[0].status == 429
+    assert begin_session(Api(t), tokens.one)[0].status == 200
+
+
 def test_the_api_is_not_on_a_tenants_host(t, api, tokens):
     """What is asked there goes to the tenant, whatever its path."""
     for path in ("/api/status", "/metrics", "/dashboard", "/api/instances", "/api/session"):
