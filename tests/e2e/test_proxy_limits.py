@@ -425,7 +425,8 @@ def test_a_changed_number_of_places_holds_at_once(rig_of, tenant_of, gate):
     rig.tenant(tenant, max_concurrent=2)
     gate.open(2)
     wait_until(lambda: len(gate.order) - gate.inside == 2)
-    assert rig.use()["queued"] == 6 and rig.use()["admitted"] == 2
+    wait_until(lambda: rig.use()["admitted"] == 2)
+    assert rig.use()["queued"] == 6
     rig.tenant(tenant, max_concurrent=0)
     wait_until(lambda: rig.use()["queued"] == 0)
     wait_until(lambda: gate.inside == 8)
