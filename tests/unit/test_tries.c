@@ -1,7 +1,7 @@
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "check_often.h"
 #include "tries.h"
 
 #define NOW 1000000u
