@@ -9,7 +9,8 @@ async function shoot(name, hash, options, before) {
   const page = await open_page(browser, { reducedMotion: "reduce", ...options });
   await sign_in(page, base, token);
   if (hash) await page.goto(`${base}/dashboard/#/${hash}`);
-  await page.waitForTimeout(hash ? 2500 : 24000); // a picture of what moves, which has to have moved
+  await page.waitForTimeout(hash ? 8000 : 40000); // a picture of what moves, which has to have moved
+  await page.mouse.move(5, 300);
   if (before) await before(page);
   await page.screenshot({ path: `${folder}/${name}.png` });
   await page.context().close();
