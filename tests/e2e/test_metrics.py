@@ -201,6 +201,9 @@ def test_the_dashboard_and_the_alerts_ask_for_what_there_is(tmp_path):
     assert {name for query in queries for name in NAMES.findall(query)} <= there
     alerts = (ROOT / "contrib/prometheus/alerts.yml").read_text()
     assert set(NAMES.findall(re.sub(r"summary:.*", "", alerts))) <= there
+    for page in (*ROOT.glob("tenement/man/*.[0-9]"), ROOT / "README.md", ROOT / "conf.d/README.md"):
+        named = re.findall(r"\btenement_[a-z_]+_total\b", page.read_text().replace("\\", ""))
+        assert set(named) <= there, page
     # Prometheus itself reads all of them; what Grafana fills in is filled in as it would.
     filled = [re.sub(r"\$__rate_interval", "5m", re.sub(r'"\$\w+"', '".*"', query)) for query in queries
               if not query.startswith("label_values")]
