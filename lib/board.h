@@ -152,6 +152,7 @@ struct board_logs {
 	_Atomic uint64_t access_lines; /* of access logs */
 	_Atomic uint64_t access_lost;  /* the log writer was behind */
 	_Atomic uint64_t stores_aside; /* damaged stores that were renamed */
+	_Atomic uint64_t unforwarded;  /* journald or syslog did not take them */
 };
 
 struct board {

@@ -138,6 +138,7 @@ static void put_logs(struct daemon *d, struct metrics_out *out)
 	metrics_put_with(out, "", "reason", "log_rate", atomic_load(&logs->over_rate));
 	metrics_put_with(out, "", "reason", "store", atomic_load(&logs->unstored));
 	metrics_put_with(out, "", "reason", "access", atomic_load(&logs->access_lost));
+	metrics_put_with(out, "", "reason", "forward", atomic_load(&logs->unforwarded));
 }
 
 static void put_traces(struct daemon *d, struct metrics_out *out)

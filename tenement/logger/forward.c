@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "logger/log_counts.h"
 #include "mem.h"
 
 #define AGAIN_SECONDS 1
@@ -140,6 +141,7 @@ static void drop(struct forward *forward, enum forward_kind kind, int why)
 
 	receiver->why = why;
 	receiver->dropped++;
+	log_count(&log_counts->unforwarded, 1);
 	if (receiver->warned_at_s && now - receiver->warned_at_s < WARN_SECONDS)
 		return;
 	tell(forward, kind);
@@ -159,9 +161,4 @@ void forward_line(struct forward *forward, enum forward_kind kind, const struct 
 		log_forward_syslog(datagram, tenant, line);
 	if (put(&forward->receivers[kind], datagram) < 0)
 		drop(forward, kind, errno);
-}
-
-uint64_t forward_dropped(const struct forward *forward, enum forward_kind kind)
-{
-	return forward->receivers[kind].dropped;
 }

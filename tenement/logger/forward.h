@@ -24,7 +24,4 @@ void forward_set_path(struct forward *forward, enum forward_kind kind, const cha
 void forward_line(struct forward *forward, enum forward_kind kind, const struct log_forward *tenant,
 	const struct log_line *line);
 
-/* Lines that were not taken, ever. */
-uint64_t forward_dropped(const struct forward *forward, enum forward_kind kind);
-
 #endif
