@@ -13,6 +13,7 @@
 #include "names.h"
 #include "suggest.h"
 #include "text.h"
+#include "toml_edit.h"
 
 #define HEADER "# Written by ten. Change it by ten, or by hand and it is yours.\n"
 
@@ -186,9 +187,7 @@ int declare_state(struct daemon *d, const char *key, const char *state, const ch
 	autofree char *name = mem_strdup(spec->file);
 	size_t len;
 	autofree char *old = confdir_read(d, name, &len, err);
-	autofree char *text =
-		mem_printf(HEADER "[tenant]\nservice = \"%s\"\nid = \"%s\"\nstate = \"%s\"\n",
-			spec->service_name, spec->id, state);
+	autofree char *text = NULL;
 
 	if (!old)
 		return -1;
@@ -199,5 +198,7 @@ int declare_state(struct daemon *d, const char *key, const char *state, const ch
 			"leave "
 			"--declare out for an override",
 			key, name, spec->line);
-	return put_one(d, name, text, author, err);
+	/* All else that it says stays: `ten apply` may have brought more than a name. */
+	text = toml_edit_set(old, len, "tenant", "state", state, err);
+	return text ? put_one(d, name, text, author, err) : ten_error_wrap(err, "%s", name);
 }

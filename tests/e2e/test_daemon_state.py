@@ -159,6 +159,14 @@ def test_declare_writes_into_a_file_of_tens_own(alice):
     assert 'state = "suspended"' in (t.conf_dir / "tiny-carol.toml").read_text()
     assert t.state("tiny:carol") == "suspended"
     assert t.ten_json("overrides")["overrides"] == []
+    # what came by apply keeps all that it says
+    text = t.tenant("tiny", id="dora", domains=["dora.example"], memory_limit_mb=77) + '[tenant.env]\nPLAN = "pro" # paid\n'
+    t.ten("apply", "-", "--name", "dora.toml", text=text)
+    t.ten("suspend", "tiny:dora", "--declare")
+    said = (t.conf_dir / "dora.toml").read_text()
+    assert said == text.replace("[tenant]\n", '[tenant]\nstate = "suspended"\n')
+    t.ten("resume", "tiny:dora", "--declare")
+    assert (t.conf_dir / "dora.toml").read_text() == said.replace("suspended", "on-demand")
     refused = t.ten("suspend", "tiny:alice", "--declare", status=None)
     assert refused.returncode == 4 and "tiny-alice.toml" in refused.stderr
     assert t.get("tiny:alice").status == 200
