@@ -10,7 +10,6 @@ let base;
 
 const list = () => page.getByRole("grid", { name: "Tenants" });
 const line_of = (id) => list().getByRole("row").filter({ has: page.getByRole("link", { name: id, exact: true }) });
-const shown = () => list().getByRole("row").evaluateAll((rows) => rows.filter((row) => !row.hidden).map((row) => row.querySelector("a").textContent));
 const go = (hash) => page.evaluate((to) => { location.hash = to; }, hash);
 
 const STEPS = {
@@ -166,6 +165,7 @@ const STEPS = {
     const other = await open_page(browser);
     await sign_in(other, base, token);
     const pages = await other.getByRole("navigation").getByRole("link").allTextContents();
+    await other.locator("#tenant-list a", { hasText: ":" }).first().waitFor();
     const tenants = await other.locator("#tenant-list .line:not([hidden]) a").allTextContents();
     await other.goto(`${base}/dashboard/#/tenants/notes:alice`);
     await other.getByText("Declared").first().waitFor();
@@ -182,6 +182,7 @@ const STEPS = {
     await page.getByRole("button", { name: "Sign out" }).click();
     await page.getByLabel("Token").waitFor();
     const cookies = await page.context().cookies();
+    await go("#/tenants"); // where the next one begins
     return { cookies, status: await page.evaluate(async () => (await fetch("/api/instances", { cache: "no-store" })).status) };
   },
   async troubles() {

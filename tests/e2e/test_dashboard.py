@@ -197,5 +197,10 @@ def test_story(tenement, browser):
     assert reader["tenants"] == ["notes:alice"] and reader["buttons"] == [] and len(reader["pages"]) == 2, reader
     assert reader["troubles"] == []
 
-    browser("sign_out")
+    out = browser("sign_out")
+    assert out["cookies"] == [] and out["status"] == 401
     assert browser("troubles")["troubles"] == []
+
+    browser("sign_in", token=token)
+    t.stop()
+    assert browser("lost")["stale"]
