@@ -190,6 +190,11 @@ void control_instance_start(struct control_call *call)
 {
 	struct instance *instance = call->instance;
 
+	if (instance->wanted_state == TENANT_SUSPENDED && call->who.scope != SCOPE_ALL) {
+		control_refuse(call, 403, "%s is suspended: %s does not lift that", instance->key,
+			call->who.name);
+		return;
+	}
 	if (is_full(call, instance))
 		return;
 	/* What was stopped by hand goes back to what is declared; what is declared down is lifted.

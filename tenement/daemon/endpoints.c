@@ -248,6 +248,9 @@ static void run(struct control_call *call, const struct endpoint *endpoint, cons
 	call->name = component;
 	if (!take_body(call, endpoint, body, len))
 		;
+	else if (call->who.scope != SCOPE_ALL && control_flag(call, "declare"))
+		control_refuse(call, 403, "%s is for %s alone, and files are about more",
+			call->who.name, call->who.of);
 	else if (call->d->shutting_down && call->method != HTTP_METHOD_GET)
 		control_refuse(call, 503, "tenement is stopping");
 	else if (call->d->paused && writes_files(call))

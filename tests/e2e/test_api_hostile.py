@@ -236,6 +236,29 @@ def test_a_tenants_token_writes_no_file(t, api, tokens):
     t.wait_ok("notes:alice")
 
 
+def test_a_tenants_token_does_not_lift_what_operators_decide(t, api, tokens):
+    """Neither a suspension nor a file, also of a tenant that is declared running."""
+    t.write("notes-alice.toml", t.tenant("notes", state="running"))
+    wait_until(lambda: t.instance("notes:alice")["declared"] == "running", what="the declaration")
+    files = as_it_is(t)[1]
+    try:
+        for token in (tokens.alice, tokens.one):
+            for verb in ("stop", "start"):
+                answer = api.ask("POST", f"/api/instances/notes:alice/{verb}", token, b'{"declare": true}')
+                assert answer.status == 403, (verb, answer)
+        t.ten("suspend", "notes:alice")
+        for token in (tokens.alice, tokens.one):
+            for verb, status in (("start", 403), ("stop", 200), ("restart", 422), ("hold", 422)):
+                answer = api.ask("POST", f"/api/instances/notes:alice/{verb}", token, b'{"seconds": 5, "timeout": 1}')
+                assert answer.status == status, (verb, answer)
+        assert t.instance("notes:alice")["state"] == "suspended"
+        assert as_it_is(t)[1] == files
+    finally:
+        t.control("DELETE", "/api/overrides")
+        t.write("notes-alice.toml", t.tenant("notes"))
+        t.wait_ok("notes:alice")
+
+
 NAMES = [
     "..", "../evil.toml", "..%2fevil.toml", "%2e%2e%2fevil.toml", "..%5cevil.toml", "a%2fb.toml", "/etc/evil.toml", "%2fetc%2fevil.toml",
     ".evil.toml", "evil.toml%00", "evil%00.toml", "evil.txt", ".toml", "evil.toml%0a", "e%0avil.toml", "evil%20x.toml", "evil.toml/",
