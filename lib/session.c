@@ -144,6 +144,13 @@ const char *session_find(struct sessions *sessions, const char *value, size_t le
 	return session->id;
 }
 
+bool session_lives(struct sessions *sessions, const char *value, size_t len, int64_t now)
+{
+	const struct session *session = find(sessions, value, len);
+
+	return session && !is_over(session, now);
+}
+
 bool session_remove(struct sessions *sessions, const char *value, size_t len)
 {
 	struct session *session = find(sessions, value, len);

@@ -43,6 +43,9 @@ void session_add(struct sessions *sessions, const unsigned char random[SESSION_B
  * it is over. Valid until the next call. */
 const char *session_find(struct sessions *sessions, const char *value, size_t len, int64_t now);
 
+/* Whether there is such a session still; this is no use of it. */
+bool session_lives(struct sessions *sessions, const char *value, size_t len, int64_t now);
+
 /* True: there was one, and it is no more. */
 bool session_remove(struct sessions *sessions, const char *value, size_t len);
 

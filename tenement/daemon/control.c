@@ -12,6 +12,7 @@
 #include "daemon/control_connection.h"
 #include "daemon/counters.h"
 #include "daemon/endpoints.h"
+#include "daemon/sessions.h"
 #include "daemon/tokens.h"
 #include "http_query.h"
 #include "mem.h"
@@ -245,6 +246,13 @@ static void end_wait(struct control_connection *connection)
 	ev_timer_start(connection->daemon->loop, &connection->timer);
 }
 
+/* A token that was revoked, or has expired, ends what it began; so does who signs out. */
+static bool is_still_good(const struct control_connection *connection)
+{
+	return tokens_still_good(connection->daemon, &connection->who) &&
+	       (!*connection->session || sessions_live(connection->session));
+}
+
 void control_look(struct control_connection *connection, bool time_is_up)
 {
 	int status = 200;
@@ -254,6 +262,11 @@ void control_look(struct control_connection *connection, bool time_is_up)
 	if (!answer)
 		return;
 	end_wait(connection);
+	if (!is_still_good(connection)) {
+		json_decref(answer);
+		status = 401;
+		answer = json_pack("{s:s}", "error", "what you came with is not good any more");
+	}
 	write_answer(connection, status, answer);
 }
 
@@ -309,8 +322,7 @@ void control_stream(struct control_call *call, struct control_connection **handl
 
 bool control_send(struct control_connection *connection, const char *bytes, size_t len)
 {
-	/* A token that was revoked, or has expired, ends what it began. */
-	connection->dead |= !tokens_still_good(connection->daemon, &connection->who);
+	connection->dead |= !is_still_good(connection);
 	if (!len || connection->dead)
 		return !connection->dead;
 	text_printf(&connection->out, "%zx\r\n", len);

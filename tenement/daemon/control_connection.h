@@ -6,6 +6,7 @@
 #define TEN_CONTROL_CONNECTION_H
 
 #include "daemon/control.h"
+#include "session.h"
 #include "text.h"
 
 #define CONTROL_HEAD_MAX   16384
@@ -34,6 +35,7 @@ struct control_connection {
 	bool to_audit; /* what is asked has not been answered, and is to be written down */
 	bool known;    /* .who has been found for the request whose head is there */
 	struct principal who;
+	char session[SESSION_TEXT_SIZE]; /* whose cookie said who; "": none did */
 	char address[64];
 	char *method, *path; /* of what is asked */
 	unsigned right;      /* that it needs: enum right */

@@ -138,6 +138,7 @@ static bool know(struct control_connection *connection)
 {
 	const struct http_field *field = http_head_field(&connection->head, "authorization");
 
+	*connection->session = '\0';
 	if (connection->door == CONTROL_DOOR_LOCAL) {
 		know_local(connection);
 		return true;
@@ -164,7 +165,8 @@ static bool is_own_origin(const struct control_call *call, const char *origin)
 }
 
 /* Tenants' pages are same-site with ours, so that no cookie's SameSite keeps them out: what is
- * asked has to come from our own origin, or from no page at all. */
+ * asked has to come from our own origin, or from no page at all. Who changes something by a cookie
+ * is a browser, and all of them say at least one of the two. */
 static bool is_tricked(struct control_call *call)
 {
 	char origin[512] = "", site[32] = "";
@@ -174,6 +176,9 @@ static bool is_tricked(struct control_call *call)
 	control_header(call, "origin", origin, sizeof(origin));
 	control_header(call, "sec-fetch-site", site, sizeof(site));
 	if (has_site && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0)
+		return true;
+	if (*call->connection->session && changes_something(call->method) && !has_origin &&
+		!has_site)
 		return true;
 	return has_origin && !is_own_origin(call, origin);
 }

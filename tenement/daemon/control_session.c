@@ -51,7 +51,12 @@ static bool each_cookie(struct control_call *call,
 
 static bool try_to_know(struct control_call *call, const struct http_text *value)
 {
-	return sessions_check(call->d, value->data, value->len, &call->who) == 0;
+	char *session = call->connection->session;
+
+	if (sessions_check(call->d, value->data, value->len, &call->who) < 0)
+		return false;
+	snprintf(session, SESSION_TEXT_SIZE, "%.*s", (int)value->len, value->data);
+	return true;
 }
 
 bool control_session_know(struct control_connection *connection)

@@ -89,6 +89,11 @@ int sessions_check(struct daemon *d, const char *value, size_t len, struct princ
 	return 0;
 }
 
+bool sessions_live(const char *value)
+{
+	return session_lives(sessions, value, strlen(value), now_secs());
+}
+
 bool sessions_end(struct daemon *d, const char *value, size_t len)
 {
 	bool there = session_remove(sessions, value, len);

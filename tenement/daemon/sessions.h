@@ -20,6 +20,9 @@ int sessions_begin(
  * one fills *who; -1: it is none. */
 int sessions_check(struct daemon *d, const char *value, size_t len, struct principal *who);
 
+/* Whether the session VALUE goes on; this is no use of it. */
+bool sessions_live(const char *value);
+
 /* True: there was one. */
 bool sessions_end(struct daemon *d, const char *value, size_t len);
 

@@ -414,7 +414,8 @@ def test_sessions_are_for_our_own_pages(t, api, tokens):
     assert api.ask("GET", "/api/status", "wrong", headers={"Cookie": other}).status == 401
     twice = api.head("GET", "/api/status", None, f"Cookie: {other}", f"Cookie: {cookie}", "Connection: close")
     assert api.statuses(twice) == [400]
-    assert api.ask("DELETE", "/api/session", headers={"Cookie": other}).status < 300
+    assert api.ask("DELETE", "/api/session", headers={"Cookie": other}).status == 403
+    assert api.ask("DELETE", "/api/session", headers={"Cookie": other, "Origin": f"http://localhost:{t.port}"}).status < 300
     assert api.ask("GET", "/api/status", headers={"Cookie": other}).status == 401
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import select
 import shutil
+import socket
 import subprocess
 
 import pytest
@@ -75,6 +76,14 @@ def cookie_of(answer):
     return answer.headers["Set-Cookie"].partition(";")[0]
 
 
+def open_events(t, cookie):
+    stream = socket.create_connection(("127.0.0.1", t.port), 30)
+    stream.sendall(f"GET /api/events HTTP/1.1\r\nHost: localhost:{t.port}\r\nCookie: {cookie}\r\n"
+                   "Accept: text/event-stream\r\n\r\n".encode())
+    assert stream.recv(15) == b"HTTP/1.1 200 OK"
+    return stream
+
+
 def test_sessions(tenement):
     """What needs no browser: the files and their headers, sessions, and how those end."""
     t = tenement()
@@ -113,6 +122,9 @@ def test_sessions(tenement):
     assert ask(t, "GET", "/api/status", Cookie=f"tenement_session=0; {cookie}").status == 200
     assert ask(t, "POST", "/api/instances/app:a/start", {}, Cookie=cookie,
                Origin=f"http://a.app.localhost:{t.port}").status == 403
+    # what changes something by it says where it was asked, as every browser does
+    assert ask(t, "POST", "/api/instances/app:a/start", {}, Cookie=cookie).status == 403
+    assert ask(t, "POST", "/api/instances/app:a/start", {}, Cookie=cookie, Origin=f"http://localhost:{t.port}").status == 200
     assert ask(t, "POST", "/api/session", {"token": token}, **{"Sec-Fetch-Site": "same-site"}).status == 403
     assert ask(t, "POST", "/api/session", {"token": token}, **{"Content-Type": "text/plain"}).status == 422
     assert ask(t, "POST", "/api/session", {}).status == 422
@@ -125,7 +137,17 @@ def test_sessions(tenement):
     wait_until(lambda: ask(t, "GET", "/api/status", Cookie=cookie).status == 200, what="the session after kill -9")
 
     other = cookie_of(ask(t, "POST", "/api/session", {"token": token}))
-    answer = ask(t, "DELETE", "/api/session", Cookie=cookie)
+    assert ask(t, "DELETE", "/api/session", Cookie=cookie).status == 403
+    with open_events(t, cookie) as mine, open_events(t, other) as kept_on:
+        answer = ask(t, "DELETE", "/api/session", Cookie=cookie, **{"Sec-Fetch-Site": "same-origin"})
+        t.ten("restart", "app:a")
+        came = b"".join(iter(lambda: mine.recv(65536), b""))
+        assert b"app:a" not in came  # (who has signed out is told nothing more)
+        seen = b""
+        while b"app:a" not in seen:
+            piece = kept_on.recv(65536)
+            assert piece
+            seen += piece
     assert answer.status == 204 and "Max-Age=0" in answer.headers["Set-Cookie"]
     assert ask(t, "GET", "/api/status", Cookie=cookie).status == 401
     assert ask(t, "GET", "/api/status", Cookie=other).status == 200

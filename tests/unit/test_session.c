@@ -47,10 +47,23 @@ START_TEST(is_found_until_it_is_ended)
 	ck_assert_str_ne(value, other);
 	ck_assert_str_eq(find(value, NOW), "3fa9c2d1");
 	ck_assert_str_eq(find(other, NOW), "00000001");
+	ck_assert(session_lives(sessions, value, strlen(value), NOW));
 	ck_assert(session_remove(sessions, value, strlen(value)));
 	ck_assert(!session_remove(sessions, value, strlen(value)));
 	ck_assert_ptr_null(find(value, NOW));
+	ck_assert(!session_lives(sessions, value, strlen(value), NOW));
 	ck_assert_str_eq(find(other, NOW), "00000001");
+}
+END_TEST
+
+START_TEST(to_live_is_no_use)
+{
+	char value[SESSION_TEXT_SIZE];
+
+	begin("3fa9c2d1", NOW, value);
+	ck_assert(session_lives(sessions, value, strlen(value), NOW + SESSION_IDLE_SECS - 1));
+	ck_assert(!session_lives(sessions, value, strlen(value), NOW + SESSION_IDLE_SECS));
+	ck_assert_ptr_null(find(value, NOW + SESSION_IDLE_SECS));
 }
 END_TEST
 
@@ -212,6 +225,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, is_found_until_it_is_ended);
+	tcase_add_test(tests, to_live_is_no_use);
 	tcase_add_test(tests, others_are_none);
 	tcase_add_test(tests, ends_when_it_is_old_or_idle);
 	tcase_add_test(tests, a_token_has_so_many);
