@@ -234,6 +234,15 @@ void control_add_header(struct control_call *call, const char *format, ...)
 	text_printf(headers, "%s\r\n", line);
 }
 
+void control_time_anew(struct control_connection *connection)
+{
+	struct ev_loop *loop = connection->daemon->loop;
+
+	ev_timer_stop(loop, &connection->timer);
+	ev_timer_set(&connection->timer, IDLE_SECONDS, 0.);
+	ev_timer_start(loop, &connection->timer);
+}
+
 static void end_wait(struct control_connection *connection)
 {
 	if (connection->release)
@@ -241,9 +250,7 @@ static void end_wait(struct control_connection *connection)
 	connection->look = NULL;
 	connection->release = NULL;
 	connection->data = NULL;
-	ev_timer_stop(connection->daemon->loop, &connection->timer);
-	ev_timer_set(&connection->timer, IDLE_SECONDS, 0.);
-	ev_timer_start(connection->daemon->loop, &connection->timer);
+	control_time_anew(connection);
 }
 
 /* A token that was revoked, or has expired, ends what it began; so does who signs out. */

@@ -45,6 +45,9 @@ struct control_connection {
 	struct control_connection *next;
 };
 
+/* What comes next has its time: a request with its answer, or none. */
+void control_time_anew(struct control_connection *connection);
+
 /* Ask who waits whether there is an answer now. */
 void control_look(struct control_connection *connection, bool time_is_up);
 

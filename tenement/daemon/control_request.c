@@ -35,13 +35,19 @@ static bool changes_something(enum http_method method)
 
 /* ---- who asks ---- */
 
-static void know_local(struct control_connection *connection)
+/* False: it was refused. */
+static bool know_local(struct control_connection *connection)
 {
 	struct principal *who = &connection->who;
 
 	*who = (struct principal){ .local = true, .uid = connection->uid, .scope = SCOPE_ALL };
 	snprintf(who->name, sizeof(who->name), "uid %u", connection->uid);
 	snprintf(connection->address, sizeof(connection->address), "local");
+	if (connection->refused)
+		control_refuse_raw(connection, 403,
+			"your uid has no right here: use root, the daemon's user, or a member of "
+			"admin_group");
+	return !connection->refused;
 }
 
 /* By way of loopback a tenant is told from all else at that address, so that its guesses are not
@@ -139,10 +145,8 @@ static bool know(struct control_connection *connection)
 	const struct http_field *field = http_head_field(&connection->head, "authorization");
 
 	*connection->session = '\0';
-	if (connection->door == CONTROL_DOOR_LOCAL) {
-		know_local(connection);
-		return true;
-	}
+	if (connection->door == CONTROL_DOOR_LOCAL)
+		return know_local(connection);
 	know_stranger(connection);
 	if (field)
 		return know_by_token(connection, field);
@@ -233,6 +237,23 @@ static bool is_doubled(const struct http_head *head)
 	return false;
 }
 
+/* What is asked, as far as it could be read: nothing is left of what was asked before, which may
+ * have been another's, for the proxy asks for many by one connection. */
+static void note_asked(struct control_connection *connection, int bytes)
+{
+	const struct http_head *head = &connection->head;
+	bool there = bytes > 0;
+
+	free(connection->method);
+	free(connection->path);
+	connection->method =
+		there ? mem_strndup(head->method_text.data, head->method_text.len) : NULL;
+	connection->path = there ? mem_strndup(head->path.data, head->path.len) : NULL;
+	connection->right = RIGHT_NONE;
+	text_free(&connection->headers);
+	control_time_anew(connection);
+}
+
 /* Whether the head says what cannot be; that is answered. */
 static bool refuse_head(struct control_connection *connection, int bytes)
 {
@@ -240,10 +261,6 @@ static bool refuse_head(struct control_connection *connection, int bytes)
 
 	if (bytes < 0)
 		control_refuse_raw(connection, head->refused_status, head->refused_reason);
-	else if (connection->refused)
-		control_refuse_raw(connection, 403,
-			"your uid has no right here: use root, the daemon's user, or a member of "
-			"admin_group");
 	else if (is_doubled(head))
 		control_refuse_raw(connection, 400, "a field is there twice that counts once");
 	else if (head->body == HTTP_BODY_CHUNKED)
@@ -255,21 +272,15 @@ static bool refuse_head(struct control_connection *connection, int bytes)
 	return true;
 }
 
-/* A head is there: note what is asked, and who asks. False: it was refused. */
+/* A head is there: note who asks. False: it was refused. */
 static bool take_head(struct control_connection *connection)
 {
 	const struct http_head *head = &connection->head;
 
 	if (connection->known)
 		return true;
-	free(connection->method);
-	free(connection->path);
-	connection->method = mem_strndup(head->method_text.data, head->method_text.len);
-	connection->path = mem_strndup(head->path.data, head->path.len);
 	connection->closing = !http_head_keeps_alive(head);
 	connection->to_audit = changes_something(head->method);
-	connection->right = RIGHT_NONE;
-	text_free(&connection->headers);
 	if (!know(connection))
 		return false;
 	if (control_crowd_is_full(connection)) {
@@ -295,7 +306,11 @@ bool control_take_request(struct control_connection *connection)
 		return false;
 	http_head_init(head, HTTP_REQUEST, CONTROL_HEAD_MAX, 100);
 	bytes = http_head_parse(head, connection->in.data, connection->in.len);
-	if (bytes == 0 || refuse_head(connection, bytes) || !take_head(connection))
+	if (bytes == 0)
+		return false;
+	if (!connection->known)
+		note_asked(connection, bytes);
+	if (refuse_head(connection, bytes) || !take_head(connection))
 		return false;
 	/* Nobody is let fill our memory before he has said who he is. */
 	if (connection->who.scope == SCOPE_NONE && head->content_length > STRANGER_BODY_MAX) {

@@ -72,6 +72,43 @@ def each(rights, instance):
         yield method, path
 
 
+def test_a_refused_head_tells_nothing_of_who_asked_before(t, api, tokens):
+    """The proxy asks for many by one connection."""
+    for _ in range(8):
+        assert api.ask("GET", "/api/instances/notes:alice/why", tokens.admin).status == 200
+        for lines, status in ((("Transfer-Encoding: chunked",), 411), (("Content-Length: 0", "Origin: a", "Origin: b"), 400)):
+            came = api.raw(api.head("POST", "/api/nothing", None, *lines, "Connection: close") + (b"0\r\n\r\n" if status == 411 else b""))
+            assert came.startswith(b"HTTP/1.1 %d " % status), came
+            assert json.loads(came.split(b"\r\n\r\n", 1)[1])["where"] == {"method": "POST", "path": "/api/nothing"}
+
+
+ASK_AS_ANOTHER = """
+import os, socket, sys
+os.chdir(sys.argv[1])
+os.seteuid(4242)
+one = socket.socket(socket.AF_UNIX)
+one.connect("control.sock")
+one.sendall(b"POST /api/pause HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: 2\\r\\n\\r\\n{}")
+print(one.recv(65536).decode())
+"""
+
+
+@needs_root
+def test_a_uid_that_may_not_is_written_down(t):
+    """Who comes as far as the control socket, by its group, say, and has no right there."""
+    path = t.runtime_dir / "control.sock"
+    mode = path.stat().st_mode & 0o777
+    path.chmod(0o666)
+    try:
+        came = subprocess.run([sys.executable, "-c", ASK_AS_ANOTHER, t.runtime_dir], capture_output=True, text=True, check=True, timeout=30).stdout
+    finally:
+        path.chmod(mode)
+    assert came.startswith("HTTP/1.1 403 ")
+    line = [one for one in t.control("GET", "/api/audit").json() if one["path"] == "/api/pause"][-1]
+    assert (line["by"], line["method"], line["status"]) == ("uid 4242", "POST", 403)
+    assert not t.control("GET", "/api/status").json()["paused"]
+
+
 def test_no_right_is_unknown_here():
     assert {right for _, _, right in endpoints()} <= {"OPEN", "SEE", "SEE_ALL", "STEER", "ADMIN", "LOCAL", "TELEMETRY", "METRICS"}
 
