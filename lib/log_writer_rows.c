@@ -178,9 +178,11 @@ int log_rows_reload(struct log_tenant *tenant, struct ten_error *err)
 
 /* ---- tenants and tails ---- */
 
+/* There may be one: of whom was forgotten in a transaction that came to nothing. */
 static int insert_tenant(struct log_tenant *tenant, struct ten_error *err)
 {
-	static const char text[] = "INSERT INTO tenant (service, id) VALUES (?, ?)";
+	static const char text[] = "INSERT INTO tenant (service, id) VALUES (?, ?)"
+				   " ON CONFLICT DO UPDATE SET rate = NULL RETURNING number";
 	struct log_writer *writer = tenant->writer;
 	sqlite3_stmt *statement = log_sqlite_prepare(&writer->sql, text, NULL, 0);
 
@@ -188,9 +190,8 @@ static int insert_tenant(struct log_tenant *tenant, struct ten_error *err)
 		sqlite3_bind_text(statement, 1, tenant->service, -1, SQLITE_STATIC);
 		sqlite3_bind_text(statement, 2, tenant->id, -1, SQLITE_STATIC);
 	}
-	if (finish(writer, statement, err) < 0)
+	if (log_sqlite_number(&writer->sql, statement, 0, &tenant->number, err) < 0)
 		return -1;
-	tenant->number = sqlite3_last_insert_rowid(writer->sql.sqlite);
 	tenant->is_new = true;
 	tenant->bounds_changed = tenant->has_bounds;
 	return 0;

@@ -509,6 +509,31 @@ START_TEST(locked_store)
 }
 END_TEST
 
+/* Who was forgotten in a step that came to nothing is still known to the store. */
+START_TEST(forgotten_in_vain)
+{
+	for (int i = 0; i < 20; i++) {
+		char id[16];
+
+		snprintf(id, sizeof(id), "t%d", i);
+		add(id, "soon too old");
+	}
+	commit();
+	bounds.max_days = 1;
+	reopen_writer();
+	/* The step begins, and is not to be committed. */
+	run_sql("CREATE TRIGGER no BEFORE DELETE ON tenant WHEN old.id = 't9'"
+		" BEGIN SELECT raise(ROLLBACK, 'no'); END");
+	for (int i = 0; i < 5; i++)
+		log_writer_tend(writer, T0 + 3 * DAY_MS, &err);
+	run_sql("DROP TRIGGER no");
+	add("t1", "back");
+	add("b", "another");
+	commit();
+	ck_assert_str_eq(ASK(0), "t1/stdout back|b/stdout another|");
+}
+END_TEST
+
 START_TEST(file_taken_away)
 {
 	autofree char *path = mem_printf("%s/%s", folder, LOG_DB_FILE);
@@ -586,6 +611,7 @@ int main(void)
 	tcase_add_test(tcase, damaged_store);
 	tcase_add_test(tcase, damaged_under_way);
 	tcase_add_test(tcase, locked_store);
+	tcase_add_test(tcase, forgotten_in_vain);
 	tcase_add_test(tcase, file_taken_away);
 	tcase_add_test(tcase, many_tails);
 	tcase_add_test(tcase, empty_lines);
