@@ -140,7 +140,9 @@ void tenant_log_line(struct tenant_log *tenant, const struct log_line *line)
 		return;
 	}
 	log_count(&log_counts->lines, 1);
-	tenant->tokens--;
+	/* What is written without a bound is no debt under the next one. */
+	if (tenant->rate)
+		tenant->tokens--;
 	tell(tenant, line);
 }
 

@@ -137,6 +137,13 @@ def test_what_is_over_the_rate_is_dropped_and_told_of(start):
     second.send("bounds", "notes:loud", "0", "0", "0")
     wait_until(lambda: os.write(again, b"third\n" * 500) and
                len(stored(second, "notes:loud", search="third")) >= 2000, what="more than the rate of before")
+    # What was written without a bound is no debt under the next one.
+    second.send("bounds", "notes:loud", "1", "0", "0")
+    wait_until(lambda: os.write(again, b"fourth\n" * 5) and
+               any(text.endswith("log_rate = 1 a second") for text in stored(second, "notes:loud", level="tenement")),
+               what="the new bound")
+    wait_until(lambda: os.write(again, b"fifth\n") and stored(second, "notes:loud", search="fifth"),
+               what="a line under the new bound")
 
 
 def test_the_size_bound_holds_while_a_neighbour_keeps_all(start):
