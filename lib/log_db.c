@@ -13,7 +13,8 @@
 #include "log_sqlite.h"
 #include "mem.h"
 
-#define TENANTS_ONE_BY_ONE 64 /* more are looked for in what all have written */
+#define TENANTS_ONE_BY_ONE 64   /* more are looked for in what all have written */
+#define LOOK_UP_EVERY      1000 /* steps of SQLite's machine */
 
 struct tenant {
 	int64_t number;
@@ -23,7 +24,7 @@ struct tenant {
 
 struct log_db {
 	struct log_sqlite sql;
-	char *path;
+	char *path, *wal_path;
 	dev_t device;
 	ino_t inode;
 	struct tenant *tenants; /* by number */
@@ -42,6 +43,7 @@ struct look {
 	unsigned streams;
 	int64_t until_ms;
 	uint64_t deadline_ms; /* 0: none */
+	void *data;           /* is_wanted's */
 	struct log_kept kept;
 	struct log_result result;
 };
@@ -53,14 +55,18 @@ int log_db_open(struct log_db **opened, const char *folder, struct ten_error *er
 	struct log_db *db = mem_alloc(sizeof(*db));
 	struct stat status = { 0 };
 
-	if (log_sqlite_open_reader(&db->sql, folder, err) < 0) {
-		free(db);
-		return -1;
-	}
 	db->path = mem_printf("%s/%s", folder, LOG_DB_FILE);
+	db->wal_path = mem_printf("%s-wal", db->path);
+	/* Before it is opened: another that comes to be there meanwhile is not taken for this. */
 	if (stat(db->path, &status) == 0) {
 		db->device = status.st_dev;
 		db->inode = status.st_ino;
+	}
+	if (log_sqlite_open_reader(&db->sql, folder, err) < 0) {
+		free(db->path);
+		free(db->wal_path);
+		free(db);
+		return -1;
 	}
 	db->packer = log_packer_new();
 	db->lines = mem_alloc(LOG_CHUNK_LINES * sizeof(*db->lines));
@@ -79,6 +85,7 @@ void log_db_close(struct log_db *db)
 	}
 	free(db->tenants);
 	free(db->path);
+	free(db->wal_path);
 	log_packer_free(db->packer);
 	free(db->lines);
 	text_free(&db->raw);
@@ -205,15 +212,31 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+/* For want of time, of room, or of whom it is for. */
+static bool gives_up(struct look *look)
+{
+	struct stat wal;
+
+	look->result.late =
+		look->result.late || (look->deadline_ms && now_ms() > look->deadline_ms) ||
+		(look->query->is_wanted && !look->query->is_wanted(look->data)) ||
+		(stat(look->db->wal_path, &wal) == 0 && wal.st_size > LOG_QUERY_WAL_MAX);
+	return look->result.late;
+}
+
+/* In the middle of what SQLite does. */
+static int on_progress(void *data)
+{
+	return gives_up(data);
+}
+
 /* Whether to go on with one whose lines begin, or end, with SEQ: all that follow are farther. */
 static bool goes_on(struct look *look, uint64_t seq)
 {
 	if (!log_kept_wants(
 		    &look->kept, log_cursor(seq, look->kept.smallest ? 0 : LOG_CHUNK_LINES - 1)))
 		return false;
-	if (look->deadline_ms && now_ms() > look->deadline_ms)
-		look->result.partial = true;
-	return !look->result.partial;
+	return !gives_up(look);
 }
 
 static int look_at_block(struct look *look, int64_t seq, int64_t tenant, struct ten_error *err)
@@ -453,19 +476,23 @@ static int look_prepare(struct look *look, struct ten_error *err)
 int log_db_query(struct log_db *db, const struct log_query *query, log_db_each *each, void *data,
 	struct log_result *result, struct ten_error *err)
 {
-	struct look look = { .db = db, .query = query };
+	struct look look = { .db = db, .query = query, .data = data };
 	int outcome = look_prepare(&look, err);
 
 	/* All that is asked is of one moment. */
 	if (outcome == 0 && (outcome = log_sqlite_run(&db->sql, "BEGIN", err)) == 0) {
-		if (read_tenants(db, err) < 0 || read_newest(&look, err) < 0 ||
-			look_at_all(&look, err) < 0)
+		if (read_tenants(db, err) < 0 || read_newest(&look, err) < 0)
 			outcome = -1;
+		sqlite3_progress_handler(db->sql.sqlite, LOOK_UP_EVERY, on_progress, &look);
+		/* What is broken off is no failure. */
+		if (outcome == 0 && look_at_all(&look, err) < 0 && !look.result.late)
+			outcome = -1;
+		sqlite3_progress_handler(db->sql.sqlite, 0, NULL, NULL);
 		log_sqlite_run(&db->sql, "ROLLBACK", NULL);
 	}
 	if (outcome == 0)
 		tell(&look, each, data);
-	look.result.partial |= look.kept.cut;
+	look.result.partial = look.kept.cut || look.result.late;
 	if (result)
 		*result = look.result;
 	log_kept_free(&look.kept);

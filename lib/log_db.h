@@ -25,6 +25,7 @@
 
 #define LOG_QUERY_LIMIT_MAX 100000
 #define LOG_QUERY_BYTES_MAX (64u << 20) /* of messages; what is beyond makes a result partial */
+#define LOG_QUERY_WAL_MAX   (1 << 30)   /* who looks keeps it from shrinking: then it is given up */
 
 struct log_db; /* for reading */
 
@@ -39,6 +40,7 @@ struct log_query {
 	bool oldest_first;   /* the first LIMIT after the cursor, not the last: for following */
 	size_t limit;        /* rows; 0: none, which is good for the cursor alone */
 	unsigned timeout_ms; /* give up looking after so long, with what there is; 0: never */
+	bool (*is_wanted)(void *data); /* asked now and then: false is to give up; may be NULL */
 };
 
 struct log_row {
@@ -52,6 +54,7 @@ struct log_row {
 struct log_result {
 	uint64_t cursor;  /* of the newest row that there is, of whomever; what to follow from */
 	bool partial;     /* there was no time to look at everything, or no room for LIMIT rows */
+	bool late;        /* there was no time */
 	unsigned damaged; /* blocks that could not be read */
 };
 
@@ -67,8 +70,8 @@ void log_db_close(struct log_db *db);
 bool log_db_is_current(const struct log_db *db);
 
 /* EACH is told of the rows in the order of their cursors, which is that in which they were stored
- * (their times follow that but for clocks that were set). RESULT may be NULL. err->code EINVAL: of
- * the query. */
+ * (their times follow that but for clocks that were set). RESULT may be NULL. DATA is is_wanted's,
+ * too. err->code EINVAL: of the query. */
 int log_db_query(struct log_db *db, const struct log_query *query, log_db_each *each, void *data,
 	struct log_result *result, struct ten_error *err);
 

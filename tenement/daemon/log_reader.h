@@ -14,10 +14,9 @@
 #include "daemon/daemon.h"
 #include "daemon/log_question.h"
 
-#define LOG_READER      "tenement-logs"
-#define LOG_READER_ASKS 48 /* at a time */
-#define LOG_READER_SECONDS                                                                         \
-	10 /* that one question is looked at; following takes as long as it takes */
+#define LOG_READER         "tenement-logs"
+#define LOG_READER_ASKS    48 /* at a time */
+#define LOG_READER_SECONDS 10 /* that are looked for lines, before there is an answer */
 
 /* What the two say to each other: this, then the text. */
 enum log_reader_word {

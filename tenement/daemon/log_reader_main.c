@@ -21,12 +21,13 @@
 #include "mem.h"
 #include "sse.h"
 
-#define LINK_FD         LOG_READER_LINK
-#define FOLDER_FD       LOG_READER_FOLDER
-#define FOLDER          "logs"
-#define LOOK_MS         200 /* between two looks at what is new */
-#define PAGE_LINES      1000
-#define STALLED_SECONDS 60 /* (the daemon has given up by then) */
+#define LINK_FD           LOG_READER_LINK
+#define FOLDER_FD         LOG_READER_FOLDER
+#define FOLDER            "logs"
+#define LOOK_MS           200 /* between two looks at what is new */
+#define PAGE_LINES        1000
+#define LOOK_SECONDS_MOST (3 * LOG_READER_SECONDS)
+#define STALLED_SECONDS   60 /* (the daemon has given up by then) */
 
 static struct route_table *table; /* NULL: there is none */
 
@@ -108,7 +109,8 @@ static bool say_line(void *data, const struct log_row *row)
 		row->service, "instance_id", row->id, "message", line->message, line->len, "fields",
 		fields_of(row));
 
-	asked->lines++;
+	if (!asked->lines++)
+		alarm(0); /* from here on it is for who reads to say how long it takes */
 	asked->cursor = row->cursor;
 	if (entry)
 		say_entry(asked, entry);
@@ -133,6 +135,21 @@ static void say_result(struct asked *asked, const struct log_result *result)
 
 /* ---- asking ---- */
 
+/* Whether the daemon has enough of it, which it may for MOMENT_MS. */
+static bool hangs_up(const struct asked *asked, int moment_ms)
+{
+	struct pollfd other = { .fd = asked->fd, .events = POLLRDHUP };
+
+	return poll(&other, 1, moment_ms) > 0;
+}
+
+static bool is_wanted(void *data)
+{
+	if (hangs_up(data, 0))
+		_exit(EXIT_SUCCESS);
+	return true;
+}
+
 static const char *given(const char *text)
 {
 	return *text ? text : NULL;
@@ -149,6 +166,7 @@ static struct log_query query_of(const struct log_question *question)
 		.until_ms = question->until_ms,
 		.limit = (size_t)question->limit,
 		.timeout_ms = LOG_READER_SECONDS * 1000,
+		.is_wanted = is_wanted,
 	};
 }
 
@@ -166,11 +184,17 @@ static bool open_db(struct asked *asked, struct ten_error *err)
 static int ask(struct asked *asked, const struct log_query *query, struct log_result *result,
 	struct ten_error *err)
 {
+	int outcome;
+
 	*result = (struct log_result){ 0 };
 	asked->lines = 0;
 	if (!open_db(asked, err))
 		return err->code == ENOENT ? 0 : -1;
-	if (log_db_query(asked->db, query, say_line, asked, result, err) == 0)
+	/* What does not look up from the index is ended. */
+	alarm(LOOK_SECONDS_MOST);
+	outcome = log_db_query(asked->db, query, say_line, asked, result, err);
+	alarm(0);
+	if (outcome == 0)
 		return 0;
 	log_db_close(asked->db);
 	asked->db = NULL;
@@ -199,13 +223,20 @@ static void answer_once(struct asked *asked)
 	say(asked, LOG_READER_END, "", 0);
 }
 
-/* Until the daemon has enough of it. */
 static void wait_a_moment(const struct asked *asked)
 {
-	struct pollfd other = { .fd = asked->fd, .events = POLLRDHUP };
-
-	if (poll(&other, 1, LOOK_MS) > 0)
+	if (hangs_up(asked, LOOK_MS))
 		_exit(EXIT_SUCCESS);
+}
+
+/* Who was away for so long that there is too much to look through is told so. */
+static void skip(struct asked *asked, const struct log_result *result)
+{
+	if (result->cursor > asked->cursor)
+		asked->cursor = result->cursor;
+	say_entry(asked, log_entry_remark("there was no time to look through all that came "
+					  "meanwhile: lines are missing here"));
+	flush(asked);
 }
 
 /* What is new, page by page, for ever. */
@@ -218,7 +249,6 @@ static void answer_on(struct asked *asked)
 	query.since_ms = 0;
 	query.oldest_first = true;
 	query.limit = PAGE_LINES;
-	query.timeout_ms = 0;
 	for (;;) {
 		query.after = asked->cursor;
 		if (ask(asked, &query, &result, &err) < 0) {
@@ -226,7 +256,9 @@ static void answer_on(struct asked *asked)
 			continue;
 		}
 		flush(asked);
-		if (asked->lines >= PAGE_LINES || result.partial)
+		if (result.late)
+			skip(asked, &result);
+		else if (asked->lines >= PAGE_LINES || result.partial)
 			continue;
 		if (result.cursor > asked->cursor)
 			asked->cursor = result.cursor;
@@ -298,6 +330,7 @@ int log_reader_main(const char *uid)
 
 	for (size_t i = 0; i < sizeof(heard) / sizeof(*heard); i++)
 		signal(heard[i], SIG_IGN);
+	signal(SIGALRM, SIG_DFL);
 	prctl(PR_SET_NAME, LOG_READER);
 	if (fchdir(FOLDER_FD) < 0)
 		return EXIT_FAILURE;

@@ -257,6 +257,41 @@ START_TEST(following)
 }
 END_TEST
 
+static int wanted_times;
+
+static bool wanted_for_a_while(void *data)
+{
+	(void)data;
+	return wanted_times-- > 0;
+}
+
+/* Whoever has gone away is not looked for any more: neither block by block, nor where SQLite looks
+ * and finds none. */
+START_TEST(given_up)
+{
+	struct log_query queries[] = {
+		{ .search = "NOT line", .limit = 5, .is_wanted = wanted_for_a_while },
+		{ .search = "NOT line",
+			.limit = 5,
+			.oldest_first = true,
+			.is_wanted = wanted_for_a_while },
+		{ .until_ms = 1, .limit = 5, .is_wanted = wanted_for_a_while },
+	};
+
+	add_many("a", 0, 100000);
+	commit();
+	ck_assert_str_eq(ASK(.search = "NOT line"), "");
+	for (size_t i = 0; i < sizeof(queries) / sizeof(*queries); i++) {
+		wanted_times = i == 2 ? 0 : 3;
+		ck_assert_int_eq(log_db_query(db, &queries[i], collect, NULL, &result, &err), 0);
+		ck_assert(result.partial && result.late);
+		ck_assert_int_eq(wanted_times, -1);
+		ck_assert_uint_gt(result.cursor, 0);
+	}
+	assert_lines(ASK(.id = "a", .limit = 3), "a", 99997, 100000);
+}
+END_TEST
+
 START_TEST(tenants_are_apart)
 {
 	add("a", "secret of a");
@@ -602,6 +637,7 @@ int main(void)
 	tcase_add_test(tcase, times);
 	tcase_add_test(tcase, many_lines);
 	tcase_add_test(tcase, following);
+	tcase_add_test(tcase, given_up);
 	tcase_add_test(tcase, tenants_are_apart);
 	tcase_add_test(tcase, size_bound);
 	tcase_add_test(tcase, age_bound);
