@@ -27,6 +27,14 @@ static const struct {
 	{ "[service.a]\nargs = [\n  \"x\",\n]\n", "[service.a]\nargs = [\n  \"x\",\n]\n" },
 	{ "[tenant.env] # SECRET is below\nA = \"SECRET\"",
 		"[tenant.env] # SECRET is below\nA = \"***\"" },
+	/* where a secret ends, something else may begin in the same line */
+	{ "tenant = { env = { A = \"\"\"\nSECRET\"\"\" }, service = \"x\" }\n[service.a]\nargs = "
+	  "1\n",
+		"tenant = \"***\"\n***\n[service.a]\nargs = 1\n" },
+	{ "a = [ { env = { A = \"\"\"\nS\303\211CRET\"\"\" } }, { b = 1 } ]\n",
+		"a = \"***\"\n***\n" },
+	{ "credentials = [\n  [ { A = \"SECRET\" } ],\n]\n\n[service.a]\nargs = 1\n",
+		"credentials = \"***\"\n  ***\n***\n\n[service.a]\nargs = 1\n" },
 	{ "[service.a.env]\n# SECRET\nA = \"SECRET\"\n", "[service.a.env]\n***\nA = \"***\"\n" },
 };
 
