@@ -20,14 +20,15 @@ json_t *token_json(const struct token *token, int64_t used, int64_t now)
 		moment(used), "by", token->by, "description", token->description);
 }
 
-/* The string NAME of BODY in *TEXT, NULL when there is none. */
+/* The string NAME of BODY in *TEXT, NULL when there is none. (Null is no string: who has lost the
+ * name of a tenant does not want a token of all.) */
 static int take_string(
 	const json_t *body, const char *name, const char **text, struct ten_error *err)
 {
 	const json_t *value = json_object_get(body, name);
 
 	*text = json_string_value(value);
-	if (value && !json_is_null(value) && !*text)
+	if (value && !*text)
 		return ten_error_set(err, 0, "\"%s\" is not a string", name);
 	return 0;
 }

@@ -95,7 +95,7 @@ def test_rights(tenement):
 
     # what is wrong with a wish for a token
     for wish in ({"tenant": "Alice"}, {"instance": "alice"}, {"tenant": "a", "instance": "a:b"},
-                 {"readonly": True}, {"read_only": "yes"}, {"expires": 1}, {"expires": "90d"},
+                 {"readonly": True}, {"tenant": None}, {"instance": None}, {"read_only": "yes"}, {"expires": 1}, {"expires": "90d"},
                  {"description": "two\nlines"}, {"description": "x" * 201}, {"tenant": 5}):
         answer = t.control("POST", "/api/tokens", wish)
         assert answer.status == 422, (wish, answer)
