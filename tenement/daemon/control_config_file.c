@@ -161,12 +161,14 @@ static double query_timeout(const struct control_call *call)
 /* Whether what is there is what the client means it to be; NOW is NULL when there is nothing. */
 static bool is_expected(struct control_call *call, const char *now, size_t len)
 {
-	char wanted[256], etag[ETAG_MAX] = "";
+	bool has_match = http_head_field(call->head, "if-match") != NULL;
+	char wanted[256] = "", etag[ETAG_MAX] = "";
 
 	if (now)
 		etag_of(now, len, etag);
-	if (control_header(call, "If-Match", wanted, sizeof(wanted)) &&
-		(!now || (strcmp(wanted, "*") != 0 && !strstr(wanted, etag)))) {
+	/* (one that is too long to be read matches nothing) */
+	control_header(call, "If-Match", wanted, sizeof(wanted));
+	if (has_match && (!now || (strcmp(wanted, "*") != 0 && !strstr(wanted, etag)))) {
 		control_refuse_where(call, 412, json_pack("{s:s}", "file", call->name),
 			"%s is not what you have read", call->name);
 		return false;
