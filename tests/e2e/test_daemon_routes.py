@@ -196,9 +196,12 @@ def test_hosts_that_nobody_declared(versions):
     t = versions("v1 = 1")
     running = len(processes_of(str(t.root)))
     for host in ("v9.tiny.localhost", "v1.other.localhost", "v1.tiny.localhost.evil.test",
-                 "evil.test", "localhost", "x.v1.tiny.localhost", "tiny", "127.0.0.2"):
+                 "evil.test", "x.v1.tiny.localhost", "tiny"):
         answer = t.get(host)
         assert answer.status == 404, (host, answer)
+    for host in ("localhost", "127.0.0.2"):  # the root domain: where nobody else is, the dashboard
+        answer = t.get(host)
+        assert answer.status == 303 and answer.headers["Location"] == "/dashboard/", (host, answer)
     for host in ("V1.TINY.LocalHost", "v1.tiny.localhost.", f"v1.tiny.localhost:{t.port}"):
         assert t.get(host).text.strip() == "v1", host
     assert len(processes_of(str(t.root))) == running
