@@ -19,6 +19,7 @@
 #include "daemon/health.h"
 #include "daemon/limits.h"
 #include "daemon/log_stream.h"
+#include "daemon/metrics_rows.h"
 #include "daemon/network.h"
 #include "daemon/oom.h"
 #include "daemon/publish.h"
@@ -149,6 +150,7 @@ static void take_out(struct daemon *d, struct instance *instance)
 	wake_times_collect(d, instance);
 	if (instance->published)
 		publish_remove_hosts(d, instance);
+	metrics_rows_leaving(d, instance);
 	usage_slot_ends(d, instance);
 	counters_left(instance);
 	if (instance_is_used(d, instance))

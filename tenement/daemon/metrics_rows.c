@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "daemon/health.h"
 #include "daemon/oom.h"
@@ -24,12 +25,15 @@ struct service {
 };
 
 struct metrics_rows {
+	LIST_ENTRY(metrics_rows) next;
 	enum metrics_detail detail;
 	uint32_t next_slot;
 	struct service *index;
 	struct metrics_row *services, *tenants;
 	size_t service_count, tenant_count, tenant_room;
 };
+
+static LIST_HEAD(, metrics_rows) readers = LIST_HEAD_INITIALIZER(readers);
 
 /* ---- services ---- */
 
@@ -72,6 +76,7 @@ struct metrics_rows *metrics_rows_begin(struct daemon *d, enum metrics_detail de
 
 	rows->detail = detail;
 	config_set_each_service(d->set, add_service, &beginning);
+	LIST_INSERT_HEAD(&readers, rows, next);
 	return rows;
 }
 
@@ -197,6 +202,15 @@ bool metrics_rows_read(struct daemon *d, struct metrics_rows *rows, double secon
 	return false;
 }
 
+void metrics_rows_leaving(struct daemon *d, struct instance *instance)
+{
+	struct metrics_rows *rows;
+
+	LIST_FOREACH(rows, &readers, next)
+	if (instance->target.slot >= rows->next_slot)
+		read_slot(d, rows, instance);
+}
+
 size_t metrics_rows_services(const struct metrics_rows *rows, const struct metrics_row **list)
 {
 	*list = rows->services;
@@ -218,6 +232,7 @@ void metrics_rows_free(struct metrics_rows *rows)
 {
 	struct service *service, *next;
 
+	LIST_REMOVE(rows, next);
 	HASH_ITER (hh, rows->index, service, next) {
 		HASH_DEL(rows->index, service);
 		free(service->name);

@@ -40,6 +40,10 @@ struct metrics_rows *metrics_rows_begin(struct daemon *d, enum metrics_detail de
 /* Read on, for about SECONDS. False: that was all. */
 bool metrics_rows_read(struct daemon *d, struct metrics_rows *rows, double seconds);
 
+/* INSTANCE is about to leave, and its numbers to be counted among those of who is gone: whoever is
+ * reading, and has not come to it, reads it now. */
+void metrics_rows_leaving(struct daemon *d, struct instance *instance);
+
 size_t metrics_rows_services(const struct metrics_rows *rows, const struct metrics_row **list);
 size_t metrics_rows_tenants(const struct metrics_rows *rows, const struct metrics_row **list);
 bool metrics_rows_has_tenants(const struct metrics_rows *rows);

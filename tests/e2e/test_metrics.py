@@ -5,6 +5,7 @@ import json
 import pathlib
 import re
 import subprocess
+import threading
 
 import openmetrics
 import pytest
@@ -178,6 +179,35 @@ def test_who_reads_slowly_or_goes_harms_nobody(busy):
             got += more
         assert got.index(b"tenement_build_info") < got.index(b'"status":"ok"')
     assert value(t, "tenement_config_paused") == 0
+
+
+def test_who_leaves_takes_nothing_along(tenement):
+    """Counters of a service do not go back while a tenant of it leaves, which may be in the middle of a scrape."""
+    t = tenement(start=False)
+    late = [f"z{i}" for i in range(6)]
+    t.write("echo.toml", t.service("echo", "tiny"))
+    for one in [*(f"a{i:03d}" for i in range(600)), *late]:
+        t.write(f"echo-{one}.toml", t.tenant("echo"))
+    t.start()
+    for one in late:
+        t.get(f"echo:{one}")
+    wait_until(lambda: value(t, "tenement_service_requests", service="echo", code="2xx") == len(late))
+    told, over = set(), threading.Event()
+
+    def look():
+        while not over.is_set():
+            told.update(re.findall(r'^tenement_service_requests_total{service="echo",code="2xx"} (\d+)', scrape(t).text, re.M))
+
+    threads = [threading.Thread(target=look) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for one in late:
+        t.remove(f"echo-{one}.toml")
+        wait_until(lambda one=one: t.control("GET", f"/api/instances/echo:{one}").status == 404)
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert told == {str(len(late))}
 
 
 NAMES = re.compile(r"\btenement_[a-z_]+\b")
