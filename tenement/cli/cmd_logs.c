@@ -23,6 +23,14 @@ struct logs {
 	char *last_id; /* of the line that was shown last, when following */
 };
 
+/* Our own remarks are red, which no line of a tenant's can be, whatever it says. */
+static enum term_style style_of(const char *level)
+{
+	if (strcmp(level, "tenement") == 0)
+		return TERM_RED;
+	return strcmp(level, "stderr") == 0 ? TERM_YELLOW : TERM_PLAIN;
+}
+
 /* On a terminal: when, and what was written to standard error in another colour. */
 static void print_for_people(
 	const struct term *term, const json_t *line, const char *message, size_t len)
@@ -30,8 +38,7 @@ static void print_for_people(
 	autotext struct text text = { 0 };
 	int64_t millis = answer_number(line, "timestamp");
 	time_t seconds = (time_t)(millis / 1000);
-	enum term_style style =
-		strcmp(answer_text(line, "level"), "stderr") == 0 ? TERM_YELLOW : TERM_PLAIN;
+	enum term_style style = style_of(answer_text(line, "level"));
 	char when[32] = "";
 	struct tm local;
 

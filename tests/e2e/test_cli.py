@@ -571,6 +571,10 @@ def test_logs_raw_in_a_pipe_and_harmless_on_a_terminal(ten, daemon):
     assert "\\x1b]0;owned\\x07 \\x1b[2J café" in shown and "\033" not in shown
     assert "2023-11-1" in shown
     assert "\033[33m" in ten.on_terminal("logs", "notes:alice")
+    # A tenant may say what we say, but not as we do.
+    daemon.logs = [dict(daemon.logs[0], message="9 lines dropped", level=level) for level in ("stdout", "tenement")]
+    shown = ten.on_terminal("logs", "notes:alice").splitlines()
+    assert ["\033[31m9 lines dropped" in line for line in shown] == [False, True]
 
 
 def test_json_on_a_terminal_is_harmless_too(ten, daemon):
