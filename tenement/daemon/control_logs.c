@@ -13,14 +13,19 @@
 #include "mem.h"
 
 #define ANSWER_SECONDS  30
+#define ASKS_OF_TENANTS (LOG_READER_ASKS * 2 / 3) /* at a time: no tenants keep out who sees all   \
+						   */
 #define BACKLOG_MOST    (256u << 10) /* bytes: then it is waited until the client has read */
 #define BACKLOG_LEAST   (64u << 10)
 #define LOOK_SECONDS    0.05
 #define STALLED_SECONDS 30.0
 
+static unsigned tenants_asks;
+
 /* One who asked. */
 struct client {
 	struct daemon *daemon;
+	bool is_tenants; /* he is among tenants_asks */
 	struct control_connection *connection;
 	struct log_ask *ask;
 	struct control_sse *sse; /* NULL: asked once */
@@ -41,6 +46,7 @@ static void client_release(void *data)
 
 	if (client->ask)
 		log_ask_forget(client->ask);
+	tenants_asks -= client->is_tenants;
 	ev_timer_stop(client->daemon->loop, &client->look);
 	free(client->why);
 	free(client->unknown);
@@ -137,6 +143,8 @@ static struct client *client_new(struct control_call *call)
 
 	client->daemon = call->d;
 	client->connection = call->connection;
+	client->is_tenants = call->who.scope != SCOPE_ALL;
+	tenants_asks += client->is_tenants;
 	ev_timer_init(&client->look, on_look, LOOK_SECONDS, LOOK_SECONDS);
 	client->look.data = client;
 	return client;
@@ -200,6 +208,10 @@ static bool read_question(struct control_call *call, struct log_question *questi
 	}
 	if (!log_question_narrow(question, &call->who)) {
 		control_refuse(call, 404, "no such tenant");
+		return false;
+	}
+	if (call->who.scope != SCOPE_ALL && tenants_asks >= ASKS_OF_TENANTS) {
+		control_refuse(call, 503, "too many ask for logs at a time");
 		return false;
 	}
 	return true;

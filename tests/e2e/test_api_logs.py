@@ -1,5 +1,6 @@
 """GET /api/logs and /api/logs/stream, and `ten logs`: finding and following what tenants wrote."""
 
+import contextlib
 import json
 import os
 import random
@@ -141,6 +142,14 @@ def test_filters_and_refusals(talker):
         for path in ("/api/logs", "/api/logs/stream"):
             answer = ask(t, "GET", f"{path}?{query}", token)
             assert answer.status == 404 and "mean" not in answer.json()["error"]
+
+    # however many tenants follow, there is room for who sees all
+    with contextlib.ExitStack() as stack:
+        for token in [alice] * 20 + [one] * 12:
+            assert stack.enter_context(Stream(t, "/api/logs/stream?limit=0", token=token)).status == 200
+        assert ask(t, "GET", "/api/logs", one).status == 503
+        assert words(t, id="x:b") == [request]
+    wait_until(lambda: ask(t, "GET", "/api/logs", one).status == 200, what="room again")
 
     # of who is no more, the lines stay
     t.remove("y-a.toml")
