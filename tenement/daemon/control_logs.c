@@ -13,8 +13,7 @@
 #include "mem.h"
 
 #define ANSWER_SECONDS  30
-#define ASKS_OF_TENANTS (LOG_READER_ASKS * 2 / 3) /* at a time: no tenants keep out who sees all   \
-						   */
+#define ASKS_OF_TENANTS (LOG_READER_ASKS * 2 / 3) /* the rest is for who sees all */
 #define BACKLOG_MOST    (256u << 10) /* bytes: then it is waited until the client has read */
 #define BACKLOG_LEAST   (64u << 10)
 #define LOOK_SECONDS    0.05
