@@ -250,6 +250,7 @@ static void end_wait(struct control_connection *connection)
 	connection->look = NULL;
 	connection->release = NULL;
 	connection->data = NULL;
+	connection->goes_on = true;
 	control_time_anew(connection);
 }
 

@@ -20,8 +20,9 @@ struct text;
 int control_start(struct daemon *d, struct ten_error *err);
 void control_stop(struct daemon *d);
 
-/* The turn's acting is done: answer those who waited for it. */
-void control_turn(struct daemon *d);
+/* The turn's acting is done: answer those who waited for it. True: some had asked for more by then,
+ * which is for the next turn. */
+bool control_turn(struct daemon *d);
 
 /* The path of the socket that proxy workers are to connect to. Of the daemon. */
 const char *control_api_path(const struct daemon *d);

@@ -32,6 +32,7 @@ struct control_connection {
 	size_t sent;
 	struct http_head head;
 	bool refused, closing, streaming, dead;
+	bool goes_on;  /* a wait or a stream is over: more may have been asked meanwhile */
 	bool to_audit; /* what is asked has not been answered, and is to be written down */
 	bool known;    /* .who has been found for the request whose head is there */
 	struct principal who;

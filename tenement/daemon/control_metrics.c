@@ -129,19 +129,12 @@ static bool go_on(struct scrape *scrape)
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct scrape *scrape = timer->data;
-	struct control_connection *connection = scrape->connection;
 
 	(void)events;
-	if (go_on(scrape)) {
-		ev_timer_set(timer, PAUSE_SECONDS, 0.);
-		ev_timer_start(loop, timer);
+	if (!go_on(scrape))
 		return;
-	}
-	/* It may have asked for more meanwhile. */
-	while (!connection->dead && control_take_request(connection))
-		;
-	if (connection->dead)
-		control_connection_free(connection);
+	ev_timer_set(timer, PAUSE_SECONDS, 0.);
+	ev_timer_start(loop, timer);
 }
 
 static json_t *never(struct daemon *d, void *data, bool time_is_up, int *status)

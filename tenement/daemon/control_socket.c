@@ -53,17 +53,23 @@ void control_forget(struct daemon *d, struct control_connection *connection)
 	door_of(d->control, connection->door)->count--;
 }
 
-void control_turn(struct daemon *d)
+bool control_turn(struct daemon *d)
 {
 	struct control_connection *connection, *next;
+	bool more = false;
 
 	for (connection = d->control->connections; connection; connection = next) {
 		next = connection->next;
 		if (connection->look)
 			control_look(connection, false);
+		while (!connection->dead && connection->goes_on) {
+			connection->goes_on = control_take_request(connection);
+			more |= connection->goes_on;
+		}
 		if (connection->dead)
 			control_connection_free(connection);
 	}
+	return more;
 }
 
 const struct control_connection *control_connections(const struct daemon *d)

@@ -162,7 +162,7 @@ static void turn(struct ev_loop *loop, ev_prepare *watcher, int events)
 {
 	struct daemon *d = ev_userdata(loop);
 	uint64_t began_us = clock_us(CLOCK_MONOTONIC);
-	bool has_work;
+	bool has_work, more;
 	int rounds = 0;
 
 	(void)watcher;
@@ -181,9 +181,9 @@ static void turn(struct ev_loop *loop, ev_prepare *watcher, int events)
 	events_turn(d);
 	if (has_work)
 		counters_turn(clock_us(CLOCK_MONOTONIC) - began_us);
-	control_turn(d);
+	more = control_turn(d);
 	give_memory_back(d);
-	if (d->dirty || dirty_routes || dirty_settings)
+	if (more || d->dirty || dirty_routes || dirty_settings)
 		ev_idle_start(loop, &busy_watcher);
 	else
 		ev_idle_stop(loop, &busy_watcher);

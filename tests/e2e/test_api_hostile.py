@@ -82,6 +82,20 @@ def test_a_refused_head_tells_nothing_of_who_asked_before(t, api, tokens):
             assert json.loads(came.split(b"\r\n\r\n", 1)[1])["where"] == {"method": "POST", "path": "/api/nothing"}
 
 
+def test_what_is_asked_while_another_answer_is_waited_for(t):
+    with socket.socket(socket.AF_UNIX) as one:
+        one.settimeout(30)
+        one.connect(str(t.runtime_dir / "control.sock"))
+        paths = ("/api/top", "/metrics", "/api/logs?limit=1", "/api/top", "/health")
+        one.sendall("".join(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n" for path in paths).encode())
+        came = b""
+        while not came.endswith(b'{"status":"ok"}\n'):
+            piece = one.recv(65536)
+            assert piece
+            came += piece
+        assert came.count(b"HTTP/1.1 200 OK") == len(paths)
+
+
 ASK_AS_ANOTHER = """
 import os, socket, sys
 os.chdir(sys.argv[1])
