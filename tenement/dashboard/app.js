@@ -45,7 +45,11 @@ function theme_button() {
 
 function route_of(hash) {
   const [name, ...rest] = hash.replace(/^#\/?/, "").split("/");
-  return { name: name || "tenants", rest: rest.map(decodeURIComponent) };
+  try {
+    return { name: name || "tenants", rest: rest.map(decodeURIComponent) };
+  } catch {
+    return { name: "tenants", rest: [] }; // (no address of ours)
+  }
 }
 
 function show() {

@@ -71,6 +71,7 @@ export function log_panel(row) {
     box.replaceChildren(nothing());
     stop = follow(`/api/logs/stream?${query()}&limit=${LINES_FIRST}`, ["message"], (entry) => {
       pending.push(entry);
+      if (pending.length > 2 * LINES_MAX) pending.splice(0, LINES_MAX); // (no frame comes while the page is hidden)
       framed ||= requestAnimationFrame(add);
     }, (up) => (up ? show_count() : setText(said, "not connected")));
   };
