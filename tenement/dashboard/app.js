@@ -99,7 +99,7 @@ function show_connection() {
 function help() {
   const keys = [["/", "search"], ["↑ ↓ PgUp PgDn Home End", "in the list of tenants"], ["Enter", "open the tenant"],
     ["Esc", "back to the list, or empty the search"], ["1 to 4", "go to a page"], ["?", "this"]];
-  ask("Keys", h("dl", { class: "facts" }, keys.map(([key, what]) => [h("dt", null, h("kbd", null, key)), h("dd", null, what)])), "Good");
+  ask("Keys", h("dl", { class: "facts" }, keys.map(([key, what]) => [h("dt", null, h("kbd", null, key)), h("dd", null, what)])));
 }
 
 function frame() {

@@ -51,7 +51,7 @@ function settings_panel(status) {
 function overrides_panel(overrides, after) {
   if (!overrides.length) return null;
   const drop = (one) => attempt(`Override of ${one.target}`, () => call("DELETE", `/api/overrides/${name_of(one.target.replace(/^route /, ""))}`), after);
-  return panel("Overrides", "by hand, until they are dropped", h("table", { class: "plain" },
+  return panel("Overrides", "by hand, until they are dropped", h("table", { class: "plain overrides" },
     h("thead", null, h("tr", null, ["What", "Now", "Declared", "By", "Since", ""].map((text) => h("th", { scope: "col" }, text)))),
     h("tbody", null, overrides.map((one) => h("tr", null, h("th", { scope: "row" }, one.target), h("td", null, h("code", null, one.what)), h("td", null, h("code", null, one.declared)),
       h("td", null, one.by), h("td", null, moment(one.since * 1000)),

@@ -91,14 +91,14 @@ export function toast(text, kind = "done") {
   setTimeout(() => element.remove(), kind === "failed" ? 12000 : 5000);
 }
 
-// A question; resolves to the fields' values, or null.
+// A question; resolves to the fields' values, or null. Without a button to say yes it only tells.
 export function ask(title, body, button, { danger = false } = {}) {
   return new Promise((resolve) => {
     const form = h("form", { method: "dialog" },
       h("h2", { id: "ask-title" }, title), h("div", { class: "ask-body" }, body),
       h("div", { class: "row end" },
-        h("button", { type: "button", class: "button", onclick: () => dialog.close() }, "Cancel"),
-        h("button", { type: "submit", class: danger ? "button danger" : "button primary" }, button)));
+        h("button", { type: "button", class: "button", onclick: () => dialog.close() }, button ? "Cancel" : "Close"),
+        button ? h("button", { type: "submit", class: danger ? "button danger" : "button primary" }, button) : ""));
     const dialog = h("dialog", { "aria-labelledby": "ask-title" }, form);
     let values = null;
     form.addEventListener("submit", () => { values = Object.fromEntries(new FormData(form)); });

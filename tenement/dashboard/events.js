@@ -14,7 +14,7 @@ function line_of(event) {
     event.instance ? h("a", { href: `#/tenants/${event.instance}` }, event.instance)
       : h("span", { class: "event-of" }, event.file ? `${event.file}${event.line ? `:${event.line}` : ""}` : event.process ?? ""),
     h("span", { class: "event-what" }, state ? h("span", null, `${event.from} → `, h("span", { class: `state is-${state}` }, state)) : "",
-      event.generation ? `generation ${event.generation} is in force` : "", event.text ?? ""));
+      event.generation ? `generation ${event.generation} is in force: ` : "", event.text ?? ""));
 }
 
 export function events_page(main) {

@@ -128,7 +128,7 @@ function route_card(route, applied) {
   const card = h("section", { class: "panel route", "aria-label": `Route ${route.process}`, "data-route": route.process },
     h("div", { class: "panel-head" }, h("h2", null, route.process), h("span", { class: "muted" }, route.host), h("span", { class: "muted" }, `by ${source}`),
       route.sticky && route.sticky !== "none" && route.sticky !== "off" ? h("span", { class: "muted" }, `sticky: ${route.sticky}`) : ""),
-    h("div", { class: "route-lines" }, body), diff);
+    h("div", { class: "route-lines" }, body.length ? body : h("p", { class: "muted" }, "It has no tenants.")), diff);
   card.is_changed = () => changed().length > 0;
   draw();
   return card;

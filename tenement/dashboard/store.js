@@ -116,7 +116,7 @@ function take_event(event) {
   const row = rows.get(event.instance);
   if (event.kind === "state" && row) {
     row.state = event.to;
-    row.reason = event.text;
+    row.reason = TROUBLE.has(event.to) ? event.text : ""; // (that it went to sleep as it should is no trouble)
     row.since = event.time;
     if (event.to !== "ready") row.health = "";
   } else list_wanted = true;
@@ -143,7 +143,7 @@ function every(ms, work) {
   return turn();
 }
 
-const EVENT_NAMES = ["state", "declared", "removed", "reconcile", "problem", "solved", "held", "unheld", "rollout", "deploy", "route",
+const EVENT_NAMES = ["state", "health", "declared", "removed", "reconcile", "problem", "solved", "held", "unheld", "rollout", "deploy", "route",
   "pause", "unpause", "reset"];
 
 export async function begin(session) {

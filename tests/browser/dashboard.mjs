@@ -36,6 +36,10 @@ const STEPS = {
     await line_of(id).getByText(state, { exact: true }).waitFor();
     return {};
   },
+  // Who is shown as in trouble: nobody who went to sleep, or was stopped, as he should.
+  async in_trouble() {
+    return { ids: await list().locator(".trouble a").allTextContents() };
+  },
   // The whole way to a tenant and back without a pointer.
   async keyboard() {
     await page.keyboard.press("/");

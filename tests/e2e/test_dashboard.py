@@ -184,6 +184,11 @@ def test_story(tenement, browser):
     browser("state", id="notes:alice", state="asleep")
     t.wait_ok("notes:alice")
     browser("state", id="notes:alice", state="ready")
+    t.wait_ok("notes:bob")
+    browser("state", id="notes:bob", state="ready")
+    t.ten("stop", "notes:bob")
+    browser("state", id="notes:bob", state="asleep")
+    assert browser("in_trouble") == {"ids": []}
     keys = browser("keyboard")
     assert {"Restart", "Stop", "Hold awake", "Suspend"} <= set(keys["buttons"]) and keys["outline"] != "none", keys
     assert keys["asked"] == "Suspend notes:alice?"
