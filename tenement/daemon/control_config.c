@@ -38,6 +38,11 @@ static bool take_files(struct control_call *call, struct apply *apply)
 	json_t *file, *files = json_object_get(call->body, "files");
 	size_t i;
 
+	if (files && !json_is_array(files)) {
+		control_refuse(
+			call, 422, "\"files\" is a list: [{\"name\": \"...\", \"text\": \"...\"}]");
+		return false;
+	}
 	json_array_foreach (files, i, file) {
 		const char *name = json_string_value(json_object_get(file, "name"));
 		const char *text = json_string_value(json_object_get(file, "text"));
@@ -122,10 +127,29 @@ void control_config_diff(struct control_call *call)
 	apply_clear(&apply);
 }
 
+/* What is wrong with the files as they are, without a judgement of others. */
+static json_t *problems_now(struct daemon *d)
+{
+	const struct config_problem *problems;
+	size_t count = config_set_problems(d->set, &problems);
+	json_t *texts = json_array();
+
+	for (size_t i = 0; i < count; i++) {
+		autofree char *text = config_problem_text(&problems[i]);
+
+		json_array_append_new(texts, json_string(text));
+	}
+	return texts;
+}
+
 void control_config_check(struct control_call *call)
 {
 	struct apply apply = { 0 };
 
+	if (!json_object_get(call->body, "files")) {
+		control_answer(call, 200, json_pack("{s:o}", "problems", problems_now(call->d)));
+		return;
+	}
 	if (take_files(call, &apply)) {
 		apply_judge(call->d, &apply);
 		control_answer(

@@ -48,6 +48,15 @@ def test_a_file(tenement):
     assert (t.conf_dir / "app-b.toml").read_text() == TENANT
     assert ask(t, "DELETE", "/app-b.toml?dry_run=1").json()["files"][0]["change"] == "removed"
 
+    # files that are no list are not taken for no files; without any, what is there is judged
+    for path in ("check", "diff", "apply"):
+        for files in ({"app-b.toml": changed}, changed):
+            assert t.control("POST", f"/api/config/{path}", {"files": files}).status == 422
+    assert t.control("POST", "/api/config/check", {}).json() == {"problems": []}
+    t.write("app-c.toml", TENANT + "memmory = 5\n")
+    wait_until(lambda: t.control("POST", "/api/config/check", {}).json()["problems"], what="a problem")
+    t.remove("app-c.toml")
+
     # wrong: nothing is written, and where is said
     wrong = ask(t, "PUT", "/app-b.toml", TENANT + "memmory = 5\n")
     assert wrong.status == 422

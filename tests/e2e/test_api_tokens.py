@@ -78,7 +78,7 @@ def test_rights(tenement):
             ("GET", "/api/tokens", None, "admin"),
             ("POST", "/api/tokens", {"tenant": "bob"}, "admin"),
             ("DELETE", "/api/tokens/00000000", None, ""),
-            ("POST", "/api/config/diff", {"files": {}}, "admin reader"),
+            ("POST", "/api/config/diff", {"files": []}, "admin reader"),
             ("POST", "/api/pause", {}, "admin"),
             ("POST", "/api/unpause", {}, "admin"),
             ("GET", "/api/instances/app:alice/exec", None, "")):
