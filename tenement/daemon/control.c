@@ -143,7 +143,7 @@ static void write_answer(struct control_connection *connection, int status, json
 			json_pack("{s:s, s:s}", "method", connection->method, "path",
 				connection->path));
 	/* jansson gives NULL for what is not UTF-8, which a path on disk may be. */
-	body = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	body = json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
 	json_decref(json);
 	if (!body) {
 		status = 500;

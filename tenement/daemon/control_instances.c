@@ -38,7 +38,7 @@ static int compare_keys(const void *a, const void *b)
 /* JSON's text, which is released. False: it has none, as what is not UTF-8. */
 static bool add_json(struct text *out, json_t *json)
 {
-	autofree char *text = json_dumps(json, JSON_COMPACT);
+	autofree char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(15));
 
 	json_decref(json);
 	if (text)

@@ -138,7 +138,7 @@ json_t *describe_instance(struct daemon *d, struct instance *instance)
 	json_object_set_new(json, "restarts", json_integer(instance->restarts));
 	json_object_set_new(json, "health", json_string(health_name(run)));
 	json_object_set_new(json, "next_try", failures_next_try(instance));
-	json_object_set_new(json, "weight", json_integer(instance->wanted_weight));
+	json_object_set_new(json, "weight", json_integer(publish_weight_of(d, instance)));
 	json_object_set_new(json, "requests", json_integer((json_int_t)use.requests));
 	json_object_set_new(json, "in_flight", json_integer((json_int_t)use.in_flight));
 	json_object_set_new(json, "upgraded", json_integer((json_int_t)use.upgraded));

@@ -15,6 +15,7 @@
 #include "daemon/override.h"
 #include "daemon/publish_api.h"
 #include "daemon/publish_wake.h"
+#include "daemon/sharing.h"
 #include "daemon/storage.h"
 #include "limit.h"
 #include "log_to.h"
@@ -229,6 +230,31 @@ size_t publish_split_of(
 	*source = values->balance ? "balance" : "routing";
 	*split = gathered.split;
 	return gathered.count;
+}
+
+uint32_t publish_weight_of(struct daemon *d, const struct instance *instance)
+{
+	const char *id = strchr(instance->key, ':') + 1;
+	autofree char *service = mem_strndup(instance->key, (size_t)(id - 1 - instance->key));
+	const struct override *override = override_find(d, service, OVERRIDE_SPLIT);
+	const struct config_route *route = config_set_route(d->set, service);
+	struct publish_split *split = NULL;
+	uint32_t weight = 0;
+	size_t count = 0;
+
+	if (override && override_parse_split(override->value, &split, &count) == 0) {
+		const struct publish_split *part = sharing_find(split, count, id);
+
+		weight = part ? part->weight : 0;
+		publish_split_free(split, count);
+		return weight;
+	}
+	if (!route)
+		return instance->wanted_weight;
+	for (size_t i = 0; i < route->count; i++)
+		if (strcmp(route->split[i].id, id) == 0)
+			weight = route->split[i].weight;
+	return weight;
 }
 
 enum sticky publish_sticky_of(struct daemon *d, const char *service)

@@ -33,6 +33,9 @@ size_t publish_split_of(
 	struct daemon *d, const char *service, struct publish_split **split, const char **source);
 /* How its visitors are kept: by its [route], else by the service. */
 enum sticky publish_sticky_of(struct daemon *d, const char *service);
+/* What INSTANCE has of its service's traffic, as in force: by the split if there is one, else what
+ * it says itself. */
+uint32_t publish_weight_of(struct daemon *d, const struct instance *instance);
 /* The split of SERVICE's [route] as text, "" without one; the caller frees. */
 char *publish_declared_split(struct daemon *d, const char *service);
 /* The number of SERVICE among the board's counters. */

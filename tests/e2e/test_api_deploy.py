@@ -58,6 +58,8 @@ def test_deploy(tenement):
     text = t.ten("deploy", "blog:v2", "--weight", "5").stdout
     assert "blog:v2 is healthy, and its weight is 5: http://" in text
     assert split_of(t, "blog") == {"v1": 100, "v2": 5}
+    # what is in force, and not what its own file says
+    assert t.instance("blog:v2")["weight"] == 5
     moved = t.control("POST", "/api/route", {"process": "blog", "from": "v1", "to": "v2"}).json()
     assert moved["from_instance"] == "blog:v1" and moved["from_weight"] == 0
     assert moved["to_instance"] == "blog:v2" and moved["to_weight"] == 105
