@@ -10,7 +10,7 @@ end
 complete -c ten -l data-dir -rF -d 'The data folder whose daemon is meant.'
 complete -c ten -l conf-dir -rF -d 'The folder of per-tenant files.'
 complete -c ten -l config -rF -d 'The tenement.toml, instead of the nearest one.'
-complete -c ten -l server -x -d 'The daemon to talk to: https://HOST[:PORT], or unix:/path/to/control.sock.'
+complete -c ten -l server -x -d 'The daemon to talk to: https://HOST[:PORT], http:// for this machine, or unix:/path/to/control.sock.'
 complete -c ten -l token -x -d 'The token to show to it, @FILE that holds it, or - to read it.'
 complete -c ten -l output -s o -x -a 'csv json text' -d 'json for programs, text for people.'
 complete -c ten -l quiet -s q -d 'Print ids only.'

@@ -64,7 +64,7 @@ _ten() {
 		'--data-dir[The data folder whose daemon is meant.]:DIR:_files'
 		'--conf-dir[The folder of per-tenant files.]:DIR:_files'
 		'--config[The tenement.toml, instead of the nearest one.]:FILE:_files'
-		'--server[The daemon to talk to\: https\://HOST\[\:PORT\], or unix\:/path/to/control.sock.]:ADDRESS:'
+		'--server[The daemon to talk to\: https\://HOST\[\:PORT\], http\:// for this machine, or unix\:/path/to/control.sock.]:ADDRESS:'
 		'--token[The token to show to it, @FILE that holds it, or - to read it.]:TOKEN:'
 		'--output[json for programs, text for people.]:format:(csv json text)'
 		'--quiet[Print ids only.]'

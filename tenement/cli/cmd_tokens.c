@@ -200,6 +200,21 @@ static void add_date(struct table *table, const json_t *token, const char *key, 
 	table_cell(table, *text ? text : none);
 }
 
+/* A day is too coarse for one that ends soon. */
+static void add_end(struct table *table, const json_t *token, int64_t now)
+{
+	int64_t left = answer_number(token, "expires") - now;
+	char age[HUMAN_MAX];
+
+	if (left < 0 || left >= 2 * 86400) {
+		add_date(table, token, "expires", "never");
+		return;
+	}
+	human_age(left, age);
+	autofree char *text = mem_printf("in %s", age);
+	table_cell(table, text);
+}
+
 static void add_token(struct table *table, const json_t *token, int64_t now)
 {
 	int64_t used = answer_number(token, "last_used");
@@ -216,7 +231,7 @@ static void add_token(struct table *table, const json_t *token, int64_t now)
 	if (answer_flag(token, "expired"))
 		table_cell_styled(table, TERM_YELLOW, "expired");
 	else
-		add_date(table, token, "expires", "never");
+		add_end(table, token, now);
 	table_cell(table, ago);
 	table_cell(table, answer_text(token, "by"));
 	table_cell(table, answer_text(token, "description"));

@@ -15,7 +15,8 @@ const struct flag flags[FLAG_COUNT] = {
 	[FLAG_CONFIG] = { "config", 0, "FILE", NULL,
 		"The tenement.toml, instead of the nearest one." },
 	[FLAG_SERVER] = { "server", 0, "ADDRESS", "TENEMENT_SERVER",
-		"The daemon to talk to: https://HOST[:PORT], or unix:/path/to/control.sock." },
+		"The daemon to talk to: https://HOST[:PORT], http:// for this machine, or "
+		"unix:/path/to/control.sock." },
 	[FLAG_TOKEN] = { "token", 0, "TOKEN", "TENEMENT_TOKEN",
 		"The token to show to it, @FILE that holds it, or - to read it." },
 	[FLAG_OUTPUT] = { "output", 'o', "FORMAT", NULL, "json for programs, text for people." },

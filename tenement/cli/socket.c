@@ -28,7 +28,8 @@ static int take_server(struct control_socket *sock, const char *server, struct t
 		return 0;
 	}
 	return ten_error_set(err, 0,
-		"--server %s: not an address; write https://HOST[:PORT] or "
+		"--server %s: not an address; write https://HOST[:PORT], http://localhost[:PORT] "
+		"or "
 		"unix:/path/to/control.sock",
 		server);
 }
