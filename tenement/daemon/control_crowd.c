@@ -7,22 +7,31 @@ static bool is_under_way(const struct control_connection *connection)
 	return connection->known || connection->look || connection->streaming;
 }
 
+static bool is_tenants(const struct principal *who)
+{
+	return who->scope == SCOPE_TENANT || who->scope == SCOPE_INSTANCE;
+}
+
 bool control_crowd_is_full(const struct control_connection *connection)
 {
 	const struct principal *who = &connection->who;
 	const struct control_connection *other;
-	unsigned alike = 0, near = 0;
+	unsigned alike = 0, near = 0, tenants = 0;
 
 	if (connection->door == CONTROL_DOOR_LOCAL)
 		return false;
 	for (other = control_connections(connection->daemon); other; other = other->next) {
-		if (other == connection || other->door != connection->door ||
-			!is_under_way(other) || strcmp(other->who.name, who->name) != 0)
+		if (other == connection || other->door != connection->door || !is_under_way(other))
+			continue;
+		tenants += is_tenants(&other->who);
+		if (strcmp(other->who.name, who->name) != 0)
 			continue;
 		alike++;
 		near += strcmp(other->address, connection->address) == 0;
 	}
 	if (who->scope == SCOPE_NONE)
 		return alike >= CROWD_STRANGERS || near >= CROWD_OF_ADDRESS;
-	return alike >= (who->scope == SCOPE_ALL ? CROWD_OF_TOKEN : CROWD_OF_A_TENANT);
+	if (is_tenants(who))
+		return alike >= CROWD_OF_A_TENANT || tenants >= CROWD_TENANTS;
+	return alike >= CROWD_OF_TOKEN;
 }

@@ -12,6 +12,7 @@
 #define CROWD_OF_ADDRESS  8  /* of these, from one address */
 #define CROWD_OF_TOKEN    64 /* with one token */
 #define CROWD_OF_A_TENANT 24 /* with one that is of a tenant */
+#define CROWD_TENANTS     48 /* with such, in all */
 
 /* Whether there are so many besides the one of CONNECTION, of whom it is known who asks. */
 bool control_crowd_is_full(const struct control_connection *connection);

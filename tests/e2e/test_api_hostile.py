@@ -386,6 +386,22 @@ def test_events_are_of_what_a_token_sees(t, api, tokens):
         assert others not in came
 
 
+def test_tenants_tokens_leave_room(t, api, tokens):
+    """However many of them there are."""
+    with contextlib.ExitStack() as streams:
+        heads = []
+        for token in (tokens.one, tokens.alice, tokens.alice_reader, api.token(tenant="bob")):
+            for _ in range(20):
+                stream = streams.enter_context(api.connect())
+                stream.sendall(api.head("GET", "/api/events", token, "Accept: text/event-stream"))
+                heads.append(stream.recv(12)[-3:])
+        assert heads.count(b"200") == 48 and heads.count(b"429") == 32, heads
+        for token in (tokens.admin, tokens.reader):
+            with begin_events(api, token):
+                assert api.ask("GET", "/api/status", token).status == 200
+        assert api.ask("GET", "/api/session").status == 200
+
+
 def test_a_revoked_token_ends_its_stream(t, api):
     made = t.control("POST", "/api/tokens", {}).json()
     with begin_events(api, made["token"]) as connection:
