@@ -371,8 +371,9 @@ static int look_by_index(struct look *look, int64_t tenant, struct ten_error *er
 		text_printf(&match, "\"" LOG_TENANT_WORD "\" AND ", (long long)tenant);
 	text_add(&match, look->index.data, look->index.len);
 	while (!outcome && (rc = log_sqlite_step(statement)) == SQLITE_ROW)
-		outcome =
-			look_at_segment(look, sqlite3_column_int64(statement, 0), match.data, err);
+		outcome = gives_up(look) ? 1
+					 : look_at_segment(look, sqlite3_column_int64(statement, 0),
+						   match.data, err);
 	if (outcome) {
 		sqlite3_reset(statement);
 		return outcome;

@@ -6,6 +6,9 @@
 #include "log_search_node.h"
 #include "log_words.h"
 
+#define PREFIX_MIN   2 /* bytes */
+#define PREFIXES_MAX 4
+
 /* ---- one line ---- */
 
 static bool word_is(const struct log_search_word *wanted, const char *at, size_t len, bool prefix)
@@ -179,22 +182,40 @@ static void add_indexed(struct text *out, const struct log_search_word *word, bo
 	text_puts(out, prefix && len < LOG_WORD_MAX ? "\"*" : "\"");
 }
 
-static bool index_words(
-	const struct log_search *search, const struct log_search_node *node, struct text *out)
+/* For one that begins words FTS5 reads all of them, at once and without looking up, so that there
+ * are few in a question: not in it means that any block may have it. */
+static bool is_indexed(const struct log_search_word *word, bool prefix, unsigned *prefixes)
+{
+	if (!prefix)
+		return true;
+	if (word->len < PREFIX_MIN || *prefixes == PREFIXES_MAX)
+		return false;
+	++*prefixes;
+	return true;
+}
+
+static bool index_words(const struct log_search *search, const struct log_search_node *node,
+	unsigned *prefixes, struct text *out)
 {
 	unsigned end = node->first + node->count;
+	bool any = false;
 
 	for (unsigned i = node->name; i < end; i++) {
-		if (i > node->name)
+		bool prefix = node->prefix && node->count && i + 1 == end;
+
+		if (!is_indexed(&search->words[i], prefix, prefixes))
+			continue;
+		if (any)
 			text_puts(out, " AND ");
-		add_indexed(out, &search->words[i], node->prefix && node->count && i + 1 == end);
+		add_indexed(out, &search->words[i], prefix);
+		any = true;
 	}
-	return node->name < end;
+	return any;
 }
 
 /* Parentheses are only where they have to be: FTS5 takes but few that are nested. */
-static bool index_node(
-	const struct log_search *search, int index, enum log_search_kind parent, struct text *out)
+static bool index_node(const struct log_search *search, int index, enum log_search_kind parent,
+	unsigned *prefixes, struct text *out)
 {
 	const struct log_search_node *node = &search->nodes[index];
 	autotext struct text left = { 0 };
@@ -204,9 +225,9 @@ static bool index_node(
 	if (node->kind == KIND_NOT)
 		return false;
 	if (node->kind == KIND_PHRASE || node->kind == KIND_FIELD)
-		return index_words(search, node, out);
-	has_left = index_node(search, node->left, node->kind, &left);
-	has_right = index_node(search, node->right, node->kind, &right);
+		return index_words(search, node, prefixes, out);
+	has_left = index_node(search, node->left, node->kind, prefixes, &left);
+	has_right = index_node(search, node->right, node->kind, prefixes, &right);
 	if (has_left && has_right) {
 		grouped = node->kind == KIND_OR && parent == KIND_AND;
 		text_printf(out, "%s%s %s %s%s", grouped ? "(" : "", left.data,
@@ -221,6 +242,8 @@ static bool index_node(
 
 bool log_search_index(const struct log_search *search, struct text *out)
 {
+	unsigned prefixes = 0;
+
 	return search->root != LOG_SEARCH_NOTHING &&
-	       index_node(search, search->root, KIND_AND, out);
+	       index_node(search, search->root, KIND_AND, &prefixes, out);
 }

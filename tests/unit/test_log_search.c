@@ -295,6 +295,31 @@ START_TEST(the_index)
 }
 END_TEST
 
+/* What begins words takes the index long: of many not all are asked for, and nothing is missed. */
+START_TEST(many_beginnings)
+{
+	static const char *const cases[][2] = {
+		{ "a* zanzibar", "\"zanzibar\"" },
+		{ "a*", NULL },
+		{ "ab* zanzibar", "\"ab\"* AND \"zanzibar\"" },
+		{ "ab* bc* cd* de* ef* fg*", "\"ab\"* AND \"bc\"* AND \"cd\"* AND \"de\"*" },
+		{ "ab* OR bc* OR cd* OR de* OR ef*", NULL },
+		{ "\"zanzibar a\"*", "\"zanzibar\"" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct log_search *search =
+			log_search_parse(cases[i][0], strlen(cases[i][0]), NULL);
+		autotext struct text expression = { 0 };
+
+		ck_assert_int_eq(log_search_index(search, &expression), cases[i][1] != NULL);
+		if (cases[i][1])
+			ck_assert_str_eq(expression.data, cases[i][1]);
+		log_search_free(search);
+	}
+}
+END_TEST
+
 /* As many words and as deep as a search may be. */
 START_TEST(the_largest)
 {
@@ -340,6 +365,7 @@ int main(void)
 	tcase_add_test(tcase, fields_of_what_is_none);
 	tcase_add_test(tcase, the_index);
 	tcase_add_test(tcase, the_largest);
+	tcase_add_test(tcase, many_beginnings);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
