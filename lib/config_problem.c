@@ -56,38 +56,76 @@ static const char *skip_space(const char *at, const char *end)
 	return at;
 }
 
-/* Whether the line at LINE is inside a table of the environment or of credentials: by the nearest
- * header above it, or by its own key. TEXT may be no TOML at all. */
-static bool holds_secret(const char *text, const char *line, const char *end)
+/* The same of a key anywhere in the line: env = , "env" = , env.NAME = */
+static bool has_secret_key(const char *begin, const char *end)
 {
-	const char *newline = memchr(line, '\n', (size_t)(end - line));
-	const char *line_end = newline ? newline : end;
-	const char *equals = memchr(line, '=', (size_t)(line_end - line));
-	const char *begin = skip_space(line, line_end);
+	for (const char *at = begin; at < end; at++) {
+		size_t len = 0;
+		const char *after;
 
-	if (begin < line_end && *begin == '[')
-		return false;
-	if (equals && names_secrets(begin, equals))
-		return true;
-	while (line > text) {
-		const char *above_end = line - 1;
-		const char *above = above_end;
-
-		while (above > text && above[-1] != '\n')
-			above--;
-		begin = skip_space(above, above_end);
-		if (begin < above_end && *begin == '[')
-			return names_secrets(begin, above_end);
-		line = above;
+		while (at + len < end && (isalnum((unsigned char)at[len]) || at[len] == '_'))
+			len++;
+		if (!len)
+			continue;
+		after = at + len;
+		if (after < end && (*after == '"' || *after == '\''))
+			after++;
+		after = skip_space(after, end);
+		if (after < end && (*after == '=' || *after == '.') && names_secrets(at, at + len))
+			return true;
+		at += len - 1;
 	}
 	return false;
 }
 
+/* Whether a string of several lines begins or ends between BEGIN and END, and not both. */
+static bool turns_string(const char *begin, const char *end)
+{
+	bool turns = false;
+
+	for (const char *at = begin; end - at >= 3; at++) {
+		if (memcmp(at, "\"\"\"", 3) != 0 && memcmp(at, "'''", 3) != 0)
+			continue;
+		turns = !turns;
+		at += 2;
+	}
+	return turns;
+}
+
+/* Whether the line at LINE is of a value of the environment or of credentials: by its table, by its
+ * own keys, or as part (*INNER) of a string that began above. TEXT may be no TOML at all. */
+static bool holds_secret(const char *text, const char *line, const char *end, bool *inner)
+{
+	bool of_table = false, in_string = false, of_string = false;
+
+	for (;;) {
+		const char *newline = memchr(text, '\n', (size_t)(end - text));
+		const char *line_end = newline ? newline : end;
+		const char *begin = skip_space(text, line_end);
+		bool is_header = begin < line_end && *begin == '[' && !(in_string && of_string);
+		bool secret;
+
+		if (is_header)
+			of_table = names_secrets(begin, line_end);
+		secret = !is_header &&
+			 (of_table || (in_string && of_string) || has_secret_key(begin, line_end));
+		*inner = in_string && of_string;
+		if (text == line || !newline)
+			return secret;
+		if (begin < line_end && (in_string || *begin != '#') &&
+			turns_string(begin, line_end)) {
+			in_string = !in_string;
+			of_string = secret;
+		}
+		text = newline + 1;
+	}
+}
+
 /* Keep the key of EXCERPT and what holds its value together, so that the caret still points at
  * something, and not the value. */
-static void mask(char *excerpt)
+static void mask(char *excerpt, bool inner)
 {
-	char *equals = strchr(excerpt, '=');
+	char *equals = inner ? NULL : strchr(excerpt, '=');
 
 	for (char *at = equals ? equals + 1 : excerpt; *at; at++) {
 		if (!strchr(" \t\"'{}[],", *at))
@@ -100,6 +138,7 @@ static char *line_of(const char *text, size_t len, int line)
 {
 	const char *begin = text, *end = text + len, *newline;
 	size_t line_len;
+	bool inner;
 	char *excerpt;
 
 	for (; line > 1; line--) {
@@ -114,8 +153,8 @@ static char *line_of(const char *text, size_t len, int line)
 		line_len--;
 	excerpt = mem_strndup(text, line_len < EXCERPT_MAX ? line_len : EXCERPT_MAX);
 	make_printable(excerpt);
-	if (holds_secret(begin, text, end))
-		mask(excerpt);
+	if (holds_secret(begin, text, end, &inner))
+		mask(excerpt, inner);
 	return excerpt;
 }
 

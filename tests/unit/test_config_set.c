@@ -528,6 +528,47 @@ START_TEST(overrides)
 }
 END_TEST
 
+static const char *const with_secrets[] = {
+	"[tenant.env]\nA = \"SECRET\\q\"\n",
+	"[tenant]\nenv = { A = \"SECRET\\q\" }\n",
+	"[tenant]\nenv.A = \"SECRET\\q\"\n",
+	"tenant = { service = \"x\", env = { A = \"SECRET\\q\" } }\n",
+	"tenant = { service = \"x\", env.A = \"SECRET\\q\" }\n",
+	"[tenant]\nservice = \"x\"\nenv = { A = \"x\", B = \"\"\"\nx\nSECRET\\q\n\"\"\" }\n",
+	"[tenant]\nenv = { A = \"\"\"\n[x]\nSECRET==\\q\n\"\"\" }\n",
+	"tenant = { credentials = { A = '''\nSECRET\001\n''' } }\n",
+};
+
+START_TEST(secrets_of_wrong_files)
+{
+	const struct config_problem *list;
+	autofree char *text = NULL;
+
+	stage("t.toml", with_secrets[_i]);
+	judge();
+	ck_assert_uint_ge(config_set_problems(set, &list), 1);
+	text = config_problem_text(&list[0]);
+	ck_assert_ptr_nonnull(list[0].excerpt);
+	ck_assert_msg(!strstr(text, "SECRET"), "%s", text);
+}
+END_TEST
+
+/* Where none is, all is shown. */
+START_TEST(excerpts_of_wrong_files)
+{
+	const struct config_problem *list;
+
+	stage("t.toml", "[service.a]\ncommand = \"env A=\\q ./x\"\n");
+	judge();
+	ck_assert_uint_ge(config_set_problems(set, &list), 1);
+	ck_assert_str_eq(list[0].excerpt, "command = \"env A=\\q ./x\"");
+	stage("t.toml", "[service.a]\ncommand = \"x\"\nenv = { A = \"\"\"x\"\"\" }\nmemmory = 5\n");
+	judge();
+	ck_assert_uint_ge(config_set_problems(set, &list), 1);
+	ck_assert_str_eq(list[0].excerpt, "memmory = 5");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("config_set");
@@ -553,6 +594,9 @@ int main(void)
 	tcase_add_test(tests, same_text_is_not_parsed);
 	tcase_add_test(tests, values_are_shared);
 	tcase_add_test(tests, overrides);
+	tcase_add_loop_test(tests, secrets_of_wrong_files, 0,
+		(int)(sizeof(with_secrets) / sizeof(*with_secrets)));
+	tcase_add_test(tests, excerpts_of_wrong_files);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
