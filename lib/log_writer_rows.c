@@ -106,7 +106,8 @@ static int load_tails(struct log_writer *writer, sqlite3_stmt *statement,
 		struct log_tenant *tenant =
 			find(tenants, count, sqlite3_column_int64(statement, 0));
 
-		if (tenant)
+		/* (who has a tail without a byte would be among the tails twice) */
+		if (tenant && sqlite3_column_bytes(statement, 5) > 0)
 			grow_tail(tenant, (uint64_t)sqlite3_column_int64(statement, 1),
 				sqlite3_column_int64(statement, 2),
 				sqlite3_column_int64(statement, 3),

@@ -614,6 +614,34 @@ START_TEST(many_tails)
 }
 END_TEST
 
+/* What is damaged need not look so to SQLite. */
+START_TEST(tails_of_nothing)
+{
+	autofree char *message = mem_alloc(8001);
+
+	for (int i = 0; i < 3; i++) {
+		add("a", "gone");
+		commit();
+	}
+	log_writer_close(writer);
+	run_sql("UPDATE tail SET data = x''");
+	open_writer();
+	memset(message, 'x', 8000);
+	for (int i = 0; i < 3000; i++) {
+		autofree char *id = mem_printf("t%d", i);
+
+		add(id, message);
+	}
+	add("a", "there");
+	commit();
+	ck_assert_int_eq(log_db_open(&db, folder, &err) |
+				 log_db_query(db, &(struct log_query){ .id = "a", .limit = 5 },
+					 collect, NULL, &result, &err),
+		0);
+	ck_assert_str_eq(found.data, "a/stdout there|");
+}
+END_TEST
+
 START_TEST(empty_lines)
 {
 	for (int i = 0; i < 3 * LOG_CHUNK_LINES; i++)
@@ -650,6 +678,7 @@ int main(void)
 	tcase_add_test(tcase, forgotten_in_vain);
 	tcase_add_test(tcase, file_taken_away);
 	tcase_add_test(tcase, many_tails);
+	tcase_add_test(tcase, tails_of_nothing);
 	tcase_add_test(tcase, empty_lines);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
