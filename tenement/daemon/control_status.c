@@ -23,6 +23,7 @@
 #include "daemon/listeners.h"
 #include "daemon/secret_watch.h"
 #include "daemon/storage.h"
+#include "log_to.h"
 #include "machine.h"
 #include "daemon/usage_store.h"
 #include "mem.h"
@@ -33,6 +34,7 @@
 struct tally {
 	uint64_t by_state[INSTANCE_STATES];
 	uint64_t running; /* declared so, or by hand */
+	uint64_t syslog;  /* whose output goes there */
 	json_t *trouble;
 	json_t *degraded; /* text to how many tenants */
 };
@@ -63,8 +65,11 @@ static void count(struct daemon *d, struct tally *tally)
 
 		tally->by_state[instance->state]++;
 		tally->running += instance->spec && instance->wanted_state == TENANT_RUNNING;
-		if (instance->spec)
+		if (instance->spec) {
 			tally_degraded(tally, instance->spec);
+			tally->syslog +=
+				(log_to_read(instance->spec->values.log_to) & LOG_TO_SYSLOG) != 0;
+		}
 		if (!in_trouble(instance))
 			continue;
 		full = storage_is_trouble(instance) ? storage_reason(instance) : NULL;
@@ -254,7 +259,7 @@ static json_t *lacks(const struct machine *machine)
 	return list;
 }
 
-static json_t *warnings(struct daemon *d)
+static json_t *warnings(struct daemon *d, const struct tally *tally)
 {
 	autofree char *network = network_problem(d);
 	json_t *list = json_array();
@@ -280,6 +285,11 @@ static json_t *warnings(struct daemon *d)
 				"tenants with network = \"host\" can write their own "
 				"X-Forwarded-For: trusted_proxies holds loopback, and there are "
 				"no rules that keep them from our listeners"));
+	if (tally->syslog && access(d->boot.syslog_socket, F_OK) < 0)
+		json_array_append_new(list,
+			json_sprintf("%s is not there: what tenants with log_to = [\"syslog\"] "
+				     "write does not get to syslog",
+				d->boot.syslog_socket));
 	secret_watch_each_problem(add_secret, list);
 	return list;
 }
@@ -330,7 +340,7 @@ void control_status(struct control_call *call)
 	json_object_set_new(json, "confirm", describe_strv(status.confirm));
 	json_object_set_new(json, "restart_needed", describe_strv(status.restart_needed));
 	json_object_set_new(json, "degraded", degraded_lines(tally.degraded));
-	json_object_set_new(json, "warnings", warnings(d));
+	json_object_set_new(json, "warnings", warnings(d, &tally));
 	json_object_set_new(json, "lacks", lacks(&d->machine));
 	json_object_set_new(json, "halted", halted(d));
 	json_object_set_new(json, "overrides", json_integer(HASH_COUNT(d->overrides)));

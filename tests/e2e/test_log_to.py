@@ -73,6 +73,7 @@ def test_log_to(talker):
         # one that is away costs lines, which is told, and is found again
         say(t, "to nobody")
         wait_until(lambda: "1 lines of tenants were not taken by syslog" in t.said())
+        assert any("does not get to syslog" in text for text in t.control("GET", "/api/status").json()["warnings"])
         assert 'tenement_log_lost_lines_total{reason="forward"} 1\n' in t.control("GET", "/metrics").text
         with listening(places["syslog"]) as syslog:
             syslog.settimeout(0.1)
