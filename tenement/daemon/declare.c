@@ -66,7 +66,7 @@ static int declare_by(struct daemon *d, const char *service, const char *id, con
 	if (!config_set_service(d->set, service))
 		return ten_error_say(err, ENOENT, "no file declares a service \"%s\"", service);
 	if (config_set_instance(d->set, key))
-		return ten_error_say(err, EEXIST, "%s is declared already", key);
+		return ten_error_say(err, EEXIST, "%s is declared already: it can be started", key);
 	if (put_one(d, name, text, author, err) < 0)
 		return -1;
 	if (!config_set_instance(d->set, key))
