@@ -55,6 +55,30 @@ static char *weighing_text(const char *service, const char *id, uint32_t weight)
 	return mem_printf("%sweight = %u\n", text, weight);
 }
 
+/* Who is declared anew begins without the share that an override had for one of that name who is
+ * gone: it would have traffic before it is ready for any. */
+static int forget_shares(
+	struct daemon *d, const char *service, const char *author, struct ten_error *err)
+{
+	const struct override *override = override_find(d, service, OVERRIDE_SPLIT);
+	autofree char *declared = override ? mem_strdup(override->declared) : NULL;
+	autofree char *value = NULL;
+	struct publish_split *split;
+	const char *source;
+	size_t count;
+
+	if (!override)
+		return 0;
+	count = publish_split_of(d, service, &split, &source);
+	value = override_format_split(split, count);
+	publish_split_free(split, count);
+	if (!count)
+		override_clear_one(d, service, OVERRIDE_SPLIT);
+	else if (strcmp(value, override->value) != 0)
+		return override_set(d, service, OVERRIDE_SPLIT, value, declared, author, err);
+	return 0;
+}
+
 static int declare_by(struct daemon *d, const char *service, const char *id, const char *text,
 	const char *author, char **file, struct ten_error *err)
 {
@@ -67,7 +91,7 @@ static int declare_by(struct daemon *d, const char *service, const char *id, con
 		return ten_error_say(err, ENOENT, "no file declares a service \"%s\"", service);
 	if (config_set_instance(d->set, key))
 		return ten_error_say(err, EEXIST, "%s is declared already: it can be started", key);
-	if (put_one(d, name, text, author, err) < 0)
+	if (forget_shares(d, service, author, err) < 0 || put_one(d, name, text, author, err) < 0)
 		return -1;
 	if (!config_set_instance(d->set, key))
 		return ten_error_say(

@@ -196,6 +196,23 @@ static bool routed_to(const struct daemon *d, const char *service)
 	return found;
 }
 
+/* Who was removed since has no share: those of the others are of what is there. */
+static size_t leave_out_undeclared(
+	struct daemon *d, const char *service, struct publish_split *split, size_t count)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		autofree char *key = mem_printf("%s:%s", service, split[i].id);
+
+		if (config_set_instance(d->set, key))
+			split[kept++] = split[i];
+		else
+			free(split[i].id);
+	}
+	return kept;
+}
+
 size_t publish_split_of(
 	struct daemon *d, const char *service, struct publish_split **split, const char **source)
 {
@@ -211,7 +228,7 @@ size_t publish_split_of(
 		return 0;
 	if (override && override_parse_split(override->value, split, &count) == 0) {
 		*source = "override";
-		return count;
+		return leave_out_undeclared(d, service, *split, count);
 	}
 	if (route) {
 		*source = "route";

@@ -66,6 +66,12 @@ def test_deploy(tenement):
     # declared: the file is not ten's own
     assert t.ten("deploy", "blog:v3", "--declare", status=None).returncode == 4
     assert t.instance("blog:v3") is None
+    # who is gone has no share, nor when one of that name comes again
+    assert deploy(t, process="blog", version="v4", weight=7).json()["split"] == {"v1": 0, "v2": 105, "v4": 7}
+    t.ten("rm", "blog:v4")
+    assert split_of(t, "blog") == {"v1": 0, "v2": 105}
+    t.ten("spawn", "blog:v4")
+    assert split_of(t, "blog") == {"v1": 0, "v2": 105} and answering_ids(t, "blog") == {"v2"}
 
     # the default of the root domain
     assert deploy(t, process="plain", version="v2").json()["split"] == {"v1": 100, "v2": 100}
