@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -15,12 +16,14 @@
 #include "cli/remote.h"
 #include "cli/socket.h"
 #include "cli/visible.h"
+#include "http_head.h"
 #include "mem.h"
 #include "text.h"
 
 #define ANSWER_MAX     (256u << 20)
 #define GRACE_SECS     10 /* beyond --timeout, for the daemon to say that it is over */
 #define PROGRESS_AFTER 0.4
+#define LINK_HEAD_MAX  16384
 #define ERROR_SHOWN    4000 /* bytes */
 
 /* One request on its way. */
@@ -376,6 +379,162 @@ int client_stream(struct cli *cli, const char *path,
 	if (code == CLI_DONE && call.answer.len)
 		visit(data, call.answer.data, call.answer.len);
 	return code;
+}
+
+/* ---- what is no HTTP any more ---- */
+
+struct client_link {
+	struct call call;
+};
+
+int client_link_fd(const struct client_link *link)
+{
+	curl_socket_t fd = CURL_SOCKET_BAD;
+
+	curl_easy_getinfo(link->call.curl, CURLINFO_ACTIVESOCKET, &fd);
+	return fd;
+}
+
+static ssize_t result_of(CURLcode failed, size_t len)
+{
+	if (!failed)
+		return (ssize_t)len;
+	errno = failed == CURLE_AGAIN ? EAGAIN : ECONNRESET;
+	return -1;
+}
+
+ssize_t client_link_send(struct client_link *link, const char *bytes, size_t len)
+{
+	size_t sent = 0;
+	CURLcode failed = curl_easy_send(link->call.curl, bytes, len, &sent);
+
+	return result_of(failed, sent);
+}
+
+ssize_t client_link_receive(struct client_link *link, char *bytes, size_t size)
+{
+	size_t came = 0;
+	CURLcode failed = curl_easy_recv(link->call.curl, bytes, size, &came);
+
+	return result_of(failed, came);
+}
+
+void client_link_free(struct client_link *link)
+{
+	if (!link)
+		return;
+	call_end(&link->call);
+	free(link);
+}
+
+/* Until it can be read (or written), or the time is up. */
+static bool wait_for_link(const struct client_link *link, short events)
+{
+	double left = CLI_TIMEOUT_SECS + GRACE_SECS - elapsed(&link->call);
+	struct pollfd wait = { client_link_fd(link), events, 0 };
+
+	return left > 0 && (poll(&wait, 1, (int)(left * 1000)) > 0 || errno == EINTR);
+}
+
+static CURLcode send_head(struct client_link *link, const char *path, const char *protocol)
+{
+	const struct cli *cli = link->call.cli;
+	autofree char *url = mem_printf("%s%s", link->call.remote.server.base, path);
+	const char *authority = strstr(url, "://") + 3, *rest = strchr(authority, '/');
+	autotext struct text head = { 0 };
+	size_t sent = 0;
+
+	text_printf(&head,
+		"POST %s HTTP/1.1\r\nHost: %.*s\r\nUser-Agent: ten/" TEN_VERSION
+		"\r\nConnection: Upgrade\r\nUpgrade: %s\r\n",
+		rest, (int)(rest - authority), authority, protocol);
+	if (cli->token)
+		text_printf(&head, "Authorization: Bearer %s\r\n", cli->token);
+	text_puts(&head, "\r\n");
+	while (sent < head.len) {
+		ssize_t len = client_link_send(link, head.data + sent, head.len - sent);
+
+		if (len < 0 && errno != EAGAIN)
+			return CURLE_SEND_ERROR;
+		if (len < 0 && !wait_for_link(link, POLLOUT))
+			return CURLE_OPERATION_TIMEDOUT;
+		if (len > 0)
+			sent += (size_t)len;
+	}
+	return CURLE_OK;
+}
+
+/* The head of the answer and, of a refusal, its body. *STATUS 0: it is none. */
+static CURLcode read_refusal(struct client_link *link, struct text *came, int *status)
+{
+	autofree struct http_head *head = mem_alloc(sizeof(*head));
+	char bytes[4096];
+	int head_len = 0;
+
+	*status = 0;
+	http_head_init(head, HTTP_RESPONSE, LINK_HEAD_MAX, 100);
+	for (;;) {
+		ssize_t len;
+
+		if (!head_len && came->len)
+			head_len = http_head_parse(head, came->data, came->len);
+		if (head_len < 0)
+			return CURLE_OK;
+		if (head_len && (head->status == 101 || came->len > LINK_HEAD_MAX * 2 ||
+					came->len - (size_t)head_len >= head->content_length))
+			break;
+		len = client_link_receive(link, bytes, sizeof(bytes));
+		if (len == 0 && head_len)
+			break;
+		if (len == 0 || (len < 0 && errno != EAGAIN))
+			return CURLE_RECV_ERROR;
+		if (len < 0 && !wait_for_link(link, POLLIN))
+			return CURLE_OPERATION_TIMEDOUT;
+		if (len > 0)
+			text_add(came, bytes, (size_t)len);
+	}
+	*status = head->status;
+	came->len -= (size_t)head_len;
+	memmove(came->data, came->data + head_len, came->len);
+	return CURLE_OK;
+}
+
+struct client_link *client_upgrade(
+	struct cli *cli, const char *path, const char *protocol, struct text *begun, int *code)
+{
+	struct client_link *link = mem_alloc(sizeof(*link));
+	struct call *call = &link->call;
+	char reason[CURL_ERROR_SIZE] = "";
+	CURLcode failed;
+	int status = 0;
+
+	call->cli = cli;
+	call->socket.folder = -1;
+	*code = call_begin(call, cli, path);
+	if (*code) {
+		client_link_free(link);
+		return NULL;
+	}
+	curl_easy_setopt(call->curl, CURLOPT_CONNECT_ONLY, 1L);
+	curl_easy_setopt(call->curl, CURLOPT_ERRORBUFFER, reason);
+	failed = curl_easy_perform(call->curl);
+	if (!failed)
+		failed = send_head(link, path, protocol);
+	if (!failed)
+		failed = read_refusal(link, &call->answer, &status);
+	curl_easy_setopt(call->curl, CURLOPT_ERRORBUFFER, NULL);
+	term_progress_clear(&cli->term);
+	if (!failed && status == 101) {
+		text_add(begun, call->answer.data, call->answer.len);
+		return link;
+	}
+	if (failed)
+		*code = explain_failure(
+			call, failed, *reason ? reason : curl_easy_strerror(failed));
+	else
+		*code = explain_status(call, status);
+	client_link_free(link);
+	return NULL;
 }
 
 bool client_reachable(struct cli *cli)

@@ -11,8 +11,10 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "cli/cli.h"
+#include "text.h"
 
 #define CLIENT_BODY_MAX (8u << 20) /* bytes that the daemon takes */
 
@@ -40,6 +42,19 @@ json_t *client_peek(struct cli *cli, const char *path);
 
 /* Whether there is a daemon to ask, or one elsewhere is answered for; says nothing. */
 bool client_reachable(struct cli *cli);
+
+/* A connection to a server elsewhere that has been upgraded to another protocol. */
+struct client_link;
+
+/* POST PATH to upgrade to PROTOCOL; BEGUN is what came already of what follows the answer. NULL: it
+ * was refused, or there is no such connection: said, and *code is the exit code. */
+struct client_link *client_upgrade(
+	struct cli *cli, const char *path, const char *protocol, struct text *begun, int *code);
+int client_link_fd(const struct client_link *link);
+/* As send(2) and recv(2) of a socket that does not wait: -1 with EAGAIN, or another errno. */
+ssize_t client_link_send(struct client_link *link, const char *bytes, size_t len);
+ssize_t client_link_receive(struct client_link *link, char *bytes, size_t size);
+void client_link_free(struct client_link *link); /* NULL is fine */
 
 /* "/api/instances/notes:alice" and what follows it; the caller frees. */
 char *client_instance_path(const char *target, const char *rest);

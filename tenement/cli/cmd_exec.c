@@ -16,7 +16,9 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/exec_confine.h"
+#include "cli/exec_guard.h"
 #include "cli/exec_join.h"
+#include "cli/exec_remote.h"
 #include "cli/server.h"
 #include "cli/socket.h"
 #include "common/become.h"
@@ -277,14 +279,15 @@ int cmd_exec(struct cli *cli)
 	struct become who = { 0 };
 	enum reader reader = READ_AS_OURSELVES;
 	struct exec_join join = { .process = -1 };
+	bool guarded = false;
 	struct ten_error err;
 	int code = cli_check_target(cli, cli->args[0]);
 	char **env;
 
 	if (!code && server_is_remote(cli))
-		code = cli_fail(CLI_FAILED,
-			"\"ten exec\" runs its command on the machine that it is typed on: log in "
-			"to the server and type it there");
+		return exec_remote(cli);
+	if (!code && exec_guard_begin(&guarded, &err) < 0)
+		code = cli_fail(CLI_FAILED, "%s", err.text);
 	if (!code)
 		code = client_get(cli, path, &identity);
 	if (!code)
@@ -293,6 +296,7 @@ int cmd_exec(struct cli *cli)
 		code = cli_fail(CLI_FAILED, "%s", err.text);
 	if (code)
 		return code;
+	join.guarded = guarded;
 	env = environment(cli, identity);
 	code = become_and_run(cli, &who, identity, reader, &join, &env);
 	exec_join_close(&join);

@@ -192,8 +192,9 @@ const struct command commands[] = {
 	{ "exec", "SERVICE:ID [--] [CMD...]", GROUP_TENANTS, WORDS_TENANTS, 0, 1, COMMAND_ARGS_ANY, 2, cmd_exec,
 	  "Run a command as the tenant sees the world.",
 	  "With the tenant's user, environment, working folder and limits, and where it runs in namespaces or in a "
-	  "native sandbox in those. Without CMD: a shell. Only root and the daemon's own user may. The exit code is "
-	  "the command's; 127 when there is no such command, 126 when it cannot be run.\n\n"
+	  "native sandbox in those. Without CMD: a shell. On the server only root and the daemon's own user may, from elsewhere who has a "
+	  "token that may do everything; the command ends with the connection. The exit code is "
+	  "the command's, 128 and its number where a signal ended it; 127 when there is no such command, 126 when it cannot be run.\n\n"
 	  "\tten exec notes:alice -- env" },
 
 	{ "route", "[SERVICE [--from ID --to ID]]", GROUP_TRAFFIC, WORDS_SERVICES,

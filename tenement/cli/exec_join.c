@@ -112,13 +112,18 @@ void exec_join_close(struct exec_join *join)
 		close(join->doors[--join->door_count]);
 }
 
-/* What the terminal sends is the command's to answer. */
-static void wait_for(pid_t child)
+/* What the terminal sends is the command's to answer; with a guard (exec_guard.h) all that is sent
+ * to the group. */
+static void wait_for(pid_t child, bool guarded)
 {
 	int status = 0;
 
 	signal(SIGINT, SIG_IGN);
 	signal(SIGQUIT, SIG_IGN);
+	if (guarded) {
+		signal(SIGHUP, SIG_IGN);
+		signal(SIGTERM, SIG_IGN);
+	}
 	while (waitpid(child, &status, 0) < 0)
 		if (errno != EINTR)
 			_exit(1);
@@ -141,7 +146,7 @@ int exec_join_go(struct exec_join *join, struct ten_error *err)
 	if (child < 0)
 		return ten_error_set(err, errno, "a process in its namespaces");
 	if (child > 0)
-		wait_for(child);
+		wait_for(child, join->guarded);
 	for (size_t i = 0; i < join->door_count; i++)
 		if (write(join->doors[i], "0", 1) != 1 && geteuid() == 0)
 			return ten_error_set(err, errno, "entering its control groups");

@@ -5,6 +5,7 @@
 #define TEN_EXEC_JOIN_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "common/become.h"
 
@@ -15,6 +16,7 @@ struct exec_join {
 	int namespaces;
 	int doors[EXEC_DOORS_MAX]; /* of its control groups */
 	size_t door_count;
+	bool guarded; /* by exec_guard.h */
 };
 
 /* What IDENTITY, the daemon's answer, names. WHO is what we are to become. -1: *err. */

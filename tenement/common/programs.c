@@ -6,11 +6,11 @@
 
 #include "mem.h"
 
-char *programs_path(const char *name)
+static char *find(const char *name, const char *installed_in)
 {
 	char self[PATH_MAX];
 	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	autofree char *beside = NULL, *installed = mem_printf("%s/%s", TEN_LIBEXECDIR, name);
+	autofree char *beside = NULL, *installed = mem_printf("%s/%s", installed_in, name);
 	char *slash;
 
 	if (len > 0) {
@@ -22,4 +22,14 @@ char *programs_path(const char *name)
 			return mem_steal(&beside);
 	}
 	return mem_steal(&installed);
+}
+
+char *programs_path(const char *name)
+{
+	return find(name, TEN_LIBEXECDIR);
+}
+
+char *programs_ten(void)
+{
+	return find("ten", TEN_BINDIR);
 }

@@ -8,4 +8,7 @@
 /* The path of program NAME; the caller frees. Whether it is there is left to exec. */
 char *programs_path(const char *name);
 
+/* The path of `ten`; likewise. */
+char *programs_ten(void);
+
 #endif

@@ -63,6 +63,7 @@ static const char *reason_of(int status)
 		int status;
 		const char *reason;
 	} reasons[] = {
+		{ 101, "Switching Protocols" },
 		{ 200, "OK" },
 		{ 201, "Created" },
 		{ 202, "Accepted" },
@@ -80,6 +81,7 @@ static const char *reason_of(int status)
 		{ 413, "Content Too Large" },
 		{ 415, "Unsupported Media Type" },
 		{ 422, "Unprocessable Content" },
+		{ 426, "Upgrade Required" },
 		{ 429, "Too Many Requests" },
 		{ 500, "Internal Server Error" },
 		{ 502, "Bad Gateway" },
@@ -360,6 +362,63 @@ void control_stream_end(struct control_connection *connection)
 	control_flush(connection);
 }
 
+/* ---- what is no HTTP any more ---- */
+
+#define UPGRADED_SECONDS (86400. * 365)
+#define SENT_KEPT        65536 /* bytes that went already, before what follows is moved */
+
+/* It is over when it is ended or who asked has gone. */
+static json_t *never(struct daemon *d, void *data, bool time_is_up, int *status)
+{
+	(void)d;
+	(void)data;
+	(void)time_is_up;
+	(void)status;
+	return NULL;
+}
+
+struct control_connection *control_take_over(struct control_call *call, const char *protocol,
+	void (*moved)(struct control_connection *connection, void *data), void *data,
+	void (*release)(void *data))
+{
+	struct control_connection *connection = call->connection;
+
+	settle(connection, 101);
+	connection->streaming = true;
+	connection->closing = false;
+	connection->moved = moved;
+	control_wait(call, UPGRADED_SECONDS, never, data, release);
+	text_printf(&connection->out,
+		"HTTP/1.1 101 %s\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n", reason_of(101),
+		protocol);
+	control_flush(connection);
+	return connection;
+}
+
+void control_send_raw(struct control_connection *connection, const char *bytes, size_t len)
+{
+	struct text *out = &connection->out;
+
+	if (connection->dead)
+		return;
+	if (connection->sent >= SENT_KEPT) {
+		out->len -= connection->sent;
+		memmove(out->data, out->data + connection->sent, out->len);
+		connection->sent = 0;
+	}
+	text_add(out, bytes, len);
+	control_flush(connection);
+}
+
+void control_take_over_end(struct control_connection *connection)
+{
+	connection->moved = NULL;
+	connection->streaming = false;
+	connection->closing = true;
+	end_wait(connection);
+	control_flush(connection);
+}
+
 /* ---- parameters ---- */
 
 const char *control_string(const struct control_call *call, const char *name)
@@ -446,6 +505,8 @@ static void on_io(struct ev_loop *loop, ev_io *io, int events)
 	}
 	while (!connection->dead && control_take_request(connection))
 		;
+	if (!connection->dead && connection->moved)
+		connection->moved(connection, connection->data);
 	if (connection->dead)
 		control_connection_free(connection);
 }

@@ -85,6 +85,17 @@ void control_cut(struct control_connection *connection);
 /* What control_wait() was given for the stream is released. */
 void control_stream_end(struct control_connection *connection);
 
+/* From here on it is a stream of bytes both ways, of PROTOCOL. MOVED is called when bytes came, or
+ * some went: what it takes of them, from the front of connection->in, is its affair. RELEASE as of
+ * control_wait(). */
+struct control_connection *control_take_over(struct control_call *call, const char *protocol,
+	void (*moved)(struct control_connection *connection, void *data), void *data,
+	void (*release)(void *data));
+/* Nothing is bounded here: ask control_backlog(). */
+void control_send_raw(struct control_connection *connection, const char *bytes, size_t len);
+/* Who asked has had all: the connection ends when it is sent, and DATA is not called for again. */
+void control_take_over_end(struct control_connection *connection);
+
 /* Parameters of the body and the query. */
 const char *control_string(const struct control_call *call, const char *name);
 bool control_flag(const struct control_call *call, const char *name);

@@ -43,6 +43,7 @@ struct control_connection {
 	json_t *(*look)(struct daemon *d, void *data, bool time_is_up, int *status);
 	void *data;
 	void (*release)(void *data);
+	void (*moved)(struct control_connection *connection, void *data); /* of what is upgraded */
 	struct control_connection *next;
 };
 

@@ -32,6 +32,7 @@ const struct endpoint endpoints[] = {
 	{ HTTP_METHOD_DELETE, "/api/instances/{instance}",            RIGHT_STEER,   control_instance_delete, BODY_JSON },
 	{ HTTP_METHOD_GET,    "/api/instances/{instance}/health",     RIGHT_SEE,     control_instance_health, BODY_JSON },
 	{ HTTP_METHOD_GET,    "/api/instances/{instance}/exec",       RIGHT_LOCAL,   control_instance_exec, BODY_JSON },
+	{ HTTP_METHOD_POST,   "/api/instances/{instance}/exec",       RIGHT_ADMIN,   control_instance_exec_remote, BODY_JSON },
 	{ HTTP_METHOD_POST,   "/api/instances/{instance}/start",      RIGHT_STEER,   control_instance_start, BODY_JSON },
 	{ HTTP_METHOD_POST,   "/api/instances/{instance}/stop",       RIGHT_STEER,   control_instance_stop, BODY_JSON },
 	{ HTTP_METHOD_POST,   "/api/instances/{instance}/restart",    RIGHT_STEER,   control_instance_restart, BODY_JSON },

@@ -73,6 +73,7 @@ void control_instances_list(struct control_call *call);
 void control_instance_spawn(struct control_call *call);
 void control_instance_show(struct control_call *call);
 void control_instance_exec(struct control_call *call);
+void control_instance_exec_remote(struct control_call *call);
 void control_instance_health(struct control_call *call);
 void control_instance_delete(struct control_call *call);
 void control_instance_start(struct control_call *call);

@@ -1,6 +1,7 @@
 #include "daemon/helper.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <spawn.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -72,10 +73,10 @@ pid_t helper_fork(struct daemon *d, struct helper *helper, helper_over *over)
 	return pid > 0 && watch(d, helper, pid, over) < 0 ? -1 : pid;
 }
 
-int helper_spawn(struct daemon *d, struct helper *helper, char *const *argv,
-	const struct helper_fd *fds, size_t count, helper_over *over)
+/* FLAGS beside those that have it hear signals as any other program. */
+static int start(struct daemon *d, struct helper *helper, const struct helper_program *program,
+	posix_spawn_file_actions_t *files, short flags, helper_over *over)
 {
-	posix_spawn_file_actions_t files;
 	posix_spawnattr_t how;
 	sigset_t none, all;
 	pid_t pid;
@@ -83,21 +84,47 @@ int helper_spawn(struct daemon *d, struct helper *helper, char *const *argv,
 
 	sigemptyset(&none);
 	sigfillset(&all);
-	sigdelset(&all, SIGPIPE); /* ignored there as it is here */
-	posix_spawn_file_actions_init(&files);
+	if (!flags)
+		sigdelset(&all, SIGPIPE); /* ignored in our own as it is here */
 	posix_spawnattr_init(&how);
-	for (size_t i = 0; i < count; i++)
-		posix_spawn_file_actions_adddup2(&files, fds[i].fd, fds[i].as);
 	posix_spawnattr_setsigmask(&how, &none);
 	posix_spawnattr_setsigdefault(&how, &all);
-	posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	rc = posix_spawn(&pid, "/proc/self/exe", &files, &how, argv, environ);
-	posix_spawn_file_actions_destroy(&files);
+	posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | flags);
+	rc = posix_spawn(&pid, program->path, files, &how, program->argv, program->env);
+	posix_spawn_file_actions_destroy(files);
 	posix_spawnattr_destroy(&how);
 	if (rc == 0)
 		return watch(d, helper, pid, over);
 	errno = rc;
 	return -1;
+}
+
+int helper_spawn(struct daemon *d, struct helper *helper, char *const *argv,
+	const struct helper_fd *fds, size_t count, helper_over *over)
+{
+	struct helper_program program = { .path = "/proc/self/exe", .argv = argv, .env = environ };
+	posix_spawn_file_actions_t files;
+
+	posix_spawn_file_actions_init(&files);
+	for (size_t i = 0; i < count; i++)
+		posix_spawn_file_actions_adddup2(&files, fds[i].fd, fds[i].as);
+	return start(d, helper, &program, &files, 0, over);
+}
+
+int helper_spawn_program(struct daemon *d, struct helper *helper,
+	const struct helper_program *program, helper_over *over)
+{
+	posix_spawn_file_actions_t files;
+
+	posix_spawn_file_actions_init(&files);
+	/* (the first terminal that the leader of a session opens is the session's) */
+	if (program->terminal)
+		posix_spawn_file_actions_addopen(&files, 0, program->terminal, O_RDWR, 0);
+	for (int fd = program->terminal ? 1 : 0; fd < 3; fd++)
+		posix_spawn_file_actions_adddup2(
+			&files, program->terminal ? 0 : program->fds[fd], fd);
+	return start(d, helper, program, &files,
+		program->terminal ? POSIX_SPAWN_SETSID : POSIX_SPAWN_SETPGROUP, over);
 }
 
 void helper_kill(struct helper *helper)

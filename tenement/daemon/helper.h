@@ -34,6 +34,17 @@ struct helper_fd {
 int helper_spawn(struct daemon *d, struct helper *helper, char *const *argv,
 	const struct helper_fd *fds, size_t count, helper_over *over);
 
+/* Another program, as ENV, at the head of a process group of its own: by descriptors that are its 0
+ * to 2, or by a terminal, which becomes that of a session of its own. -1, with errno. */
+struct helper_program {
+	const char *path;
+	char *const *argv, *const *env;
+	int fds[3];
+	const char *terminal; /* NULL: none; then of 0 to 2 */
+};
+int helper_spawn_program(struct daemon *d, struct helper *helper,
+	const struct helper_program *program, helper_over *over);
+
 /* Kill it, if there is one, and OVER will be told. */
 void helper_kill(struct helper *helper);
 

@@ -25,6 +25,7 @@
 #include "daemon/confdir.h"
 #include "daemon/control.h"
 #include "daemon/failures.h"
+#include "daemon/exec_session.h"
 #include "daemon/folders.h"
 #include "daemon/keeper_link.h"
 #include "daemon/limits.h"
@@ -364,6 +365,7 @@ int main(int argc, char **argv)
 	usage_stop(d);
 	accepted_queue_finish(d);
 	control_stop(d);
+	exec_session_stop(d);
 	sessions_stop(d);
 	tokens_stop(d);
 	audit_stop(d);

@@ -104,6 +104,7 @@ def test_the_program(tenement):
     one = "/api/instances/app:a"
     api.ask("POST", "/api/instances/spawn", {"process": "app", "id": "c"})
     api.ask("POST", f"{one}/restart", {})
+    api.ask("POST", f"{one}/exec", status=426)
     api.ask("POST", f"{one}/hold", {"seconds": 60})
     api.ask("POST", f"{one}/release")
     api.ask("POST", f"{one}/suspend")

@@ -139,9 +139,16 @@ def test_local_commands_leave_the_variable_aside(remote, daemon, tmp_path):
     assert not daemon.requests
 
 
-def test_exec_is_refused(remote, daemon):
-    assert "log in to the server" in remote("exec", "notes:alice", "id", code=FAILED).stderr
-    assert not daemon.requests
+def test_exec_says_what_refuses_it(remote, daemon):
+    daemon.on("POST", "/api/instances/notes:alice/exec", 403, {"error": "may only read\x1b[2J"})
+    assert remote("exec", "notes:alice", "id", code=FAILED).stderr == "ten: may only read\\x1b[2J\n"
+    daemon.on("POST", "/api/instances/notes:alice/exec", 503, {"error": "no more at a time"})
+    assert "no more at a time" in remote("exec", "notes:alice", "id", code=UNREACHABLE).stderr
+    assert daemon.requests[-1]["method"] == "POST"
+    # one that knows no such upgrade
+    daemon.on("POST", "/api/instances/notes:alice/exec", 200, {})
+    assert "status 200" in remote("exec", "notes:alice", "id", code=FAILED).stderr
+    assert "at most 65536 bytes" in remote("exec", "notes:alice", "echo", "x" * 70000, code=USAGE).stderr
 
 
 # ---- addresses ----
