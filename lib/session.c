@@ -7,6 +7,7 @@
 #include <string.h>
 #include <uthash.h>
 
+#include "hex.h"
 #include "mem.h"
 
 #define HEAD "tenement-sessions 1 "
@@ -112,18 +113,12 @@ static struct session *find(struct sessions *sessions, const char *value, size_t
 	return session;
 }
 
-static void put_hex(const unsigned char *bytes, size_t count, char *out)
-{
-	for (size_t i = 0; i < count; i++)
-		sprintf(out + 2 * i, "%02x", bytes[i]);
-}
-
 void session_add(struct sessions *sessions, const unsigned char random[SESSION_BYTES],
 	const char *id, int64_t now, char value[SESSION_TEXT_SIZE])
 {
 	struct session session = { .begun = now, .used = now };
 
-	put_hex(random, SESSION_BYTES, value);
+	hex_put(random, SESSION_BYTES, value);
 	digest_of(value, SESSION_TEXT_SIZE - 1, session.digest);
 	snprintf(session.id, sizeof(session.id), "%s", id);
 	make_room(sessions, id, now);
@@ -169,7 +164,7 @@ void sessions_format(const struct sessions *sessions, const char *boot, struct t
 
 	text_printf(out, HEAD "%s\n", boot);
 	HASH_ITER (hh, sessions->table, session, next) {
-		put_hex(session->digest, sizeof(session->digest), hex);
+		hex_put(session->digest, sizeof(session->digest), hex);
 		text_printf(out, "%s %s %" PRId64 " %" PRId64 "\n", hex, session->id,
 			session->begun, session->used);
 	}
@@ -177,24 +172,16 @@ void sessions_format(const struct sessions *sessions, const char *boot, struct t
 
 static bool read_line(const char *line, struct session *session)
 {
-	char hex[2 * SHA256_DIGEST_LENGTH + 1], id[TOKEN_ID_SIZE], again[200];
+	char hex[2 * SHA256_DIGEST_LENGTH + 1], again[200];
 
-	if (sscanf(line, "%64[0-9a-f] %8[0-9a-f] %" SCNd64 " %" SCNd64, hex, id, &session->begun,
-		    &session->used) != 4)
+	if (sscanf(line, "%64[0-9a-f] %8[0-9a-f] %" SCNd64 " %" SCNd64, hex, session->id,
+		    &session->begun, &session->used) != 4)
 		return false;
-	snprintf(again, sizeof(again), "%s %s %" PRId64 " %" PRId64, hex, id, session->begun,
-		session->used);
-	if (strcmp(line, again) != 0 || strlen(hex) != sizeof(hex) - 1 || !token_is_id(id) ||
-		session->begun < 0 || session->used < session->begun)
-		return false;
-	for (size_t i = 0; i < sizeof(session->digest); i++) {
-		unsigned byte;
-
-		sscanf(hex + 2 * i, "%2x", &byte);
-		session->digest[i] = (unsigned char)byte;
-	}
-	strcpy(session->id, id);
-	return true;
+	snprintf(again, sizeof(again), "%s %s %" PRId64 " %" PRId64, hex, session->id,
+		session->begun, session->used);
+	return strcmp(line, again) == 0 && strlen(hex) == sizeof(hex) - 1 &&
+	       token_is_id(session->id) && session->begun >= 0 && session->used >= session->begun &&
+	       hex_take(hex, session->digest, sizeof(session->digest));
 }
 
 /* The lines, all of them or none. */

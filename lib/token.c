@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hex.h"
 #include "names.h"
 #include "utf8.h"
 
@@ -23,36 +24,10 @@ static const char *const rights_names[] = { "all", "read" };
 
 /* ---- digits ---- */
 
-static void to_hex(const unsigned char *bytes, size_t count, char *text)
-{
-	static const char digits[] = "0123456789abcdef";
-
-	for (size_t i = 0; i < count; i++) {
-		*text++ = digits[bytes[i] >> 4];
-		*text++ = digits[bytes[i] & 15];
-	}
-	*text = '\0';
-}
-
-static int digit_of(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
+/* All of the LEN digits at TEXT, and as many as that. */
 static bool from_hex(const char *text, size_t len, unsigned char *bytes, size_t count)
 {
-	if (len != 2 * count)
-		return false;
-	for (size_t i = 0; i < count; i++) {
-		int high = digit_of(text[2 * i]), low = digit_of(text[2 * i + 1]);
-
-		if (high < 0 || low < 0)
-			return false;
-		bytes[i] = (unsigned char)(high << 4 | low);
-	}
-	return true;
+	return len == 2 * count && hex_take(text, bytes, count);
 }
 
 /* ---- the token ---- */
@@ -60,12 +35,12 @@ static bool from_hex(const char *text, size_t len, unsigned char *bytes, size_t 
 void token_show(const unsigned char random[TOKEN_BYTES], char text[TOKEN_TEXT_SIZE])
 {
 	memcpy(text, TOKEN_PREFIX, PREFIX_LEN);
-	to_hex(random, TOKEN_BYTES, text + PREFIX_LEN);
+	hex_put(random, TOKEN_BYTES, text + PREFIX_LEN);
 }
 
 void token_show_id(const unsigned char random[TOKEN_ID_BYTES], char id[TOKEN_ID_SIZE])
 {
-	to_hex(random, TOKEN_ID_BYTES, id);
+	hex_put(random, TOKEN_ID_BYTES, id);
 }
 
 bool token_is_id(const char *text)
@@ -161,7 +136,7 @@ void token_format(const struct token *token, struct text *out)
 {
 	char digest[2 * TOKEN_DIGEST_BYTES + 1];
 
-	to_hex(token->digest, TOKEN_DIGEST_BYTES, digest);
+	hex_put(token->digest, TOKEN_DIGEST_BYTES, digest);
 	text_printf(out,
 		HEAD "\nid %s\nsha256 %s\nscope %s%s%s\nrights %s\ncreated %" PRId64
 		     "\nexpires %" PRId64 "\nby %s\ndescription %s\n",

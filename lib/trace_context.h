@@ -26,7 +26,4 @@ void trace_context_format(const struct trace_context *context, char text[TRACE_P
 /* Whether the trace is among HUNDREDTHS of a hundred. */
 bool trace_is_sampled(const uint8_t trace[16], uint32_t hundredths);
 
-/* LEN bytes as 2 * LEN digits and a NUL. */
-void trace_hex(const uint8_t *bytes, size_t len, char *text);
-
 #endif

@@ -6,6 +6,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 
+#include "hex.h"
 #include "proxy/client.h"
 #include "proxy/exchange.h"
 #include "proxy/timing.h"
@@ -361,7 +362,7 @@ static void put_request_id(struct http_window *out, const struct exchange *excha
 
 	if (!worker_random(worker, bytes, sizeof(bytes)))
 		return;
-	trace_hex(bytes, sizeof(bytes), text);
+	hex_put(bytes, sizeof(bytes), text);
 	put_line(out, "X-Request-Id: ", &(struct http_text){ text, sizeof(text) - 1 });
 	if (exchange->note)
 		access_note_request_id(exchange->note, text, sizeof(text) - 1);

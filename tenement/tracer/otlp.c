@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
+#include "hex.h"
 #include "mem.h"
 #include "trace_context.h"
 
@@ -137,12 +138,12 @@ static json_t *object(const struct span *span, const uint8_t id[8], const uint8_
 	json_t *json = json_object();
 	char text[33];
 
-	trace_hex(span->trace, 16, text);
+	hex_put(span->trace, 16, text);
 	json_object_set_new(json, "traceId", json_string(text));
-	trace_hex(id, 8, text);
+	hex_put(id, 8, text);
 	json_object_set_new(json, "spanId", json_string(text));
 	if (parent) {
-		trace_hex(parent, 8, text);
+		hex_put(parent, 8, text);
 		json_object_set_new(json, "parentSpanId", json_string(text));
 	}
 	return json;
