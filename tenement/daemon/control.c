@@ -309,8 +309,13 @@ void control_wait(struct control_call *call, double seconds,
 	ev_timer_start(loop, &connection->timer);
 }
 
-void control_stream_as(
-	struct control_call *call, const char *type, struct control_connection **handle)
+void control_own(struct control_connection *connection, void *data, void (*release)(void *data))
+{
+	connection->data = data;
+	connection->release = release;
+}
+
+void control_stream(struct control_call *call, const char *type, struct control_connection **handle)
 {
 	struct control_connection *connection = call->connection;
 
@@ -323,11 +328,6 @@ void control_stream_as(
 		type);
 	control_flush(connection);
 	*handle = connection;
-}
-
-void control_stream(struct control_call *call, struct control_connection **handle)
-{
-	control_stream_as(call, "application/x-ndjson", handle);
 }
 
 bool control_send(struct control_connection *connection, const char *bytes, size_t len)
@@ -364,18 +364,7 @@ void control_stream_end(struct control_connection *connection)
 
 /* ---- what is no HTTP any more ---- */
 
-#define UPGRADED_SECONDS (86400. * 365)
-#define SENT_KEPT        65536 /* bytes that went already, before what follows is moved */
-
-/* It is over when it is ended or who asked has gone. */
-static json_t *never(struct daemon *d, void *data, bool time_is_up, int *status)
-{
-	(void)d;
-	(void)data;
-	(void)time_is_up;
-	(void)status;
-	return NULL;
-}
+#define SENT_KEPT 65536 /* bytes that went already, before what follows is moved */
 
 struct control_connection *control_take_over(struct control_call *call, const char *protocol,
 	void (*moved)(struct control_connection *connection, void *data), void *data,
@@ -387,7 +376,8 @@ struct control_connection *control_take_over(struct control_call *call, const ch
 	connection->streaming = true;
 	connection->closing = false;
 	connection->moved = moved;
-	control_wait(call, UPGRADED_SECONDS, never, data, release);
+	ev_timer_stop(call->d->loop, &connection->timer);
+	control_own(connection, data, release);
 	text_printf(&connection->out,
 		"HTTP/1.1 101 %s\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n", reason_of(101),
 		protocol);

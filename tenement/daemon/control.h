@@ -74,20 +74,21 @@ void control_wait(struct control_call *call, double seconds,
 	void (*release)(void *data));
 
 /* An answer in chunks, as they come. False: the reader is gone or too slow. */
-void control_stream(struct control_call *call, struct control_connection **handle);
-void control_stream_as(
+void control_stream(
 	struct control_call *call, const char *type, struct control_connection **handle);
 bool control_send(struct control_connection *connection, const char *bytes, size_t len);
 /* Bytes of it that the reader has not taken. */
 size_t control_backlog(const struct control_connection *connection);
 /* Give the reader up, in this turn of the loop. */
 void control_cut(struct control_connection *connection);
-/* What control_wait() was given for the stream is released. */
+/* What is streamed (or upgraded) has DATA, until it is ended or who reads has gone. */
+void control_own(struct control_connection *connection, void *data, void (*release)(void *data));
+/* What the stream has is released. */
 void control_stream_end(struct control_connection *connection);
 
 /* From here on it is a stream of bytes both ways, of PROTOCOL. MOVED is called when bytes came, or
- * some went: what it takes of them, from the front of connection->in, is its affair. RELEASE as of
- * control_wait(). */
+ * some went: what it takes of them, from the front of connection->in, is its affair. DATA is as of
+ * control_own(). */
 struct control_connection *control_take_over(struct control_call *call, const char *protocol,
 	void (*moved)(struct control_connection *connection, void *data), void *data,
 	void (*release)(void *data));

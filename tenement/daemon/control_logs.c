@@ -89,7 +89,7 @@ static void on_text(void *data, const char *text, size_t len)
 	struct control_call call = { .d = client->daemon, .connection = client->connection };
 
 	if (!client->begun && !client->sse)
-		control_stream_as(&call, "application/json", &client->connection);
+		control_stream(&call, "application/json", &client->connection);
 	client->begun = true;
 	control_send(client->connection, text, len);
 	hold_back(client);

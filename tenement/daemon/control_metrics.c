@@ -137,15 +137,6 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 	ev_timer_start(loop, timer);
 }
 
-static json_t *never(struct daemon *d, void *data, bool time_is_up, int *status)
-{
-	(void)d;
-	(void)data;
-	(void)time_is_up;
-	(void)status;
-	return NULL;
-}
-
 void control_metrics(struct control_call *call)
 {
 	struct daemon *d = call->d;
@@ -165,9 +156,8 @@ void control_metrics(struct control_call *call)
 	scrape->out.text = &scrape->text;
 	scrape->out.format = metrics_format_wanted(
 		control_header(call, "accept", accept, sizeof(accept)) ? accept : NULL);
-	control_stream_as(call, metrics_types[scrape->out.format], &scrape->connection);
-	/* It never answers: this is for the release when the reader goes. */
-	control_wait(call, 86400. * 365, never, scrape, scrape_free);
+	control_stream(call, metrics_types[scrape->out.format], &scrape->connection);
+	control_own(scrape->connection, scrape, scrape_free);
 	ev_timer_init(&scrape->timer, on_timer, 0., 0.);
 	scrape->timer.data = scrape;
 	ev_timer_start(d->loop, &scrape->timer);

@@ -6,8 +6,6 @@
 #include "mem.h"
 #include "sse.h"
 
-#define FOREVER_SECONDS (86400. * 365)
-
 struct control_sse {
 	struct daemon *daemon;
 	struct control_connection *connection;
@@ -39,16 +37,6 @@ static void sse_release(void *data)
 	free(sse);
 }
 
-/* A stream is over when it is ended or its reader has gone. */
-static json_t *never(struct daemon *d, void *data, bool time_is_up, int *status)
-{
-	(void)d;
-	(void)data;
-	(void)time_is_up;
-	(void)status;
-	return NULL;
-}
-
 struct control_sse *control_sse_begin(
 	struct control_call *call, void *data, void (*release)(void *data))
 {
@@ -69,8 +57,8 @@ struct control_sse *control_sse_begin(
 	ev_timer_init(&sse->heartbeat, on_heartbeat, SSE_HEARTBEAT_SECONDS, SSE_HEARTBEAT_SECONDS);
 	sse->heartbeat.data = sse;
 	ev_timer_start(call->d->loop, &sse->heartbeat);
-	control_stream_as(call, "text/event-stream", &sse->connection);
-	control_wait(call, FOREVER_SECONDS, never, sse, sse_release);
+	control_stream(call, "text/event-stream", &sse->connection);
+	control_own(sse->connection, sse, sse_release);
 	return sse;
 }
 
@@ -96,11 +84,6 @@ void control_sse_send(struct control_sse *sse, const char *event, const char *id
 	json_decref(json);
 	if (text)
 		control_sse_send_text(sse, event, id, text, strlen(text));
-}
-
-struct control_connection *control_sse_connection(const struct control_sse *sse)
-{
-	return sse->connection;
 }
 
 void control_sse_end(struct control_sse *sse)

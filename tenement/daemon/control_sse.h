@@ -27,9 +27,6 @@ void control_sse_send_text(
 /* The same of many, as sse_put() wrote them. */
 void control_sse_send_many(struct control_sse *sse, const struct text *events);
 
-/* For what is formed as events already, and to see how fast it is taken. */
-struct control_connection *control_sse_connection(const struct control_sse *sse);
-
 /* There is no more to come: the stream ends properly. */
 void control_sse_end(struct control_sse *sse);
 
