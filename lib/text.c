@@ -64,6 +64,13 @@ char *text_steal(struct text *text)
 	return data;
 }
 
+void text_make_plain(char *string)
+{
+	for (; *string; string++)
+		if ((unsigned char)*string < 0x20 || (unsigned char)*string >= 0x7f)
+			*string = '?';
+}
+
 bool text_lists(const char *list, char between, const char *word)
 {
 	const char ends[] = { between, '\n', '\0' };

@@ -23,6 +23,9 @@ void text_free(struct text *text); /* and leave it empty */
 /* Hand the string to the caller, who frees it ("" when nothing was added); leaves TEXT empty. */
 char *text_steal(struct text *text);
 
+/* Each byte of STRING that is no printable ASCII becomes a '?'. */
+void text_make_plain(char *string);
+
 /* Whether LIST, "a,b,c" up to its end or that of its first line, has WORD between its commas, or
  * whatever BETWEEN is. NULL has none. */
 bool text_lists(const char *list, char between, const char *word);

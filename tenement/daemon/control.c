@@ -192,10 +192,7 @@ static void refuse(
 
 	vsnprintf(text, sizeof(text), format, args);
 	/* It may repeat what was asked, which can be any bytes. */
-	for (char *at = text; *at; at++) {
-		if ((unsigned char)*at < 0x20 || (unsigned char)*at >= 0x7f)
-			*at = '?';
-	}
+	text_make_plain(text);
 	json = json_pack("{s:s}", "error", text);
 	if (where)
 		json_object_set_new(json, "where", where);
@@ -230,9 +227,7 @@ void control_add_header(struct control_call *call, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
-	for (char *at = line; *at; at++)
-		if ((unsigned char)*at < 0x20 || (unsigned char)*at >= 0x7f)
-			*at = '?';
+	text_make_plain(line);
 	text_printf(headers, "%s\r\n", line);
 }
 

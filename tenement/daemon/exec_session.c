@@ -380,9 +380,7 @@ static void say_begun(const struct exec_session *session, const struct exec_comm
 	char word[WORD_SHOWN];
 
 	snprintf(word, sizeof(word), "%s", *command->argv ? *command->argv : "a shell");
-	for (char *at = word; *at; at++)
-		if ((unsigned char)*at < 0x20 || (unsigned char)*at >= 0x7f)
-			*at = '?';
+	text_make_plain(word);
 	log_info("%s: %s runs %s", session->key, session->who.name, word);
 }
 

@@ -106,6 +106,17 @@ START_TEST(lists)
 }
 END_TEST
 
+START_TEST(plain)
+{
+	char odd[] = "a\tb\n\x7f\xc3\xa4 ~", none[] = "";
+
+	text_make_plain(odd);
+	text_make_plain(none);
+	ck_assert_str_eq(odd, "a?b???? ~");
+	ck_assert_str_eq(none, "");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("text");
@@ -119,6 +130,7 @@ int main(void)
 	tcase_add_test(tests, large_pieces);
 	tcase_add_test(tests, steal);
 	tcase_add_test(tests, lists);
+	tcase_add_test(tests, plain);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
