@@ -5,6 +5,7 @@
 #include "cli/answer.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/human.h"
 #include "cli/since.h"
 #include "cli/token_files.h"
 #include "cli/visible.h"
@@ -38,14 +39,11 @@ static void print_entry(const struct cli *cli, const json_t *entry)
 	autofree char *by = visible_line(answer_text(entry, "by"));
 	autofree char *address = visible_line(answer_text(entry, "address"));
 	autofree char *path = visible_line(answer_text(entry, "path"));
-	time_t seconds = (time_t)(answer_number(entry, "timestamp") / 1000);
 	int64_t status = answer_number(entry, "status"), count = answer_number(entry, "count");
 	enum term_style style = status >= 400 || status <= 0 ? TERM_YELLOW : TERM_PLAIN;
-	char when[32] = "";
-	struct tm local;
+	char when[HUMAN_MAX];
 
-	if (localtime_r(&seconds, &local))
-		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &local);
+	human_moment(answer_number(entry, "timestamp"), when);
 	printf("%s%s%s  ", term_begin(term, TERM_DIM), when, term_end(term, TERM_DIM));
 	if (answer_number(entry, "lost") > 0)
 		printf("%s%" PRId64 " lines were lost before this: there was no room%s\n",

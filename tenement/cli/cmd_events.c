@@ -1,10 +1,10 @@
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "cli/answer.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/human.h"
 #include "cli/visible.h"
 #include "mem.h"
 #include "sse.h"
@@ -48,19 +48,16 @@ static void print_event(const struct cli *cli, const json_t *event)
 	const char *kind = answer_text(event, "kind");
 	autofree char *subject = visible_line(subject_of(event));
 	autotext struct text said = { 0 };
-	time_t seconds = (time_t)(answer_number(event, "time") / 1000);
 	enum term_style style = strcmp(kind, "problem") == 0 || strcmp(kind, "held") == 0
 					? TERM_YELLOW
 					: TERM_PLAIN;
-	char when[32] = "";
-	struct tm local;
+	char when[HUMAN_MAX];
 
 	if (cli->json) {
 		answer_print_line(event);
 		return;
 	}
-	if (localtime_r(&seconds, &local))
-		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &local);
+	human_moment(answer_number(event, "time"), when);
 	add_saying(&said, event);
 	printf("%s%s%s  %-9s  %s  %s%s%s\n", term_begin(term, TERM_DIM), when,
 		term_end(term, TERM_DIM), kind, subject, term_begin(term, style),

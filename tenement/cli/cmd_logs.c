@@ -7,6 +7,7 @@
 #include "cli/answer.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/human.h"
 #include "cli/since.h"
 #include "cli/visible.h"
 #include "mem.h"
@@ -37,13 +38,11 @@ static void print_for_people(
 {
 	autotext struct text text = { 0 };
 	int64_t millis = answer_number(line, "timestamp");
-	time_t seconds = (time_t)(millis / 1000);
 	enum term_style style = style_of(answer_text(line, "level"));
-	char when[32] = "";
-	struct tm local;
+	char when[HUMAN_MAX] = "";
 
-	if (millis > 0 && localtime_r(&seconds, &local))
-		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &local);
+	if (millis > 0)
+		human_moment(millis, when);
 	visible_add(&text, message, len);
 	printf("%s%s%s  %s%s%s\n", term_begin(term, TERM_DIM), when, term_end(term, TERM_DIM),
 		term_begin(term, style), text.data ? text.data : "", term_end(term, style));

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define MINUTE 60
 #define HOUR   (60 * MINUTE)
@@ -40,6 +41,16 @@ void human_ago(int64_t then, int64_t now, char out[HUMAN_MAX])
 	}
 	human_age(now - then, age);
 	snprintf(out, HUMAN_MAX, "%.27s ago", age);
+}
+
+void human_moment(int64_t millis, char out[HUMAN_MAX])
+{
+	time_t seconds = (time_t)(millis / 1000);
+	struct tm local;
+
+	*out = '\0';
+	if (localtime_r(&seconds, &local))
+		strftime(out, HUMAN_MAX, "%Y-%m-%d %H:%M:%S", &local);
 }
 
 void human_bytes(int64_t bytes, char out[HUMAN_MAX])

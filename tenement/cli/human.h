@@ -15,6 +15,9 @@ void human_age(int64_t secs, char out[HUMAN_MAX]);
 /* The same for a moment in the past: "just now", "3m ago". Both are seconds since the epoch. */
 void human_ago(int64_t then, int64_t now, char out[HUMAN_MAX]);
 
+/* "2026-11-21 09:30:00" where we are; milliseconds since the epoch. */
+void human_moment(int64_t millis, char out[HUMAN_MAX]);
+
 /* "0", "512", "1.5K", "20M", "1.2G": bytes by 1024s; "-" for less than nothing. */
 void human_bytes(int64_t bytes, char out[HUMAN_MAX]);
 
