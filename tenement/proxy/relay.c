@@ -247,10 +247,10 @@ static void head_take(struct exchange *exchange, uint32_t head_bytes)
 		connection = REWRITE_INTERIM;
 	else if (upgrade)
 		connection = REWRITE_UPGRADE;
-	else
+	else {
 		final_begin(exchange);
-	if (!interim && !upgrade)
 		connection = exchange->keep_alive ? REWRITE_KEEP : REWRITE_CLOSE;
+	}
 	if (!rewrite_response(exchange, head, connection)) {
 		exchange_refuse_for_memory(exchange);
 		return;
