@@ -144,9 +144,10 @@ void metrics_put_seconds(struct metrics_out *out, const char *labels, double sec
 /* A bound, the same in both formats: "1.0", and not "1". */
 static void bound_text(double bound, char text[24])
 {
-	snprintf(text, 24, "%g", bound);
+	int len = snprintf(text, 24, "%g", bound);
+
 	if (!strpbrk(text, ".e"))
-		strcat(text, ".0");
+		snprintf(text + len, 24 - (size_t)len, ".0");
 }
 
 void metrics_put_histogram(

@@ -96,7 +96,7 @@ int token_set_scope(
 	if (scope == TOKEN_INSTANCE && check_instance(of, err) < 0)
 		return -1;
 	token->scope = scope;
-	strcpy(token->of, of);
+	snprintf(token->of, sizeof(token->of), "%s", of);
 	return 0;
 }
 
@@ -126,7 +126,7 @@ int token_set_description(struct token *token, const char *description, struct t
 			TOKEN_DESCRIPTION_MAX, len);
 	if (!is_line(description, len))
 		return ten_error_set(err, 0, "a description is one line of UTF-8");
-	strcpy(token->description, description);
+	memcpy(token->description, description, len + 1);
 	return 0;
 }
 

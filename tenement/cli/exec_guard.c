@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "mem.h"
+#include "wire.h"
 
 #define EXIT_SIGNALED 128
 #define VARIABLE      "TENEMENT_EXEC_FOR"
@@ -44,12 +45,14 @@ int exec_guard_begin(bool *guarded, struct ten_error *err)
 	const char *text = getenv(VARIABLE);
 	autoclose int daemon = -1;
 	autoclose int ended = -1;
-	pid_t parent = text ? (pid_t)atoi(text) : 0, child;
+	int64_t parent = 0;
+	pid_t child;
 
 	*guarded = text != NULL;
 	if (!text)
 		return 0;
-	daemon = parent > 0 ? (int)syscall(SYS_pidfd_open, parent, 0) : -1;
+	if (wire_number(text, 1, INT32_MAX, &parent))
+		daemon = (int)syscall(SYS_pidfd_open, (pid_t)parent, 0);
 	if (daemon < 0 || getppid() != parent || getpgrp() != getpid())
 		return ten_error_set(err, 0, VARIABLE " is for the daemon to set");
 	child = fork();

@@ -286,7 +286,7 @@ static bool put_command(struct talk *talk)
 	if (talk->tty)
 		read_size(&command.rows, &command.columns);
 	if (talk->tty && terminal && exec_terminal_is_good(terminal))
-		strcpy(command.terminal, terminal);
+		snprintf(command.terminal, sizeof(command.terminal), "%s", terminal);
 	return exec_command_put(&talk->out, &command);
 }
 

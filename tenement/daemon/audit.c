@@ -112,7 +112,7 @@ static bool is_folded(
 	}
 	if (!fold) {
 		fold = mem_alloc(sizeof(*fold));
-		strcpy(fold->name, name);
+		snprintf(fold->name, sizeof(fold->name), "%s", name);
 		fold->begun = daemon_now();
 		HASH_ADD_STR(audit->folds, name, fold);
 	}

@@ -31,7 +31,7 @@ void control_token_make(struct control_call *call)
 		control_refuse(call, 422, "%s", err.text);
 		return;
 	}
-	strcpy(token.by, call->who.name);
+	snprintf(token.by, sizeof(token.by), "%s", call->who.name);
 	if (tokens_add(call->d, &token, text, &err) < 0) {
 		control_refuse(call, 500, "the token could not be kept: %s", err.text);
 		return;

@@ -265,7 +265,7 @@ static int judge(struct tokens *tokens, struct known *known, struct principal *w
 		.read_only = known->token.read_only,
 		.scope = scopes[known->token.scope] };
 	snprintf(who->name, sizeof(who->name), NAME_PREFIX "%s", known->token.id);
-	strcpy(who->of, known->token.of);
+	snprintf(who->of, sizeof(who->of), "%s", known->token.of);
 	return TOKENS_GOOD;
 }
 
